@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Pool: a handle to one storage pool, and its lifecycle.
+#pragma once
+
+#include <basin/volume.hpp>
+
+namespace storage::inline v1 {
+
+/** A pool's state; the values are libvirt's. */
+enum class PoolState : std::uint8_t {
+    inactive,
+    building,
+    running,
+    degraded,     ///< works, but a part is missing
+    inaccessible, ///< started, but the system does not show it now
+};
+
+BASIN_API std::string_view to_string(PoolState state) noexcept;
+
+/** A pool's numbers and state at one moment. */
+struct PoolInfo {
+    PoolState state{PoolState::inactive};
+    std::string reason{}; ///< why it is degraded or inaccessible, or not active although started
+    std::uint64_t capacity{};
+    std::uint64_t allocation{};
+    std::uint64_t available{}; ///< what this user may still write
+    bool persistent{};
+    bool autostart{};
+    std::uint64_t volumes{};     ///< in the last refresh; 0 while inactive
+    std::uint64_t diagnostics{}; ///< in the last refresh
+    bool operator==(const PoolInfo&) const = default;
+};
+
+BASIN_API std::string to_json(const PoolInfo& info);
+
+/** What build() does when the source may hold data. */
+enum class BuildMode : std::uint8_t {
+    none, ///< for start(): do not build
+    keep, ///< make what is missing, write no new file system or partition table over anything
+    no_overwrite, ///< format, but only if the source is empty
+    overwrite,    ///< format, whatever is there
+};
+
+/** Which definition of a pool is meant. */
+enum class Which : std::uint8_t {
+    current, ///< the one in force
+    next,    ///< the one that the next start uses, where a redefinition is pending
+};
+
+/** How create_volume() allocates; combined with |. */
+enum class CreateFlags : std::uint32_t { none = 0, prealloc_metadata = 1, reflink = 2 };
+constexpr CreateFlags operator|(CreateFlags a, CreateFlags b)
+{
+    return static_cast<CreateFlags>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+}
+constexpr bool has(CreateFlags set, CreateFlags flag)
+{
+    return (static_cast<std::uint32_t>(set) & static_cast<std::uint32_t>(flag)) != 0;
+}
+
+/**
+ * A cheap, copyable handle to a pool of a Context. It stays with the pool object (its uuid), not
+ * with the name. Calls throw not_found once the pool is undefined and stopped.
+ * @note Thread-safe. The Context must outlive the calls, not the handle.
+ */
+class BASIN_API Pool {
+public:
+    Pool(const Pool&);
+    Pool(Pool&&) noexcept;
+    Pool& operator=(const Pool&);
+    Pool& operator=(Pool&&) noexcept;
+    ~Pool();
+
+    std::string name() const;
+    std::string uuid() const;
+    std::string type() const;
+
+    /** Returns the definition; target and defaults filled in. @throws Error not_found */
+    PoolDef definition(Which which = Which::current) const;
+    /** Returns the XML as libvirt prints it, with the current numbers. */
+    std::string xml(Which which = Which::current) const;
+    /** Returns state and numbers, fresh from the system. */
+    PoolInfo info() const;
+    bool is_active() const;
+    bool is_persistent() const;
+    bool autostart() const;
+
+    /** Starts this pool with Context::autostart(), or no longer. @throws Error invalid_state
+     * transient pool */
+    void set_autostart(bool on, Job* job = nullptr);
+
+    /**
+     * Makes the underlying storage: for a dir pool the directory with its parents, mode, owner,
+     * group and label. All of it appears at once or not at all.
+     * @throws Error invalid_state  active; not_supported; permission_denied; io
+     * @capability build_pool
+     */
+    void build(BuildMode mode = BuildMode::keep, Job* job = nullptr);
+    /** Makes the pool active and reads its volumes. @throws Error invalid_state  already active */
+    void start(BuildMode build = BuildMode::none, Job* job = nullptr);
+    /** Undoes what start() did, no more. Data stays. A transient pool is gone afterwards. */
+    void stop(Job* job = nullptr);
+    /** Forgets the persistent definition. @throws Error invalid_state  active */
+    void undefine(Job* job = nullptr);
+    /** Deletes the underlying storage of an inactive pool: for a dir pool the empty directory.
+     * @capability delete_pool */
+    void delete_storage(Job* job = nullptr);
+    /**
+     * Reads the volumes again. If it fails, pool and list stay as they are. Others go on reading
+     * the old list meanwhile.
+     */
+    void refresh(Job* job = nullptr);
+
+    /** The volumes of the last refresh, with changes since by basin applied; sorted by name.
+     * @throws Error invalid_state */
+    std::vector<Volume> volumes() const;
+    /** The same as plain values, the cheapest way to list. */
+    std::vector<VolumeEntry> volume_entries() const;
+    /** The names as the storage has them now; opens no volume. @capability names_only */
+    std::vector<std::string> volume_names() const;
+    std::uint64_t volume_count() const;
+    /** Remarks of the last refresh. */
+    std::vector<Diagnostic> diagnostics() const;
+    /** @throws Error not_found, invalid_state */
+    Volume find_volume(std::string_view name) const;
+
+    /**
+     * Creates a volume. It appears whole under its name or not at all, also if the process dies.
+     * @throws Error invalid_state, already_exists, not_supported, no_space, permission_denied,
+     * cancelled
+     * @capability create_volume
+     */
+    Volume create_volume(const VolumeDef& def, CreateFlags flags = CreateFlags::none,
+                         Job* job = nullptr);
+    /** Creates a volume with another volume's content. @capability create_from */
+    Volume create_volume_from(const VolumeDef& def, const Volume& source,
+                              CreateFlags flags = CreateFlags::none, Job* job = nullptr);
+
+    /** What would stop delete_storage() or stop() now. */
+    std::vector<Blocker> blockers() const;
+
+    bool operator==(const Pool& other) const noexcept { return object_ == other.object_; }
+
+    struct Access; ///< for the library itself
+private:
+    friend struct Access;
+    explicit Pool(std::shared_ptr<PoolObject> object);
+    std::shared_ptr<PoolObject> object_;
+};
+
+} // namespace storage::inline v1
