@@ -3,6 +3,7 @@
 
 #include "image/probe.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
@@ -138,9 +139,8 @@ void read_header(int fd, std::uint64_t size, const VolumeFile& file, Examined& e
     std::byte buffer[ImageSource::head_length];
     ImageInfo info;
     try {
-        const auto head = read_head(fd, buffer);
-        ImageSource source(fd, size, head);
-        if (looks_raw(head))
+        ImageSource source(fd, size, read_head(fd, buffer));
+        if (is_raw(source))
             return;
         info = inspect(source);
     } catch (const Error& error) {
@@ -150,8 +150,8 @@ void read_header(int fd, std::uint64_t size, const VolumeFile& file, Examined& e
     facts.format = info.format;
     if (info.virtual_size != 0)
         facts.capacity = info.virtual_size;
-    if (info.format != ImageFormat::raw || !info.findings.empty())
-        examined.header = std::make_unique<const ImageInfo>(std::move(info));
+    facts.damaged = std::any_of(info.findings.begin(), info.findings.end(), is_damage);
+    examined.header = std::make_unique<const ImageInfo>(std::move(info));
 }
 
 void examine_block_device(const VolumeFile& file, Examined& examined)
@@ -171,7 +171,8 @@ bool exists(int directory, const std::string& path)
                    &status) == 0;
 }
 
-/** Virtuozzo's ploop: a directory with an image and a descriptor of fixed names (libvirt's rule). */
+/** Virtuozzo's ploop: a directory with an image and a descriptor of fixed names (libvirt's rule).
+ */
 void examine_directory(const VolumeFile& file, Examined& examined, ReadCounts& counts)
 {
     const auto path = ploop_image(file.path);
@@ -192,14 +193,18 @@ void examine_directory(const VolumeFile& file, Examined& examined, ReadCounts& c
 
 } // namespace
 
-FileSystem file_system_of(const std::string& path) noexcept
+// An image that is in use, or was when the host went down, is dirty and yet healthy.
+bool is_damage(const ImageFinding& finding) noexcept
 {
+    return finding.issue != ImageIssue::marked_dirty;
+}
+
+FileSystem file_system_of(const std::string& path, std::uint64_t device) noexcept
+{
+    FileSystem result{.device = device};
     struct ::statfs status {};
-    struct ::statx inode {};
-    if (::statfs(path.c_str(), &status) != 0 ||
-        ::statx(AT_FDCWD, path.c_str(), AT_NO_AUTOMOUNT, STATX_INO, &inode) != 0)
-        return {};
-    FileSystem result{.device = makedev(inode.stx_dev_major, inode.stx_dev_minor)};
+    if (::statfs(path.c_str(), &status) != 0)
+        return result;
     switch (static_cast<std::uint32_t>(status.f_type)) {
     case EXT4_SUPER_MAGIC: // and ext2, ext3; inline data counts as blocks, as does delayed data
     case BTRFS_SUPER_MAGIC:

@@ -31,8 +31,8 @@ struct FileSystem {
     bool fine_times{};  ///< a change moves the timestamps within 20 ms by this host's clock
 };
 
-/** Asks for the file system that a path is on. Never throws: what is not known is not believed. */
-FileSystem file_system_of(const std::string& path) noexcept;
+/** What is not known is not believed. @param device  that the path is on */
+FileSystem file_system_of(const std::string& path, std::uint64_t device) noexcept;
 
 /** How often files were opened or not: tests prove with it that nothing is read in vain. */
 struct ReadCounts {
@@ -70,6 +70,9 @@ bool is_unchanged(const VolumeFacts& now, const VolumeFacts& before) noexcept;
 Examined examine_volume(const VolumeFile& file, const struct ::statx& status,
                         const FileSystem& file_system, const VolumeFacts* previous,
                         ReadCounts& counts);
+
+/** Whether a finding means that the image cannot be trusted as it is. */
+bool is_damage(const ImageFinding& finding) noexcept;
 
 /** Opens a volume for reading, with nothing left to chance by what it may have become meanwhile. */
 UniqueFd open_volume(const VolumeFile& file);
