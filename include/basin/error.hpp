@@ -75,4 +75,6 @@ private:
     std::string detail_;
 };
 
+BASIN_API std::string to_json(const Error& error);
+
 } // namespace storage::inline v1
