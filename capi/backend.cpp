@@ -32,6 +32,20 @@ std::uint32_t bits(const SourceFields& fields)
     return result;
 }
 
+std::uint32_t option_bits(const BackendInfo& info)
+{
+    std::uint32_t result = 0;
+    if (info.copy_on_write_option)
+        result |= BASIN_OPTION_COPY_ON_WRITE;
+    if (info.mount_options)
+        result |= BASIN_OPTION_MOUNT;
+    if (info.config_options)
+        result |= BASIN_OPTION_CONFIG;
+    if (info.refresh_option)
+        result |= BASIN_OPTION_REFRESH;
+    return result;
+}
+
 std::vector<std::string_view> copy(std::span<const std::string_view> values)
 {
     return {values.begin(), values.end()};
@@ -47,11 +61,14 @@ Form<basin_backend_info> form(const BackendInfo& info)
     result.record.source_required = bits(info.source_required);
     result.record.source_accepted = bits(info.source_accepted);
     result.record.source_name_defaults_to_pool_name = info.source_name_defaults_to_pool_name;
+    result.record.options = option_bits(info);
     result.texts = {{{&basin_backend_info::type, info.type},
                      {&basin_backend_info::summary, info.summary},
                      {&basin_backend_info::unavailable_reason, info.unavailable_reason},
-                     {&basin_backend_info::target_prefix, info.target_prefix}}};
+                     {&basin_backend_info::target_prefix, info.target_prefix},
+                     {&basin_backend_info::source_dir_default, info.source_dir_default}}};
     result.lists = {{&basin_backend_info::source_formats, copy(info.source_formats)},
+                    {&basin_backend_info::protocol_formats, copy(info.protocol_formats)},
                     {&basin_backend_info::volume_formats, copy(info.volume_formats)},
                     {&basin_backend_info::creatable_formats, copy(info.creatable_formats)},
                     {&basin_backend_info::tools, copy(info.tools)},

@@ -34,8 +34,6 @@ Form<basin_pool_info> form(const PoolInfo& info)
     result.record.available = info.available;
     result.record.persistent = info.persistent;
     result.record.autostart = info.autostart;
-    result.record.volumes = info.volumes;
-    result.record.diagnostics = info.diagnostics;
     result.texts[0] = {&basin_pool_info::reason, info.reason};
     return result;
 }

@@ -27,7 +27,7 @@ struct TextList {
 template <typename Record>
 struct Form {
     Record record{};
-    std::array<Text<Record>, 4> texts{};
+    std::array<Text<Record>, 5> texts{};
     std::vector<TextList<Record>> lists{};
 
     std::size_t pointers() const

@@ -72,7 +72,8 @@ typedef struct basin_context basin_context;
 typedef struct basin_pool basin_pool;
 /** A handle to one volume of one pool object. */
 typedef struct basin_volume basin_volume;
-/** Accompanies one long call at a time: progress, cancel, deadline, dry run, trace. */
+/** Accompanies one long call at a time: progress, cancel, deadline, dry run, trace. The next call
+ * with it begins with new progress, plan and trace; a cancelled job stays cancelled. */
 typedef struct basin_job basin_job;
 /** What went wrong. Immutable; can be passed between threads. */
 typedef struct basin_error basin_error;
@@ -241,6 +242,14 @@ enum basin_source_field {
     BASIN_SOURCE_PROTOCOL = 1 << 7
 };
 
+/** Parts of a pool's XML beyond source and target: bits of basin_backend_info.options. */
+enum basin_pool_option {
+    BASIN_OPTION_COPY_ON_WRITE = 1 << 0, /**< features/cow */
+    BASIN_OPTION_MOUNT = 1 << 1,         /**< fs:mount_opts */
+    BASIN_OPTION_CONFIG = 1 << 2,        /**< rbd:config_opts */
+    BASIN_OPTION_REFRESH = 1 << 3        /**< refresh/volume/@allocation */
+};
+
 /** How a pool type treats <target><path>. */
 enum basin_target_path {
     BASIN_TARGET_PATH_REQUIRED = 0, /**< the definition gives it */
@@ -268,13 +277,15 @@ typedef struct basin_backend_info {
     uint32_t source_required; /**< BASIN_SOURCE_..., combined */
     uint32_t source_accepted; /**< BASIN_SOURCE_..., combined */
     uint32_t source_name_defaults_to_pool_name;
-    uint32_t reserved; /**< 0 */
-    const char* type;  /**< the XML's name */
+    uint32_t options; /**< BASIN_OPTION_..., combined */
+    const char* type; /**< the XML's name */
     const char* summary;
     const char* unavailable_reason; /**< "" when available */
     const char* target_prefix;
+    const char* source_dir_default; /**< source/dir where the definition gives none */
     /* Lists that end with NULL; the default comes first. */
     const char* const* source_formats;
+    const char* const* protocol_formats; /**< the source_formats that take source/protocol/@ver */
     const char* const* volume_formats;
     const char* const* creatable_formats; /**< the volume_formats that can be created */
     const char* const* tools;             /**< programs that it runs */
@@ -1056,9 +1067,7 @@ typedef struct basin_pool_info {
     uint64_t available; /**< what this user may still write */
     uint32_t persistent;
     uint32_t autostart;
-    uint64_t volumes;     /**< in the last refresh; 0 while inactive */
-    uint64_t diagnostics; /**< in the last refresh */
-    const char* reason;   /**< why it is degraded, inaccessible, or inactive although started */
+    const char* reason; /**< why it is degraded, inaccessible, or inactive although started */
 } basin_pool_info;
 
 /** Why an entry of a pool is not, or not fully, a volume. New reasons are appended. */

@@ -7,29 +7,32 @@ struct counts {
     int freed;
 };
 
-static void count_free(void *user_data) { ++((struct counts *)user_data)->freed; }
+static void count_free(void* user_data)
+{
+    ++((struct counts*)user_data)->freed;
+}
 
-static void count_log(void *user_data, uint32_t level, const char *line)
+static void count_log(void* user_data, uint32_t level, const char* line)
 {
     (void)level;
     EXPECT(strchr(line, '\n') == NULL);
-    EXPECT(((struct counts *)user_data)->freed == 0);
-    ++((struct counts *)user_data)->called;
+    EXPECT(((struct counts*)user_data)->freed == 0);
+    ++((struct counts*)user_data)->called;
 }
 
-static int count_secret(void *user_data, const basin_secret_request *request,
-                        basin_secret_reply *reply)
+static int count_secret(void* user_data, const basin_secret_request* request,
+                        basin_secret_reply* reply)
 {
     (void)request;
-    ++((struct counts *)user_data)->called;
+    ++((struct counts*)user_data)->called;
     return basin_secret_reply_set(reply, "secret", 6, 0, NULL);
 }
 
-static void count_progress(void *user_data, const basin_progress *progress)
+static void count_progress(void* user_data, const basin_progress* progress)
 {
     EXPECT(progress->struct_size == sizeof(*progress) && progress->phase != NULL);
-    EXPECT(((struct counts *)user_data)->freed == 0);
-    ++((struct counts *)user_data)->called;
+    EXPECT(((struct counts*)user_data)->freed == 0);
+    ++((struct counts*)user_data)->called;
 }
 
 static struct counts log_counts;
@@ -60,15 +63,16 @@ static void expect_freed(int times)
 static void test_context(void)
 {
     basin_context_options options = options_with_callbacks();
-    basin_context *context = NULL;
-    basin_pool *pool = NULL;
+    basin_context* context = NULL;
+    basin_pool* pool = NULL;
 
     EXPECT_OK(basin_context_new(&options, 0, &context, &error));
     expect_freed(0);
     /* A lenient reading tells the log what it ignored. */
     EXPECT_OK(basin_context_define_pool(
-        context, "<pool type='dir'><name>odd</name><target><path>/nowhere</path></target><odd/></pool>",
-        0, NULL, &pool, &error));
+        context,
+        "<pool type='dir'><name>odd</name><target><path>/nowhere</path></target><odd/></pool>", 0,
+        NULL, &pool, &error));
     EXPECT(log_counts.called > 0);
     /* The pool keeps the context open. */
     basin_context_free(context);
@@ -81,7 +85,7 @@ static void test_context(void)
 static void test_failing_context(void)
 {
     basin_context_options options = options_with_callbacks();
-    basin_context *context = NULL;
+    basin_context* context = NULL;
 
     EXPECT_CODE(basin_context_new(&options, 1 << 30, &context, &error), BASIN_E_INVALID_ARGUMENT);
     expect_freed(1);
@@ -105,7 +109,7 @@ static void test_failing_context(void)
 static void test_without_function(void)
 {
     basin_context_options options = options_with_callbacks();
-    basin_context *context = NULL;
+    basin_context* context = NULL;
 
     options.log.fn = NULL;
     options.secrets.fn = NULL;
@@ -121,7 +125,7 @@ static void test_progress(void)
     struct counts second = {0, 0};
     struct counts refused = {0, 0};
     basin_progress_callback callback = {count_progress, &first, count_free};
-    basin_job *job = NULL;
+    basin_job* job = NULL;
 
     EXPECT_OK(basin_job_new(0, &job, &error));
     EXPECT_OK(basin_job_set_progress_callback(job, &callback, 0, &error));
@@ -148,11 +152,11 @@ static void test_progress_is_reported(void)
 {
     struct counts counts = {0, 0};
     basin_progress_callback callback = {count_progress, &counts, NULL};
-    basin_context *context = fixture_context();
-    basin_pool *pool = fixture_pool(context);
-    basin_volume *volume = NULL;
-    basin_progress *progress = NULL;
-    basin_job *job = NULL;
+    basin_context* context = fixture_context();
+    basin_pool* pool = fixture_pool(context);
+    basin_volume* volume = NULL;
+    basin_progress* progress = NULL;
+    basin_job* job = NULL;
 
     EXPECT_OK(basin_job_new(0, &job, &error));
     EXPECT_OK(basin_job_set_progress_callback(job, &callback, 0, &error));

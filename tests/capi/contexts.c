@@ -4,12 +4,12 @@
 
 static void test_two_contexts(void)
 {
-    basin_context *one = fixture_context();
-    basin_context *two = fixture_context();
+    basin_context* one = fixture_context();
+    basin_context* two = fixture_context();
     basin_context_options options = BASIN_CONTEXT_OPTIONS_INIT;
-    basin_context *stranger = NULL;
-    basin_pool *pool = NULL;
-    basin_pool *seen = NULL;
+    basin_context* stranger = NULL;
+    basin_pool* pool = NULL;
+    basin_pool* seen = NULL;
     char other_root[128];
     int active = 0;
 
@@ -40,10 +40,10 @@ static void test_two_contexts(void)
 
 static void test_handles_outlive_their_context(void)
 {
-    basin_context *context = fixture_context();
-    basin_pool *pool = fixture_pool(context);
-    basin_volume *volume = fixture_volume(pool, "a");
-    char *path = NULL;
+    basin_context* context = fixture_context();
+    basin_pool* pool = fixture_pool(context);
+    basin_volume* volume = fixture_volume(pool, "a");
+    char* path = NULL;
 
     basin_context_free(context);
     basin_pool_free(pool);
@@ -60,11 +60,11 @@ static void test_handles_outlive_their_context(void)
 static void test_read_only(void)
 {
     basin_context_options options = BASIN_CONTEXT_OPTIONS_INIT;
-    basin_context *context = fixture_context();
-    basin_context *reader = NULL;
-    basin_pool *pool = fixture_pool(context);
-    basin_pool *seen = NULL;
-    char *xml = NULL;
+    basin_context* context = fixture_context();
+    basin_context* reader = NULL;
+    basin_pool* pool = fixture_pool(context);
+    basin_pool* seen = NULL;
+    char* xml = NULL;
 
     options.root = fixture_root;
     EXPECT_OK(basin_context_new(&options, BASIN_CONTEXT_READ_ONLY, &reader, &error));
@@ -86,9 +86,9 @@ static void test_options_of_a_newer_program(void)
 {
     struct {
         basin_context_options known;
-        const char *unknown;
+        const char* unknown;
     } options;
-    basin_context *context = NULL;
+    basin_context* context = NULL;
 
     memset(&options, 0, sizeof(options));
     options.known.struct_size = sizeof(options);
@@ -103,7 +103,7 @@ static void test_options_of_a_newer_program(void)
 static void test_single_directories(void)
 {
     basin_context_options options = BASIN_CONTEXT_OPTIONS_INIT;
-    basin_context *context = NULL;
+    basin_context* context = NULL;
     char config[128];
     char state[128];
     char run[128];
@@ -123,8 +123,8 @@ static void test_single_directories(void)
 
 static void test_recover_with_nothing_to_do(void)
 {
-    basin_context *context = fixture_context();
-    basin_recovery_result **results = NULL;
+    basin_context* context = fixture_context();
+    basin_recovery_result** results = NULL;
     size_t count = 99;
 
     EXPECT_OK(basin_context_recover(context, 0, &results, &count, &error));

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-extern char **environ;
+extern char** environ;
 
 struct process {
     int files;
@@ -19,14 +19,14 @@ struct process {
     mode_t mask;
     sigset_t blocked;
     struct sigaction actions[NSIG];
-    char **environment;
+    char** environment;
     size_t environment_size;
     char first_variable[256];
 };
 
-static int entries_of(const char *path)
+static int entries_of(const char* path)
 {
-    DIR *dir = opendir(path);
+    DIR* dir = opendir(path);
     int count = 0;
 
     while (dir && readdir(dir))
@@ -36,7 +36,7 @@ static int entries_of(const char *path)
     return count;
 }
 
-static void look_at(struct process *process)
+static void look_at(struct process* process)
 {
     memset(process, 0, sizeof(*process));
     process->files = entries_of("/proc/self/fd");
@@ -54,7 +54,7 @@ static void look_at(struct process *process)
     snprintf(process->first_variable, sizeof(process->first_variable), "%s", environ[0]);
 }
 
-static void expect_same(const struct process *before, const struct process *after)
+static void expect_same(const struct process* before, const struct process* after)
 {
     EXPECT(before->files == after->files);
     EXPECT(before->threads == after->threads);
@@ -83,11 +83,11 @@ static void expect_close_on_exec(void)
 /** Runs pools and volumes through their life, with things that go wrong on the way. */
 static void work(void)
 {
-    basin_context *context = fixture_context();
-    basin_pool *pool = fixture_pool(context);
-    basin_volume *volume = fixture_volume(pool, "a");
-    basin_volume *missing = NULL;
-    char *text = NULL;
+    basin_context* context = fixture_context();
+    basin_pool* pool = fixture_pool(context);
+    basin_volume* volume = fixture_volume(pool, "a");
+    basin_volume* missing = NULL;
+    char* text = NULL;
     int fd = -1;
     struct process during;
 
@@ -164,8 +164,8 @@ static void test_child_signals_can_be_ignored(void)
 /** The child of a fork leaves the parent's objects alone, and may open its own. */
 static void test_fork(void)
 {
-    basin_context *context = fixture_context();
-    basin_pool *pool = fixture_pool(context);
+    basin_context* context = fixture_context();
+    basin_pool* pool = fixture_pool(context);
     int status = -1;
     int active = 0;
     pid_t child = fork();
@@ -177,8 +177,8 @@ static void test_fork(void)
 
     child = fork();
     if (child == 0) {
-        basin_context *own = fixture_context();
-        basin_pool *seen = NULL;
+        basin_context* own = fixture_context();
+        basin_pool* seen = NULL;
 
         expect_failures = 0;
         EXPECT_OK(basin_context_find_pool(own, "vms", 0, &seen, &error));

@@ -4,11 +4,25 @@
 
 static void test_codes(void)
 {
-    static const char *const names[] = {
-        "ok",          "invalid_argument", "invalid_xml",    "not_found",    "already_exists",
-        "invalid_state", "not_supported",  "unavailable",    "busy",         "no_space",
-        "permission_denied", "io",         "connection",     "command_failed", "parse_failed",
-        "timed_out",   "cancelled",        "no_memory",      "internal"};
+    static const char* const names[] = {"ok",
+                                        "invalid_argument",
+                                        "invalid_xml",
+                                        "not_found",
+                                        "already_exists",
+                                        "invalid_state",
+                                        "not_supported",
+                                        "unavailable",
+                                        "busy",
+                                        "no_space",
+                                        "permission_denied",
+                                        "io",
+                                        "connection",
+                                        "command_failed",
+                                        "parse_failed",
+                                        "timed_out",
+                                        "cancelled",
+                                        "no_memory",
+                                        "internal"};
 
     for (int i = 0; i <= -BASIN_E_INTERNAL; ++i)
         EXPECT_TEXT(basin_error_name(-i), names[i]);
@@ -35,13 +49,12 @@ static void test_names(void)
     EXPECT(basin_version_number() == BASIN_VERSION_NUMBER);
 }
 
-static void test_accessors(basin_context *context)
+static void test_accessors(basin_context* context)
 {
-    basin_pool *pool = NULL;
-    char *json;
+    basin_pool* pool = NULL;
+    char* json;
 
-    EXPECT(basin_context_find_pool(context, "no-such-pool", 0, &pool, &error) ==
-           BASIN_E_NOT_FOUND);
+    EXPECT(basin_context_find_pool(context, "no-such-pool", 0, &pool, &error) == BASIN_E_NOT_FOUND);
     EXPECT(basin_error_code(error) == BASIN_E_NOT_FOUND);
     EXPECT(strstr(basin_error_message(error), "no-such-pool") != NULL);
     EXPECT(strchr(basin_error_message(error), '\n') == NULL);
@@ -71,7 +84,7 @@ static void test_no_error(void)
 
 int main(void)
 {
-    basin_context *context;
+    basin_context* context;
 
     fixture_open();
     context = fixture_context();

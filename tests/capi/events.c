@@ -13,9 +13,9 @@ static int readable(int fd, int timeout_ms)
 }
 
 /** Waits for the next event. */
-static basin_event *next(basin_context *context, int fd)
+static basin_event* next(basin_context* context, int fd)
 {
-    basin_event *event = NULL;
+    basin_event* event = NULL;
 
     for (int round = 0; round < 100 && !event; ++round) {
         EXPECT_OK(basin_context_next_event(context, 0, &event, &error));
@@ -26,11 +26,11 @@ static basin_event *next(basin_context *context, int fd)
     return event;
 }
 
-static void expect_event(basin_context *context, int fd, uint32_t kind, const char *pool,
-                         const char *volume, uint32_t from_other, uint64_t *sequence)
+static void expect_event(basin_context* context, int fd, uint32_t kind, const char* pool,
+                         const char* volume, uint32_t from_other, uint64_t* sequence)
 {
-    basin_event *event = next(context, fd);
-    char *json = NULL;
+    basin_event* event = next(context, fd);
+    char* json = NULL;
 
     if (!event)
         return;
@@ -50,12 +50,12 @@ static void expect_event(basin_context *context, int fd, uint32_t kind, const ch
 
 int main(void)
 {
-    basin_context *context;
-    basin_context *other;
-    basin_pool *pool = NULL;
-    basin_pool *same = NULL;
-    basin_volume *volume;
-    basin_event *event = NULL;
+    basin_context* context;
+    basin_context* other;
+    basin_pool* pool = NULL;
+    basin_pool* same = NULL;
+    basin_volume* volume;
+    basin_event* event = NULL;
     uint64_t sequence = 0;
     int fd = -1;
     int again = -1;

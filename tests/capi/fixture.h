@@ -13,8 +13,8 @@ static char fixture_root[64];
 static char fixture_target[96];
 static char fixture_xml[512];
 
-static inline int fixture_remove_entry(const char *path, const struct stat *status, int type,
-                                       struct FTW *where)
+static inline int fixture_remove_entry(const char* path, const struct stat* status, int type,
+                                       struct FTW* where)
 {
     (void)status;
     (void)type;
@@ -43,10 +43,10 @@ static inline void fixture_open(void)
 }
 
 /** Opens a context with everything below the root directory; ends the test if that fails. */
-static inline basin_context *fixture_context(void)
+static inline basin_context* fixture_context(void)
 {
     basin_context_options options = BASIN_CONTEXT_OPTIONS_INIT;
-    basin_context *context = NULL;
+    basin_context* context = NULL;
 
     options.root = fixture_root;
     if (!EXPECT_OK(basin_context_new(&options, 0, &context, &error)))
@@ -55,9 +55,9 @@ static inline basin_context *fixture_context(void)
 }
 
 /** Defines and starts the pool "vms"; ends the test if that fails. */
-static inline basin_pool *fixture_pool(basin_context *context)
+static inline basin_pool* fixture_pool(basin_context* context)
 {
-    basin_pool *pool = NULL;
+    basin_pool* pool = NULL;
 
     if (!EXPECT_OK(basin_context_define_pool(context, fixture_xml, 0, NULL, &pool, &error)) ||
         !EXPECT_OK(basin_pool_start(pool, BASIN_BUILD_KEEP, 0, NULL, &error)))
@@ -66,9 +66,9 @@ static inline basin_pool *fixture_pool(basin_context *context)
 }
 
 /** Creates a sparse raw volume of 1 MiB; ends the test if that fails. */
-static inline basin_volume *fixture_volume(basin_pool *pool, const char *name)
+static inline basin_volume* fixture_volume(basin_pool* pool, const char* name)
 {
-    basin_volume *volume = NULL;
+    basin_volume* volume = NULL;
     char xml[256];
 
     snprintf(xml, sizeof(xml),

@@ -2,18 +2,17 @@
 /* Jobs: dry run, plan and trace, cancel, deadline. */
 #include "fixture.h"
 
-static const char volume_xml[] =
-    "<volume><name>a</name><capacity unit='MiB'>1</capacity></volume>";
+static const char volume_xml[] = "<volume><name>a</name><capacity unit='MiB'>1</capacity></volume>";
 
-static void test_dry_run(basin_context *context)
+static void test_dry_run(basin_context* context)
 {
-    basin_job *job = NULL;
-    basin_pool *pool = NULL;
-    basin_step **plan = NULL;
-    basin_step **trace = NULL;
+    basin_job* job = NULL;
+    basin_pool* pool = NULL;
+    basin_step** plan = NULL;
+    basin_step** trace = NULL;
     size_t planned = 0;
     size_t done = 99;
-    char *json = NULL;
+    char* json = NULL;
 
     EXPECT_OK(basin_job_new(0, &job, &error));
     EXPECT_OK(basin_job_set_dry_run(job, 1, 0, &error));
@@ -42,12 +41,12 @@ static void test_dry_run(basin_context *context)
     basin_job_free(job);
 }
 
-static void test_plan_and_trace_agree(basin_pool *pool)
+static void test_plan_and_trace_agree(basin_pool* pool)
 {
-    basin_job *job = NULL;
-    basin_volume *volume = NULL;
-    char *plan = NULL;
-    char *trace = NULL;
+    basin_job* job = NULL;
+    basin_volume* volume = NULL;
+    char* plan = NULL;
+    char* trace = NULL;
 
     EXPECT_OK(basin_job_new(0, &job, &error));
     EXPECT_OK(basin_pool_create_volume(pool, volume_xml, 0, job, &volume, &error));
@@ -61,10 +60,10 @@ static void test_plan_and_trace_agree(basin_pool *pool)
     basin_job_free(job);
 }
 
-static void test_cancel(basin_pool *pool)
+static void test_cancel(basin_pool* pool)
 {
-    basin_job *job = NULL;
-    basin_volume *volume = NULL;
+    basin_job* job = NULL;
+    basin_volume* volume = NULL;
 
     EXPECT_OK(basin_job_new(0, &job, &error));
     EXPECT(basin_job_is_cancelled(job) == 0);
@@ -79,7 +78,7 @@ static void test_cancel(basin_pool *pool)
 
 static void test_times(void)
 {
-    basin_job *job = NULL;
+    basin_job* job = NULL;
 
     EXPECT_OK(basin_job_new(0, &job, &error));
     EXPECT(basin_job_time_left(job) == -1);
@@ -95,10 +94,10 @@ static void test_times(void)
     basin_job_free(job);
 }
 
-static void test_deadline(basin_pool *pool)
+static void test_deadline(basin_pool* pool)
 {
-    basin_job *job = NULL;
-    basin_volume *volume = NULL;
+    basin_job* job = NULL;
+    basin_volume* volume = NULL;
 
     EXPECT_OK(basin_job_new(0, &job, &error));
     EXPECT_OK(basin_job_set_timeout(job, 1, 0, &error));
@@ -112,8 +111,8 @@ static void test_deadline(basin_pool *pool)
 
 int main(void)
 {
-    basin_context *context;
-    basin_pool *pool;
+    basin_context* context;
+    basin_pool* pool;
 
     fixture_open();
     context = fixture_context();

@@ -11,13 +11,13 @@ static uint64_t capabilities;
 #define EXPECT_CAPABILITY(call, capability)                                                        \
     EXPECT_CODE(call, capabilities >> (capability)&1 ? BASIN_OK : BASIN_E_NOT_SUPPORTED)
 
-static void test_define(basin_context *context)
+static void test_define(basin_context* context)
 {
-    basin_pool *pool = NULL;
-    basin_pool *again = NULL;
-    basin_pool_info *info = NULL;
+    basin_pool* pool = NULL;
+    basin_pool* again = NULL;
+    basin_pool_info* info = NULL;
     int flag = -1;
-    char *xml = NULL;
+    char* xml = NULL;
 
     EXPECT_OK(basin_context_define_pool(context, fixture_xml, 0, NULL, &pool, &error));
     EXPECT_TEXT(basin_pool_name(pool), "vms");
@@ -53,11 +53,11 @@ static void test_define(basin_context *context)
     basin_pool_free(pool);
 }
 
-static void test_list(basin_context *context)
+static void test_list(basin_context* context)
 {
-    const char *dir[] = {"dir"};
-    const char *fs[] = {"fs", "netfs"};
-    basin_pool **pools = NULL;
+    const char* dir[] = {"dir"};
+    const char* fs[] = {"fs", "netfs"};
+    basin_pool** pools = NULL;
     size_t count = 99;
 
     EXPECT_OK(basin_context_list_pools(context, NULL, 0, 0, &pools, &count, &error));
@@ -72,8 +72,8 @@ static void test_list(basin_context *context)
                                        &pools, &count, &error));
     EXPECT(count == 1);
     basin_pool_list_free(pools);
-    EXPECT_OK(basin_context_list_pools(context, NULL, 0, BASIN_LIST_ACTIVE, &pools, &count,
-                                       &error));
+    EXPECT_OK(
+        basin_context_list_pools(context, NULL, 0, BASIN_LIST_ACTIVE, &pools, &count, &error));
     EXPECT(count == 0 && pools[0] == NULL);
     basin_pool_list_free(pools);
     EXPECT_OK(basin_context_list_pools(context, fs, 2, 0, &pools, &count, &error));
@@ -81,10 +81,10 @@ static void test_list(basin_context *context)
     basin_pool_list_free(pools);
 }
 
-static void test_start(basin_context *context, basin_pool *pool)
+static void test_start(basin_context* context, basin_pool* pool)
 {
-    basin_pool *found = NULL;
-    basin_pool_info *info = NULL;
+    basin_pool* found = NULL;
+    basin_pool_info* info = NULL;
     struct stat status;
 
     EXPECT_CODE(basin_pool_stop(pool, 0, NULL, &error), BASIN_E_INVALID_STATE);
@@ -104,9 +104,9 @@ static void test_start(basin_context *context, basin_pool *pool)
     basin_pool_free(found);
 }
 
-static void test_autostart(basin_context *context, basin_pool *pool)
+static void test_autostart(basin_context* context, basin_pool* pool)
 {
-    basin_autostart_result **results = NULL;
+    basin_autostart_result** results = NULL;
     size_t count = 0;
     int flag = -1;
 
@@ -133,16 +133,16 @@ static void test_autostart(basin_context *context, basin_pool *pool)
     EXPECT_OK(basin_pool_start(pool, BASIN_BUILD_KEEP, 0, NULL, &error));
 }
 
-static void test_volume(basin_context *context, basin_pool *pool)
+static void test_volume(basin_context* context, basin_pool* pool)
 {
-    basin_volume *volume = fixture_volume(pool, "a.img");
-    basin_volume *found = NULL;
-    basin_volume *copy = NULL;
-    basin_pool *owner = NULL;
-    basin_volume_info *info = NULL;
+    basin_volume* volume = fixture_volume(pool, "a.img");
+    basin_volume* found = NULL;
+    basin_volume* copy = NULL;
+    basin_pool* owner = NULL;
+    basin_volume_info* info = NULL;
     char path[128];
-    char *text = NULL;
-    char *key = NULL;
+    char* text = NULL;
+    char* key = NULL;
     int fd;
 
     snprintf(path, sizeof(path), "%s/a.img", fixture_target);
@@ -186,10 +186,10 @@ static void test_volume(basin_context *context, basin_pool *pool)
     basin_free(text);
     EXPECT_OK(basin_volume_refresh(volume, 0, NULL, &error));
 
-    EXPECT_CODE(basin_pool_create_volume(
-                    pool, "<volume><name>a.img</name><capacity>1</capacity></volume>", 0, NULL,
-                    &found, &error),
-                BASIN_E_ALREADY_EXISTS);
+    EXPECT_CODE(
+        basin_pool_create_volume(pool, "<volume><name>a.img</name><capacity>1</capacity></volume>",
+                                 0, NULL, &found, &error),
+        BASIN_E_ALREADY_EXISTS);
     EXPECT_OK(basin_volume_delete(volume, 0, NULL, &error));
     EXPECT(access(path, F_OK) != 0);
     EXPECT_CODE(basin_volume_get_info(volume, 0, &info, &error), BASIN_E_NOT_FOUND);
@@ -197,15 +197,15 @@ static void test_volume(basin_context *context, basin_pool *pool)
     basin_free(key);
 }
 
-static void test_listing(basin_pool *pool)
+static void test_listing(basin_pool* pool)
 {
-    basin_volume *b = fixture_volume(pool, "b");
-    basin_volume *a = fixture_volume(pool, "a");
-    basin_volume **volumes = NULL;
-    basin_volume_entry **entries = NULL;
-    basin_diagnostic **diagnostics = NULL;
-    basin_blocker **blockers = NULL;
-    char **names = NULL;
+    basin_volume* b = fixture_volume(pool, "b");
+    basin_volume* a = fixture_volume(pool, "a");
+    basin_volume** volumes = NULL;
+    basin_volume_entry** entries = NULL;
+    basin_diagnostic** diagnostics = NULL;
+    basin_blocker** blockers = NULL;
+    char** names = NULL;
     size_t count = 0;
     uint64_t total = 0;
     char path[128];
@@ -252,14 +252,14 @@ static void test_listing(basin_pool *pool)
 }
 
 /** What dir pools may or may not do yet: the capability and the answer must agree. */
-static void test_optional(basin_context *context, basin_pool *pool)
+static void test_optional(basin_context* context, basin_pool* pool)
 {
-    basin_volume *volume = NULL;
-    basin_volume *clone = NULL;
-    basin_snapshot **snapshots = NULL;
-    basin_snapshot *snapshot = NULL;
+    basin_volume* volume = NULL;
+    basin_volume* clone = NULL;
+    basin_snapshot** snapshots = NULL;
+    basin_snapshot* snapshot = NULL;
     size_t count = 0;
-    char *xml = NULL;
+    char* xml = NULL;
     char path[128];
     int fd;
 
@@ -285,9 +285,8 @@ static void test_optional(basin_context *context, basin_pool *pool)
     EXPECT_CAPABILITY(basin_volume_download(volume, fd, 0, 4, 0, NULL, &error),
                       BASIN_CAPABILITY_DOWNLOAD);
     close(fd);
-    EXPECT_CAPABILITY(
-        basin_volume_create_snapshot(volume, "before", 0, NULL, &snapshot, &error),
-        BASIN_CAPABILITY_SNAPSHOTS);
+    EXPECT_CAPABILITY(basin_volume_create_snapshot(volume, "before", 0, NULL, &snapshot, &error),
+                      BASIN_CAPABILITY_SNAPSHOTS);
     basin_snapshot_free(snapshot);
     EXPECT_CAPABILITY(basin_volume_list_snapshots(volume, 0, &snapshots, &count, &error),
                       BASIN_CAPABILITY_SNAPSHOTS);
@@ -303,17 +302,16 @@ static void test_optional(basin_context *context, basin_pool *pool)
     basin_volume_free(volume);
 }
 
-static void test_transient(basin_context *context)
+static void test_transient(basin_context* context)
 {
-    basin_pool *pool = NULL;
+    basin_pool* pool = NULL;
     char xml[512];
     int flag = -1;
 
     snprintf(xml, sizeof(xml),
              "<pool type='dir'><name>passing</name><target><path>%s/passing</path></target></pool>",
              fixture_root);
-    EXPECT_OK(
-        basin_context_create_pool(context, xml, BASIN_BUILD_KEEP, 0, NULL, &pool, &error));
+    EXPECT_OK(basin_context_create_pool(context, xml, BASIN_BUILD_KEEP, 0, NULL, &pool, &error));
     EXPECT_OK(basin_pool_is_persistent(pool, 0, &flag, &error));
     EXPECT(flag == 0);
     EXPECT_CODE(basin_pool_set_autostart(pool, 1, 0, NULL, &error), BASIN_E_INVALID_STATE);
@@ -323,9 +321,9 @@ static void test_transient(basin_context *context)
     basin_pool_free(pool);
 }
 
-static void test_end(basin_context *context, basin_pool *pool)
+static void test_end(basin_context* context, basin_pool* pool)
 {
-    basin_volume **volumes = NULL;
+    basin_volume** volumes = NULL;
     size_t count = 0;
 
     EXPECT_OK(basin_pool_list_volumes(pool, 0, &volumes, &count, &error));
@@ -342,9 +340,9 @@ static void test_end(basin_context *context, basin_pool *pool)
 
 int main(void)
 {
-    basin_context *context;
-    basin_pool *pool = NULL;
-    basin_backend_info *dir = NULL;
+    basin_context* context;
+    basin_pool* pool = NULL;
+    basin_backend_info* dir = NULL;
 
     fixture_open();
     context = fixture_context();

@@ -7,7 +7,7 @@ enum { UNKNOWN = 1 << 30 };
 /** Expects the call to be refused as invalid, with a message that contains a word. */
 #define REFUSED(call, word) refused(call, word, #call, __LINE__)
 
-static void refused(int code, const char *word, const char *what, int line)
+static void refused(int code, const char* word, const char* what, int line)
 {
     if (!strstr(basin_error_message(error), word)) {
         fprintf(stderr, "%d: '%s' lacks '%s'\n", line, basin_error_message(error), word);
@@ -16,36 +16,36 @@ static void refused(int code, const char *word, const char *what, int line)
     expect_code(code, BASIN_E_INVALID_ARGUMENT, what, __FILE__, line);
 }
 
-static basin_context *context;
-static basin_pool *pool;
-static basin_volume *volume;
-static basin_job *job;
+static basin_context* context;
+static basin_pool* pool;
+static basin_volume* volume;
+static basin_job* job;
 
 /* Outputs that must stay as they are. */
-static char *text;
-static char **texts;
+static char* text;
+static char** texts;
 static size_t count = 77;
 static int number = 77;
 static uint64_t big = 77;
-static basin_pool *new_pool;
-static basin_pool **pools;
-static basin_volume *new_volume;
-static basin_volume **volumes;
-static basin_job *new_job;
-static basin_context *new_context;
-static basin_backend_info *backend;
-static basin_pool_info *pool_info;
-static basin_volume_info *volume_info;
-static basin_progress *progress;
-static basin_step **steps;
-static basin_event *event;
-static basin_autostart_result **autostarted;
-static basin_recovery_result **recovered;
-static basin_diagnostic **diagnostics;
-static basin_blocker **blockers;
-static basin_volume_entry **entries;
-static basin_snapshot *snapshot;
-static basin_snapshot **snapshots;
+static basin_pool* new_pool;
+static basin_pool** pools;
+static basin_volume* new_volume;
+static basin_volume** volumes;
+static basin_job* new_job;
+static basin_context* new_context;
+static basin_backend_info* backend;
+static basin_pool_info* pool_info;
+static basin_volume_info* volume_info;
+static basin_progress* progress;
+static basin_step** steps;
+static basin_event* event;
+static basin_autostart_result** autostarted;
+static basin_recovery_result** recovered;
+static basin_diagnostic** diagnostics;
+static basin_blocker** blockers;
+static basin_volume_entry** entries;
+static basin_snapshot* snapshot;
+static basin_snapshot** snapshots;
 
 static const char volume_xml[] = "<volume><name>x</name><capacity>1</capacity></volume>";
 
@@ -68,17 +68,16 @@ static void test_static(void)
     REFUSED(basin_pool_definition_check(NULL, 0, &texts, &count, &error), "definition");
     REFUSED(basin_pool_definition_check(fixture_xml, 0, NULL, &count, &error), "ignored");
     REFUSED(basin_pool_definition_check(fixture_xml, 0, &texts, NULL, &error), "count");
-    REFUSED(basin_pool_definition_check(fixture_xml, BASIN_DEFINITION_STRICT, &texts, &count,
-                                        &error),
-            "flags");
+    REFUSED(
+        basin_pool_definition_check(fixture_xml, BASIN_DEFINITION_STRICT, &texts, &count, &error),
+        "flags");
     REFUSED(basin_pool_definition_to_xml(NULL, 0, &text, &error), "definition");
     REFUSED(basin_pool_definition_to_xml(fixture_xml, 0, NULL, &error), "xml");
     REFUSED(basin_pool_definition_to_xml(fixture_xml, UNKNOWN, &text, &error), "flags");
     REFUSED(basin_pool_definition_to_json(NULL, 0, &text, &error), "definition");
     REFUSED(basin_pool_definition_to_json(fixture_xml, 0, NULL, &error), "json");
     REFUSED(basin_pool_definition_to_json(fixture_xml, UNKNOWN, &text, &error), "flags");
-    REFUSED(basin_volume_definition_check(NULL, "dir", 0, 0, &texts, &count, &error),
-            "definition");
+    REFUSED(basin_volume_definition_check(NULL, "dir", 0, 0, &texts, &count, &error), "definition");
     REFUSED(basin_volume_definition_check(volume_xml, NULL, 0, 0, &texts, &count, &error),
             "pool_type");
     REFUSED(basin_volume_definition_check(volume_xml, "dir", 3, 0, &texts, &count, &error),
@@ -90,8 +89,7 @@ static void test_static(void)
     REFUSED(basin_volume_definition_to_xml(volume_xml, "dir", 0, UNKNOWN, &text, &error), "flags");
     REFUSED(basin_volume_definition_to_json(volume_xml, NULL, 0, 0, &text, &error), "pool_type");
     REFUSED(basin_volume_definition_to_json(volume_xml, "dir", 0, 0, NULL, &error), "json");
-    REFUSED(basin_volume_definition_to_json(volume_xml, "dir", 0, UNKNOWN, &text, &error),
-            "flags");
+    REFUSED(basin_volume_definition_to_json(volume_xml, "dir", 0, UNKNOWN, &text, &error), "flags");
     REFUSED(basin_parse_size(NULL, NULL, 0, &big, &error), "number");
     REFUSED(basin_parse_size("1", NULL, 0, NULL, &error), "bytes");
     REFUSED(basin_parse_size("1", NULL, UNKNOWN, &big, &error), "flags");
@@ -150,7 +148,7 @@ static void test_job(void)
 static void test_context(void)
 {
     basin_context_options options = BASIN_CONTEXT_OPTIONS_INIT;
-    const char *null_type[] = {NULL};
+    const char* null_type[] = {NULL};
 
     REFUSED(basin_context_new(NULL, 0, NULL, &error), "context");
     REFUSED(basin_context_new(NULL, UNKNOWN, &new_context, &error), "flags");
@@ -164,8 +162,7 @@ static void test_context(void)
     REFUSED(basin_context_define_pool(context, fixture_xml, 0, NULL, NULL, &error), "pool");
     REFUSED(basin_context_define_pool(context, fixture_xml, UNKNOWN, NULL, &new_pool, &error),
             "flags");
-    REFUSED(basin_context_create_pool(NULL, fixture_xml, 0, 0, NULL, &new_pool, &error),
-            "context");
+    REFUSED(basin_context_create_pool(NULL, fixture_xml, 0, 0, NULL, &new_pool, &error), "context");
     REFUSED(basin_context_create_pool(context, NULL, 0, 0, NULL, &new_pool, &error), "definition");
     REFUSED(basin_context_create_pool(context, fixture_xml, 4, 0, NULL, &new_pool, &error),
             "build");
@@ -195,8 +192,7 @@ static void test_context(void)
     REFUSED(basin_context_find_volume_by_key(context, "k", UNKNOWN, &new_volume, &error), "flags");
     REFUSED(basin_context_find_volume_by_path(NULL, "/", 0, &new_volume, &error), "context");
     REFUSED(basin_context_find_volume_by_path(context, NULL, 0, &new_volume, &error), "path");
-    REFUSED(basin_context_find_volume_by_path(context, "/", UNKNOWN, &new_volume, &error),
-            "flags");
+    REFUSED(basin_context_find_volume_by_path(context, "/", UNKNOWN, &new_volume, &error), "flags");
     REFUSED(basin_context_find_pool_sources(NULL, "dir", NULL, 0, NULL, &text, &error), "context");
     REFUSED(basin_context_find_pool_sources(context, NULL, NULL, 0, NULL, &text, &error), "type");
     REFUSED(basin_context_find_pool_sources(context, "dir", NULL, 0, NULL, NULL, &error), "xml");
@@ -204,8 +200,7 @@ static void test_context(void)
             "flags");
     REFUSED(basin_context_autostart(NULL, 0, NULL, &autostarted, &count, &error), "context");
     REFUSED(basin_context_autostart(context, 0, NULL, NULL, &count, &error), "results");
-    REFUSED(basin_context_autostart(context, UNKNOWN, NULL, &autostarted, &count, &error),
-            "flags");
+    REFUSED(basin_context_autostart(context, UNKNOWN, NULL, &autostarted, &count, &error), "flags");
     REFUSED(basin_context_recover(NULL, 0, &recovered, &count, &error), "context");
     REFUSED(basin_context_recover(context, 0, NULL, &count, &error), "results");
     REFUSED(basin_context_recover(context, UNKNOWN, &recovered, &count, &error), "flags");
@@ -296,9 +291,9 @@ static void test_pool(void)
             "source");
     REFUSED(basin_pool_create_volume_from(pool, volume_xml, volume, 0, NULL, NULL, &error),
             "volume");
-    REFUSED(basin_pool_create_volume_from(pool, volume_xml, volume, UNKNOWN, NULL, &new_volume,
-                                          &error),
-            "flags");
+    REFUSED(
+        basin_pool_create_volume_from(pool, volume_xml, volume, UNKNOWN, NULL, &new_volume, &error),
+        "flags");
     REFUSED(basin_pool_list_blockers(NULL, 0, &blockers, &count, &error), "pool");
     REFUSED(basin_pool_list_blockers(pool, 0, NULL, &count, &error), "blockers");
     REFUSED(basin_pool_list_blockers(pool, UNKNOWN, &blockers, &count, &error), "flags");
@@ -407,7 +402,7 @@ static void test_getters_and_frees_take_null(void)
 
 static void test_nothing_happened(void)
 {
-    basin_volume **found = NULL;
+    basin_volume** found = NULL;
     size_t length = 0;
     int active = 0;
 

@@ -5,12 +5,12 @@
 #include <errno.h>
 
 /* This program's malloc() is everybody's, also the library's operator new. */
-extern void *__libc_malloc(size_t size);
+extern void* __libc_malloc(size_t size);
 
 static long allowed = -1; /* allocations until the first refusal; -1: no limit */
 static long asked;
 
-void *malloc(size_t size)
+void* malloc(size_t size)
 {
     ++asked;
     if (allowed >= 0 && asked > allowed) {
@@ -20,30 +20,30 @@ void *malloc(size_t size)
     return __libc_malloc(size);
 }
 
-static basin_context *context;
-static basin_pool *pool;
+static basin_context* context;
+static basin_pool* pool;
 
-static int find(basin_error **failure)
+static int find(basin_error** failure)
 {
-    basin_pool *found = NULL;
+    basin_pool* found = NULL;
     const int code = basin_context_find_pool(context, "vms", 0, &found, failure);
 
     basin_pool_free(found);
     return code;
 }
 
-static int get_xml(basin_error **failure)
+static int get_xml(basin_error** failure)
 {
-    char *xml = NULL;
+    char* xml = NULL;
     const int code = basin_pool_get_xml(pool, 0, &xml, failure);
 
     basin_free(xml);
     return code;
 }
 
-static int list_pools(basin_error **failure)
+static int list_pools(basin_error** failure)
 {
-    basin_pool **pools = NULL;
+    basin_pool** pools = NULL;
     size_t count = 0;
     const int code = basin_context_list_pools(context, NULL, 0, 0, &pools, &count, failure);
 
@@ -51,9 +51,9 @@ static int list_pools(basin_error **failure)
     return code;
 }
 
-static int list_entries(basin_error **failure)
+static int list_entries(basin_error** failure)
 {
-    basin_volume_entry **entries = NULL;
+    basin_volume_entry** entries = NULL;
     size_t count = 0;
     const int code = basin_pool_list_volume_entries(pool, 0, &entries, &count, failure);
 
@@ -61,19 +61,19 @@ static int list_entries(basin_error **failure)
     return code;
 }
 
-static int describe_backend(basin_error **failure)
+static int describe_backend(basin_error** failure)
 {
-    basin_backend_info *info = NULL;
+    basin_backend_info* info = NULL;
     const int code = basin_backend_get_info("dir", 0, &info, failure);
 
     basin_backend_info_free(info);
     return code;
 }
 
-static int open_and_close(basin_error **failure)
+static int open_and_close(basin_error** failure)
 {
     basin_context_options options = BASIN_CONTEXT_OPTIONS_INIT;
-    basin_context *opened = NULL;
+    basin_context* opened = NULL;
     int code;
 
     options.root = fixture_root;
@@ -82,13 +82,14 @@ static int open_and_close(basin_error **failure)
     return code;
 }
 
-/** Refuses the first, the second ... allocation and all later ones, until the call needs no more. */
-static void starve(const char *name, int (*call)(basin_error **))
+/** Refuses the first, the second ... allocation and all later ones, until the call needs no more.
+ */
+static void starve(const char* name, int (*call)(basin_error**))
 {
     long limit;
 
     for (limit = 0; limit < 100000; ++limit) {
-        basin_error *failure = NULL;
+        basin_error* failure = NULL;
         int code;
 
         asked = 0;

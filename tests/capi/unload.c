@@ -6,11 +6,11 @@
 #include <dlfcn.h>
 #include <pthread.h>
 
-static const char *library;
+static const char* library;
 
-static int entries_of(const char *path)
+static int entries_of(const char* path)
 {
-    DIR *dir = opendir(path);
+    DIR* dir = opendir(path);
     int count = 0;
 
     while (dir && readdir(dir))
@@ -21,27 +21,26 @@ static int entries_of(const char *path)
 }
 
 /* POSIX lets dlsym()'s result be a function; ISO C wants the detour. */
-#define LOAD(handle, function, name) (*(void **)&(function) = dlsym(handle, name))
+#define LOAD(handle, function, name) (*(void**)&(function) = dlsym(handle, name))
 
-static void *use(void *argument)
+static void* use(void* argument)
 {
-    int (*context_new)(const basin_context_options *, uint32_t, basin_context **, basin_error **);
-    int (*define)(basin_context *, const char *, uint32_t, basin_job *, basin_pool **,
-                  basin_error **);
-    int (*start)(basin_pool *, uint32_t, uint32_t, basin_job *, basin_error **);
-    int (*stop)(basin_pool *, uint32_t, basin_job *, basin_error **);
-    int (*find)(basin_context *, const char *, uint32_t, basin_pool **, basin_error **);
-    int (*event_fd)(basin_context *, uint32_t, int *, basin_error **);
-    void (*context_free)(basin_context *);
-    void (*pool_free)(basin_pool *);
-    void (*error_free)(basin_error *);
+    int (*context_new)(const basin_context_options*, uint32_t, basin_context**, basin_error**);
+    int (*define)(basin_context*, const char*, uint32_t, basin_job*, basin_pool**, basin_error**);
+    int (*start)(basin_pool*, uint32_t, uint32_t, basin_job*, basin_error**);
+    int (*stop)(basin_pool*, uint32_t, basin_job*, basin_error**);
+    int (*find)(basin_context*, const char*, uint32_t, basin_pool**, basin_error**);
+    int (*event_fd)(basin_context*, uint32_t, int*, basin_error**);
+    void (*context_free)(basin_context*);
+    void (*pool_free)(basin_pool*);
+    void (*error_free)(basin_error*);
     basin_context_options options = BASIN_CONTEXT_OPTIONS_INIT;
-    basin_context *context = NULL;
-    basin_pool *pool = NULL;
-    basin_pool *missing = NULL;
-    basin_error *not_found = NULL;
+    basin_context* context = NULL;
+    basin_pool* pool = NULL;
+    basin_pool* missing = NULL;
+    basin_error* not_found = NULL;
     int fd = -1;
-    void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+    void* handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
 
     (void)argument;
     if (!EXPECT(handle != NULL)) {
@@ -72,7 +71,7 @@ static void *use(void *argument)
     return NULL;
 }
 
-int main(int argc, char **argv)
+int main(int argc, char** argv)
 {
     int files;
     int threads;

@@ -11,9 +11,9 @@
 static int expect_failures;
 
 /** The error object that EXPECT_CODE() looks at: pass &error to the call. */
-static basin_error *error;
+static basin_error* error;
 
-static inline int expect_true(int holds, const char *what, const char *file, int line)
+static inline int expect_true(int holds, const char* what, const char* file, int line)
 {
     if (!holds) {
         fprintf(stderr, "%s:%d: not so: %s\n", file, line, what);
@@ -22,7 +22,7 @@ static inline int expect_true(int holds, const char *what, const char *file, int
     return holds;
 }
 
-static inline int expect_code(int code, int expected, const char *what, const char *file, int line)
+static inline int expect_code(int code, int expected, const char* what, const char* file, int line)
 {
     const int holds = code == expected && code == basin_error_code(error);
 
