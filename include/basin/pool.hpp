@@ -26,8 +26,6 @@ struct PoolInfo {
     std::uint64_t available{}; ///< what this user may still write
     bool persistent{};
     bool autostart{};
-    std::uint64_t volumes{};     ///< in the last refresh; 0 while inactive
-    std::uint64_t diagnostics{}; ///< in the last refresh
     bool operator==(const PoolInfo&) const = default;
 };
 

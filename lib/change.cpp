@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "change.hpp"
+
+#include "job_impl.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+namespace storage::inline v1 {
+
+using nlohmann::json;
+
+namespace {
+
+const std::string& look_up(const Arguments& values, std::string_view name)
+{
+    static const std::string nothing;
+    const auto found = values.find(name);
+    return found == values.end() ? nothing : found->second;
+}
+
+} // namespace
+
+const std::string& StepRun::argument(std::string_view name) const { return look_up(arguments_, name); }
+const std::string& StepRun::evidence(std::string_view name) const { return look_up(evidence_, name); }
+
+void StepRun::declare(std::string_view name, std::string value)
+{
+    if (recorder_)
+        recorder_->record(index_, name, value, true);
+    evidence_.insert_or_assign(std::string(name), std::move(value));
+}
+
+void StepRun::remember(std::string_view name, std::string value)
+{
+    if (recorder_)
+        recorder_->record(index_, name, value, false);
+    evidence_.insert_or_assign(std::string(name), std::move(value));
+}
+
+namespace {
+
+json to_json_object(const Step& step)
+{
+    return {{"action", step.action->name}, {"arguments", step.arguments}, {"summary", step.record.summary}};
+}
+
+/** A change as its journal tells it. */
+struct RecordedChange {
+    std::string operation{};
+    std::vector<Step> steps{};
+    std::size_t commit{SIZE_MAX};
+    std::size_t begun{0}; ///< steps that were begun
+    std::size_t done{0};  ///< steps that were finished
+};
+
+RecordedChange parse_entry(const std::string& text)
+{
+    RecordedChange change;
+    std::size_t start = 0;
+    for (bool first = true; start < text.size(); first = false) {
+        const auto end = text.find('\n', start);
+        if (end == std::string::npos)
+            break; // the line that the kill cut short: what it speaks of had not begun
+        const auto line = json::parse(text.begin() + static_cast<std::ptrdiff_t>(start),
+                                      text.begin() + static_cast<std::ptrdiff_t>(end));
+        start = end + 1;
+        if (first) {
+            change.operation = line.at("operation").get<std::string>();
+            change.commit = line.at("commit").get<std::size_t>();
+            for (const auto& item : line.at("steps")) {
+                Step step;
+                step.action = find_action(item.at("action").get<std::string>());
+                if (!step.action)
+                    throw Error(ErrorCode::parse_failed, "journal names an unknown action");
+                step.arguments = item.at("arguments").get<Arguments>();
+                step.record.summary = item.at("summary").get<std::string>();
+                change.steps.push_back(std::move(step));
+            }
+        } else if (line.contains("begin")) {
+            change.begun = line.at("begin").get<std::size_t>() + 1;
+        } else if (line.contains("done")) {
+            change.done = line.at("done").get<std::size_t>() + 1;
+        } else {
+            change.steps.at(line.at("step").get<std::size_t>())
+                .evidence.insert_or_assign(line.at("key").get<std::string>(), line.at("value").get<std::string>());
+        }
+    }
+    change.begun = std::min(change.begun, change.steps.size());
+    change.done = std::min(change.done, change.steps.size());
+    return change;
+}
+
+void undo_steps(std::vector<Step>& steps, std::size_t count, std::string& problems)
+{
+    for (auto index = count; index-- > 0;) {
+        auto& step = steps[index];
+        if (!step.action->undo)
+            continue;
+        try {
+            StepRun run(step.arguments, step.evidence, nullptr, index, nullptr);
+            step.action->undo(run);
+        } catch (const std::exception& error) {
+            problems += "not undone: " + step.record.summary + ": " + error.what() + '\n';
+        }
+    }
+}
+
+} // namespace
+
+std::string Change::serialise() const
+{
+    json steps = json::array();
+    for (const auto& step : steps_)
+        steps.push_back(to_json_object(step));
+    return json{{"operation", operation_}, {"commit", commit_}, {"steps", steps}}.dump();
+}
+
+const std::string& Change::evidence(std::size_t step, std::string_view name) const
+{
+    return look_up(steps_.at(step).evidence, name);
+}
+
+class Change::JournalRecorder final : public Recorder {
+public:
+    JournalRecorder(const Change& change, const Journal& journal) : change_(change), journal_(journal) {}
+
+    void open()
+    {
+        if (!entry_)
+            entry_.emplace(journal_.open_entry(change_.serialise()));
+    }
+    void note(const char* what, std::size_t index)
+    {
+        if (entry_)
+            entry_->append(json{{what, index}}.dump());
+    }
+    void record(std::size_t step, std::string_view key, const std::string& value, bool must) override
+    {
+        if (must && !entry_) {
+            open();
+            note("begin", step);
+        }
+        if (entry_)
+            entry_->append(json{{"step", step}, {"key", key}, {"value", value}}.dump());
+    }
+    void close()
+    {
+        if (entry_)
+            entry_->remove();
+    }
+
+private:
+    const Change& change_;
+    const Journal& journal_;
+    std::optional<JournalEntry> entry_{};
+};
+
+void Change::run_step(std::size_t index, JournalRecorder& recorder, const ChangeHost& host)
+{
+    auto& step = steps_[index];
+    if (index < commit_) // past it there is no way back, only forward
+        check(host.job, operation_);
+    if (step.prepare)
+        step.prepare(step.arguments);
+    recorder.note("begin", index);
+    StepRun run(step.arguments, step.evidence, &recorder, index, host.job);
+    step.action->apply(run);
+    recorder.note("done", index);
+    if (host.job) {
+        auto& impl = host.job->impl();
+        const std::lock_guard lock(impl.mutex);
+        impl.trace.push_back(step.record);
+    }
+}
+
+void Change::give_up(std::size_t failed, JournalRecorder& recorder, std::string& problems)
+{
+    undo_steps(steps_, failed + 1, problems);
+    if (problems.empty())
+        recorder.close();
+}
+
+bool Change::execute(const ChangeHost& host)
+{
+    if (host.job) {
+        auto& impl = host.job->impl();
+        const std::lock_guard lock(impl.mutex);
+        for (const auto& step : steps_)
+            impl.plan.push_back(step.record);
+    }
+    if (is_dry_run(host.job))
+        return false;
+
+    JournalRecorder recorder(*this, host.journal);
+    if (steps_.size() > 1 || std::any_of(steps_.begin(), steps_.end(), [](const Step& s) { return !s.action->atomic; }))
+        recorder.open();
+
+    bool complete = true;
+    for (std::size_t index = 0; index < steps_.size(); ++index) {
+        try {
+            run_step(index, recorder, host);
+        } catch (const Error& error) {
+            if (index >= commit_) { // the journal stays, so that the next recovery finishes it
+                host.log(LogLevel::warning, operation_ + ": " + steps_[index].record.summary + ": " + error.what());
+                complete = false;
+                break;
+            }
+            std::string problems;
+            give_up(index, recorder, problems);
+            if (problems.empty())
+                throw;
+            throw Error(error.code(), error.what(), error.remedy(), problems + error.detail(), error.os_error());
+        } catch (...) {
+            std::string problems;
+            give_up(index, recorder, problems);
+            throw;
+        }
+    }
+    if (complete)
+        recorder.close();
+    return true;
+}
+
+std::vector<RecoveryResult> recover_changes(const Journal& journal, const Log& log)
+{
+    std::vector<RecoveryResult> results;
+    for (auto& entry : journal.abandoned()) {
+        RecoveryResult result;
+        std::string problems;
+        try {
+            auto change = parse_entry(entry.read());
+            result.operation = change.operation;
+            result.finished = !change.steps.empty() && change.done >= std::min(change.commit, change.steps.size());
+            if (result.finished) {
+                for (auto index = change.done; index < change.steps.size(); ++index) {
+                    auto& step = change.steps[index];
+                    StepRun run(step.arguments, step.evidence, nullptr, index, nullptr);
+                    step.action->apply(run);
+                }
+            } else {
+                undo_steps(change.steps, change.begun, problems);
+            }
+            result.message = problems.empty() ? (result.finished ? "finished" : "undone") : problems;
+        } catch (const std::exception& error) {
+            problems = std::string("journal '") + entry.path() + "': " + error.what();
+            result.message = problems;
+        }
+        if (problems.empty())
+            entry.remove();
+        else
+            journal.set_aside(entry);
+        log(problems.empty() ? LogLevel::info : LogLevel::error,
+            "recovered '" + result.operation + "': " + result.message);
+        results.push_back(std::move(result));
+    }
+    return results;
+}
+
+} // namespace storage::inline v1

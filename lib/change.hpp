@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Change: the one engine for everything that alters the world outside the process. A list of steps,
+// carried out in order, undone in reverse when one fails, finished or undone after a kill.
+#pragma once
+
+#include "journal.hpp"
+#include "log.hpp"
+
+#include <basin/job.hpp>
+
+#include <map>
+
+namespace storage::inline v1 {
+
+/** What an action needs to know, as text, so that a journal can keep it for another process. */
+using Arguments = std::map<std::string, std::string, std::less<>>;
+
+/** Writes a change's journal, which it makes when it is first needed. */
+class Recorder {
+public:
+    virtual ~Recorder() = default;
+    virtual void record(std::size_t step, std::string_view key, const std::string& value, bool must) = 0;
+};
+
+/** What one step is given while it runs or is undone. */
+class StepRun {
+public:
+    StepRun(const Arguments& arguments, Arguments& evidence, Recorder* recorder, std::size_t index, Job* job)
+        : arguments_(arguments), evidence_(evidence), recorder_(recorder), index_(index), job_(job)
+    {
+    }
+
+    /** The argument of that name; "" when it was not given. */
+    const std::string& argument(std::string_view name) const;
+    /** What declare() or remember() kept under that name; "" when nothing was. */
+    const std::string& evidence(std::string_view name) const;
+    /** Says, before doing something that a kill would leave half-done, how to find it. On the disk when it returns. */
+    void declare(std::string_view name, std::string value);
+    /** Keeps a fact that undoing needs; on the disk only if the change has a journal. */
+    void remember(std::string_view name, std::string value);
+    Job* job() const { return job_; }
+
+private:
+    const Arguments& arguments_;
+    Arguments& evidence_;
+    Recorder* recorder_;
+    std::size_t index_;
+    Job* job_;
+};
+
+/** One kind of step. */
+struct Action {
+    std::string_view name{};
+    void (*apply)(StepRun&){};
+    /** Takes back what apply() did, wholly or in part, going by evidence only; null: nothing to take back. */
+    void (*undo)(StepRun&){};
+    /** apply() is one system call that happens or does not, so a step on its own needs no journal. */
+    bool atomic{};
+};
+
+/** The action of that name, or null. Defined where the actions are. */
+const Action* find_action(std::string_view name);
+
+struct Step {
+    const Action* action{};
+    Arguments arguments{};
+    StepRecord record{};
+    Arguments evidence{};
+    /** Fills in arguments that are known only once the steps before have run; undoing must not need them. */
+    std::function<void(Arguments&)> prepare{};
+};
+
+/** Where and for whom a change is carried out. */
+struct ChangeHost {
+    const Journal& journal;
+    const Log& log;
+    Job* job{};
+};
+
+class Change {
+public:
+    /** @param operation  what people call it, e.g. "pool-build vms" */
+    explicit Change(std::string operation) : operation_(std::move(operation)) {}
+
+    void add(Step step) { steps_.push_back(std::move(step)); }
+    /** After the step just added the change counts as done: a recovery then finishes the rest. */
+    void commit_here() { commit_ = steps_.size(); }
+
+    bool empty() const { return steps_.empty(); }
+    const std::string& operation() const { return operation_; }
+
+    /**
+     * Carries the steps out, or in a dry run only tells the job what they are.
+     * @return false in a dry run
+     * @throws Error  what the failing step threw, after everything before it was undone
+     */
+    bool execute(const ChangeHost& host);
+
+    /** What a step of an unfinished change left in its evidence; for the caller after execute(). */
+    const std::string& evidence(std::size_t step, std::string_view name) const;
+
+private:
+    class JournalRecorder;
+    std::string serialise() const;
+    void run_step(std::size_t index, JournalRecorder& recorder, const ChangeHost& host);
+    void give_up(std::size_t failed, JournalRecorder& recorder, std::string& problems);
+
+    std::string operation_;
+    std::vector<Step> steps_{};
+    std::size_t commit_{SIZE_MAX};
+};
+
+/** Finishes or undoes each change in the journal whose process is gone. */
+std::vector<RecoveryResult> recover_changes(const Journal& journal, const Log& log);
+
+} // namespace storage::inline v1

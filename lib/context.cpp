@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "change.hpp"
+#include "job_impl.hpp"
+#include "lifecycle.hpp"
+#include "pool_object.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+namespace storage::inline v1 {
+
+Context::Impl::Impl(ContextOptions context_options)
+    : options(std::move(context_options)), log{options.log}, system(options.system_root), host{system, log},
+      store(options), journal(store.journal_dir()), locks(store.lock_dir()), events(store.event_log(), random_bits())
+{
+}
+
+Timestamp Context::Impl::now() const
+{
+    if (options.clock)
+        return options.clock();
+    timespec time{};
+    ::clock_gettime(CLOCK_REALTIME, &time);
+    return {.seconds = time.tv_sec, .nanoseconds = static_cast<std::uint32_t>(time.tv_nsec)};
+}
+
+LoggedEvent Context::Impl::make_event(EventKind kind, const PoolObject& pool, const std::string& volume) const
+{
+    return {.kind = kind, .time = now(), .pool_name = pool.name, .pool_uuid = pool.uuid, .volume_name = volume};
+}
+
+void Context::Impl::emit(EventKind kind, const PoolObject& pool, const std::string& volume) noexcept
+{
+    try {
+        events.append(make_event(kind, pool, volume));
+    } catch (const std::exception& error) { // what happened has happened; only the news of it is lost
+        log(LogLevel::warning, "pool '" + pool.name + "': an event is lost: " + error.what());
+    }
+}
+
+void Context::Impl::require_writable(std::string_view what) const
+{
+    if (options.read_only)
+        throw Error(ErrorCode::permission_denied, std::string(what) + ": this context was opened read-only");
+}
+
+std::vector<RecoveryResult> Context::Impl::recover()
+{
+    if (options.read_only)
+        return {};
+    auto results = recover_changes(journal, log);
+    if (!results.empty()) {
+        const auto lock = locks.lock_registry(nullptr);
+        store.remove_leftovers();
+    }
+    return results;
+}
+
+int Context::Impl::event_fd()
+{
+    const std::lock_guard lock(event_mutex_);
+    if (!event_fd_) {
+        UniqueFd fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+        if (!fd)
+            throw system_error(errno, "cannot watch for events", "raise fs.inotify.max_user_instances");
+        events.ensure_exists();
+        if (::inotify_add_watch(fd.get(), events.path().c_str(), IN_MODIFY) < 0)
+            throw system_error(errno, "cannot watch '" + events.path() + "'", "raise fs.inotify.max_user_watches");
+        event_cursor_ = events.newest();
+        event_fd_ = std::move(fd);
+    }
+    return event_fd_.get();
+}
+
+std::optional<Event> Context::Impl::next_event()
+{
+    const std::lock_guard lock(event_mutex_);
+    if (!event_fd_)
+        return std::nullopt;
+    if (next_undelivered_ == undelivered_.size()) {
+        undelivered_.clear();
+        next_undelivered_ = 0;
+        overflowed_ = !events.read_after(event_cursor_, undelivered_);
+        if (undelivered_.empty() && !overflowed_) {
+            // Empty the descriptor first and look once more: nothing can slip in between unseen.
+            std::array<char, 4096> noise;
+            while (::read(event_fd_.get(), noise.data(), noise.size()) > 0)
+                ;
+            overflowed_ = !events.read_after(event_cursor_, undelivered_);
+        }
+    }
+    if (overflowed_) {
+        overflowed_ = false;
+        return Event{.sequence = ++delivered_, .kind = EventKind::overflow, .time = now()};
+    }
+    if (next_undelivered_ == undelivered_.size())
+        return std::nullopt;
+    auto& logged = undelivered_[next_undelivered_++];
+    return Event{.sequence = ++delivered_,
+                 .kind = logged.kind,
+                 .time = logged.time,
+                 .pool_name = std::move(logged.pool_name),
+                 .pool_uuid = std::move(logged.pool_uuid),
+                 .volume_name = std::move(logged.volume_name),
+                 .from_other_process = logged.writer != events.writer()};
+}
+
+Context::Context(ContextOptions options) : impl_(std::make_shared<Impl>(std::move(options))) { impl_->recover(); }
+Context::~Context() = default;
+Context::Context(Context&&) noexcept = default;
+Context& Context::operator=(Context&&) noexcept = default;
+
+const std::string& Context::config_dir() const noexcept { return impl_->store.config_dir(); }
+const std::string& Context::state_dir() const noexcept { return impl_->store.state_dir(); }
+const std::string& Context::run_dir() const noexcept { return impl_->store.run_dir(); }
+
+std::vector<RecoveryResult> Context::recover() { return impl_->recover(); }
+int Context::event_fd() { return impl_->event_fd(); }
+std::optional<Event> Context::next_event() { return impl_->next_event(); }
+
+Pool Context::define_pool(const PoolDef& def, Job* job) { return Pool::Access::make(storage::define_pool(*impl_, def, job)); }
+
+Pool Context::create_pool(const PoolDef& def, BuildMode build, Job* job)
+{
+    return Pool::Access::make(storage::create_pool(*impl_, def, build, job));
+}
+
+namespace {
+
+Error no_such_pool(const std::string& how, std::string_view what)
+{
+    return Error(ErrorCode::not_found, "no pool " + how + " '" + std::string(what) + "'",
+                 "list the pools to see which exist");
+}
+
+bool matches(const PoolFilter& filter, const PoolPointer& pool, const Host& host)
+{
+    const auto files = pool->files();
+    if (!files->exists())
+        return false;
+    if (!filter.types.empty() &&
+        std::find(filter.types.begin(), filter.types.end(), files->current().type) == filter.types.end())
+        return false;
+    if (filter.persistent && *filter.persistent != (files->persistent != nullptr))
+        return false;
+    if (filter.autostart && *filter.autostart != files->autostart)
+        return false;
+    return !filter.active || *filter.active == is_active(*pool, *files, host);
+}
+
+/** "" when the path does not lead anywhere. */
+std::string real_path(const std::string& path)
+{
+    const std::unique_ptr<char, void (*)(void*)> result(::realpath(path.c_str(), nullptr), std::free);
+    return result ? std::string(result.get()) : std::string();
+}
+
+/** The real path of a path whose last component is taken as it is; "" when its directory does not exist. */
+std::string real_entry(const std::string& path)
+{
+    const auto directory = real_path(parent_directory(path));
+    return directory.empty() ? directory : directory + path.substr(std::min(path.rfind('/'), path.size()));
+}
+
+} // namespace
+
+std::vector<Pool> Context::pools(const PoolFilter& filter) const
+{
+    impl_->synchronise(Impl::Look::full);
+    std::vector<Pool> pools;
+    for (auto& pool : impl_->all())
+        if (matches(filter, pool, impl_->host))
+            pools.push_back(Pool::Access::make(std::move(pool)));
+    return pools;
+}
+
+Pool Context::find_pool(std::string_view name) const
+{
+    impl_->synchronise(Impl::Look::full);
+    if (auto pool = impl_->find(name))
+        return Pool::Access::make(std::move(pool));
+    throw no_such_pool("named", name);
+}
+
+Pool Context::find_pool_by_uuid(std::string_view uuid) const
+{
+    impl_->synchronise(Impl::Look::full);
+    std::string lower(uuid);
+    std::transform(lower.begin(), lower.end(), lower.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    if (auto pool = impl_->find_uuid(lower))
+        return Pool::Access::make(std::move(pool));
+    throw no_such_pool("with uuid", uuid);
+}
+
+Pool Context::find_pool_by_target_path(std::string_view path) const
+{
+    impl_->synchronise(Impl::Look::full);
+    const std::string wanted(path);
+    struct stat here {};
+    const bool exists = ::stat(wanted.c_str(), &here) == 0;
+    for (auto& pool : impl_->all()) {
+        const auto files = pool->files();
+        if (!files->started)
+            continue;
+        const auto& target = files->current().target.path;
+        struct stat there {};
+        if (target == wanted || (exists && !target.empty() && ::stat(target.c_str(), &there) == 0 &&
+                                 here.st_dev == there.st_dev && here.st_ino == there.st_ino))
+            return Pool::Access::make(std::move(pool));
+    }
+    throw no_such_pool("that is active has the target path", path);
+}
+
+namespace {
+
+/** The volume that `find` names in one of the started pools. */
+template <typename Find>
+std::optional<Volume> search(Context::Impl& context, Find&& find)
+{
+    for (const auto& pool : context.all()) {
+        if (!pool->files()->started)
+            continue;
+        try {
+            PoolAccess access(pool);
+            access.require_started();
+            if (auto name = find(access); !name.empty())
+                return Volume::Access::make(pool, std::move(name));
+        } catch (const Error& error) { // a pool that does not work must not hide the others' volumes
+            context.log(LogLevel::info, std::string("passed over while looking for a volume: ") + error.what());
+        }
+    }
+    return std::nullopt;
+}
+
+/** In pools whose volumes lie in a directory: the name, when the path is that of a direct entry. */
+std::string_view entry_below(const std::string& directory, std::string_view path)
+{
+    if (directory.empty() || path.size() <= directory.size() + 1 || !path.starts_with(directory) ||
+        path[directory.size()] != '/')
+        return {};
+    const auto name = path.substr(directory.size() + 1);
+    return name.find('/') == std::string_view::npos ? name : std::string_view();
+}
+
+std::string find_in(PoolAccess& access, std::string_view text, bool by_key)
+{
+    const auto name = entry_below(access.def().target.path, text);
+    if (!name.empty() && find_volume_name(access, name))
+        return std::string(name);
+    if (access.info().volume_type == VolumeType::file)
+        return {}; // key and path are always target and name
+    const auto volumes = access.volumes();
+    const auto index = by_key ? volumes.table->find_by_key(text) : volumes.table->find_by_path(text);
+    return index ? std::string(volumes.table->name(*index)) : std::string();
+}
+
+} // namespace
+
+Volume Context::find_volume_by_key(std::string_view key) const
+{
+    impl_->synchronise(Impl::Look::quick);
+    if (auto volume = search(*impl_, [&](PoolAccess& access) { return find_in(access, key, true); }))
+        return *volume;
+    throw Error(ErrorCode::not_found, "no volume with key '" + std::string(key) + "' in an active pool");
+}
+
+Volume Context::find_volume_by_path(std::string_view path) const
+{
+    impl_->synchronise(Impl::Look::quick);
+    if (auto volume = search(*impl_, [&](PoolAccess& access) { return find_in(access, path, false); }))
+        return *volume;
+    const auto real = real_entry(std::string(path));
+    const auto by_real_path = [&](PoolAccess& access) {
+        const auto name = entry_below(real_path(access.def().target.path), real);
+        return !name.empty() && find_volume_name(access, name) ? std::string(name) : std::string();
+    };
+    if (!real.empty())
+        if (auto volume = search(*impl_, by_real_path))
+            return *volume;
+    throw Error(ErrorCode::not_found, "no volume with path '" + std::string(path) + "' in an active pool");
+}
+
+std::vector<PoolSource> Context::find_pool_sources(std::string_view type, const PoolSource& where, Job* job)
+{
+    begin(job);
+    const auto& backend = backend_type(type);
+    if (!backend.find_sources)
+        throw Error(ErrorCode::not_supported, "sources of pools of type '" + std::string(type) + "' cannot be discovered",
+                    "write the <source> by hand");
+    return backend.find_sources(where, impl_->host, job);
+}
+
+std::vector<AutostartResult> Context::autostart(Job* job)
+{
+    begin(job);
+    impl_->synchronise(Impl::Look::full);
+    std::vector<AutostartResult> results;
+    for (const auto& pool : impl_->all()) {
+        const auto files = pool->files();
+        if (!files->autostart || !files->persistent)
+            continue;
+        AutostartResult result{.pool_name = pool->name};
+        try {
+            if (!is_active(*pool, *files, impl_->host)) {
+                start_pool(pool, BuildMode::none, job);
+                result.started = !is_dry_run(job);
+            }
+        } catch (const Error& error) {
+            if (error.code() == ErrorCode::cancelled)
+                throw;
+            result.error = error;
+        }
+        results.push_back(std::move(result));
+    }
+    return results;
+}
+
+} // namespace storage::inline v1

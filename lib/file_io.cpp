@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "file_io.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+namespace storage::inline v1 {
+
+void UniqueFd::reset(int fd) noexcept
+{
+    if (fd_ >= 0)
+        ::close(fd_);
+    fd_ = fd;
+}
+
+namespace {
+
+ErrorCode code_of(int os_error)
+{
+    switch (os_error) {
+    case ENOENT:
+    case ENODEV:
+    case ENXIO: return ErrorCode::not_found;
+    case EEXIST:
+    case ENOTEMPTY: return ErrorCode::already_exists;
+    case EACCES:
+    case EPERM:
+    case EROFS: return ErrorCode::permission_denied;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG: return ErrorCode::no_space;
+    case EBUSY:
+    case ETXTBSY: return ErrorCode::busy;
+    case EOPNOTSUPP:
+    case ENOSYS: return ErrorCode::not_supported;
+    case ETIMEDOUT: return ErrorCode::timed_out;
+    case ENOMEM: return ErrorCode::no_memory;
+    case ECONNREFUSED:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ESTALE: return ErrorCode::connection;
+    default: return ErrorCode::io;
+    }
+}
+
+std::string text_of(int os_error)
+{
+    std::array<char, 128> buffer{};
+    return strerror_r(os_error, buffer.data(), buffer.size()); // GNU variant: thread-safe
+}
+
+} // namespace
+
+Error system_error(int os_error, const std::string& what, std::string remedy)
+{
+    return Error(code_of(os_error), what + ": " + text_of(os_error), std::move(remedy), {}, os_error);
+}
+
+UniqueFd open_file(const std::string& path, int flags, unsigned mode)
+{
+    int fd;
+    do
+        fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+    while (fd < 0 && errno == EINTR);
+    if (fd < 0)
+        throw system_error(errno, "cannot open '" + path + "'");
+    return UniqueFd(fd);
+}
+
+std::string read_fd(int fd, std::size_t limit, const std::string& name)
+{
+    std::string content;
+    std::array<char, 16384> buffer;
+    for (;;) {
+        const auto n = ::read(fd, buffer.data(), buffer.size());
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            throw system_error(errno, "cannot read '" + name + "'");
+        if (n == 0)
+            return content;
+        content.append(buffer.data(), static_cast<std::size_t>(n));
+        if (content.size() > limit)
+            throw Error(ErrorCode::invalid_argument,
+                        "'" + name + "' is larger than " + std::to_string(limit) + " bytes");
+    }
+}
+
+std::optional<std::string> read_small_file(const std::string& path, std::size_t limit)
+{
+    // O_NONBLOCK: a FIFO of that name must not block us.
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    if (!fd) {
+        if (errno == ENOENT)
+            return std::nullopt;
+        throw system_error(errno, "cannot open '" + path + "'");
+    }
+    struct stat info {};
+    if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode))
+        throw Error(ErrorCode::invalid_argument, "'" + path + "' is not a regular file");
+    return read_fd(fd.get(), limit, path);
+}
+
+void write_all(int fd, std::string_view data, const std::string& name)
+{
+    while (!data.empty()) {
+        const auto n = ::write(fd, data.data(), data.size());
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            throw system_error(errno, "cannot write '" + name + "'");
+        data.remove_prefix(static_cast<std::size_t>(n));
+    }
+}
+
+void make_directories(const std::string& path, unsigned mode)
+{
+    if (::mkdir(path.c_str(), mode) == 0 || errno == EEXIST)
+        return;
+    if (errno == ENOENT && path.find('/', 1) != std::string::npos) {
+        make_directories(parent_directory(path), mode);
+        if (::mkdir(path.c_str(), mode) == 0 || errno == EEXIST)
+            return;
+    }
+    throw system_error(errno, "cannot make directory '" + path + "'");
+}
+
+void sync_directory(const std::string& path)
+{
+    const auto fd = open_file(path, O_RDONLY | O_DIRECTORY);
+    // Some network and FUSE file systems cannot flush a directory and say EINVAL.
+    if (::fsync(fd.get()) != 0 && errno != EINVAL)
+        throw system_error(errno, "cannot flush directory '" + path + "'");
+}
+
+std::string parent_directory(const std::string& path)
+{
+    const auto slash = path.rfind('/');
+    if (slash == std::string::npos)
+        return ".";
+    return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+void replace_file(const std::string& path, std::string_view content, unsigned mode, Durability durability)
+{
+    const auto directory = parent_directory(path);
+    const auto temporary = directory + '/' + temporary_name();
+    auto fd = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+    try {
+        write_all(fd.get(), content, temporary);
+        if (durability == Durability::durable && ::fsync(fd.get()) != 0)
+            throw system_error(errno, "cannot flush '" + path + "'");
+        fd.reset();
+        if (::rename(temporary.c_str(), path.c_str()) != 0)
+            throw system_error(errno, "cannot replace '" + path + "'");
+    } catch (...) {
+        ::unlink(temporary.c_str());
+        throw;
+    }
+    if (durability == Durability::durable)
+        sync_directory(directory);
+}
+
+std::uint64_t random_bits()
+{
+    std::uint64_t value{};
+    // Up to 256 bytes from the initialised pool cannot be interrupted or short (getrandom(2)).
+    if (::getrandom(&value, sizeof value, 0) != static_cast<ssize_t>(sizeof value))
+        throw system_error(errno, "cannot get random bits from the kernel");
+    return value;
+}
+
+std::string temporary_name()
+{
+    std::array<char, 17> digits{};
+    std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(random_bits()));
+    return std::string(temporary_prefix) + digits.data();
+}
+
+} // namespace storage::inline v1

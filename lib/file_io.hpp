@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Descriptors and whole small files: bounded reads, atomic durable replacement, errors with names.
+#pragma once
+
+#include <basin/error.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <sys/stat.h>
+#include <utility>
+
+namespace storage::inline v1 {
+
+/** Owns a file descriptor. */
+class UniqueFd {
+public:
+    UniqueFd() = default;
+    explicit UniqueFd(int fd) noexcept : fd_(fd) {}
+    UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    UniqueFd& operator=(UniqueFd&& other) noexcept
+    {
+        if (this != &other)
+            reset(std::exchange(other.fd_, -1));
+        return *this;
+    }
+    ~UniqueFd() { reset(); }
+
+    int get() const noexcept { return fd_; }
+    explicit operator bool() const noexcept { return fd_ >= 0; }
+    void reset(int fd = -1) noexcept;
+
+private:
+    int fd_{-1};
+};
+
+/** Makes the Error for a failed system call: "<what>: <strerror>", its code by errno. */
+Error system_error(int os_error, const std::string& what, std::string remedy = {});
+
+/** Opens with O_CLOEXEC; retries EINTR. @throws Error naming the path */
+UniqueFd open_file(const std::string& path, int flags, unsigned mode = 0);
+
+/** Reads a whole file of at most `limit` bytes; nothing when it does not exist. */
+std::optional<std::string> read_small_file(const std::string& path, std::size_t limit);
+std::string read_fd(int fd, std::size_t limit, const std::string& name);
+
+void write_all(int fd, std::string_view data, const std::string& name);
+
+/** Makes a directory and its missing parents; existing ones are left as they are. */
+void make_directories(const std::string& path, unsigned mode);
+
+/** Flushes a directory's entries to the disk. */
+void sync_directory(const std::string& path);
+
+/** Parent of a path without trailing slash; "." when it has none. */
+std::string parent_directory(const std::string& path);
+
+enum class Durability : bool { volatile_file, durable };
+
+/**
+ * Replaces path by a file with this content: written beside it under a temporary name, renamed
+ * over it. Durable: file and directory are flushed before it returns.
+ */
+void replace_file(const std::string& path, std::string_view content, unsigned mode, Durability durability);
+
+/** A name for a temporary file, unlikely to exist: ".basin-" and 16 hex digits. */
+std::string temporary_name();
+inline constexpr std::string_view temporary_prefix = ".basin-";
+
+/** 64 random bits from the kernel. */
+std::uint64_t random_bits();
+
+} // namespace storage::inline v1

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "image/inspection.hpp"
+
+namespace storage::inline v1::image {
+
+namespace {
+
+// One hostile image must not fill memory with what is wrong with it.
+constexpr std::size_t max_findings = 64;
+
+} // namespace
+
+void Inspection::find(ImageIssue issue, std::string message)
+{
+    if (info.findings.size() < max_findings)
+        info.findings.push_back({issue, std::move(message)});
+}
+
+bool Inspection::within_file(std::string_view what, std::uint64_t offset, std::uint64_t length)
+{
+    if (add(offset, length) <= source.size())
+        return true;
+    find(ImageIssue::truncated, std::string(what) + " at offset " + number(offset) + ", " +
+                                    number(length) + " bytes, lies beyond the end of the file at " +
+                                    number(source.size()));
+    return false;
+}
+
+bool Inspection::has_header(std::uint64_t length)
+{
+    if (source.head().has(0, length))
+        return true;
+    find(ImageIssue::truncated, "the header needs " + number(length) + " bytes, the file has " +
+                                    number(source.head().size()));
+    return false;
+}
+
+void Inspection::set_virtual_size(std::uint64_t bytes, std::uint64_t limit)
+{
+    if (bytes <= limit)
+        info.virtual_size = bytes;
+    else
+        find(ImageIssue::malformed,
+             "virtual size " + (bytes == UINT64_MAX ? "of 2^64 - 1 or more" : number(bytes)) +
+                 " is more than this image can hold (" + number(limit) + ")");
+}
+
+std::string Inspection::take_text(std::string_view what, std::string_view text)
+{
+    if (is_plain_text(text))
+        return std::string(text);
+    find(ImageIssue::malformed,
+         std::string(what) + " is not valid UTF-8 or has control characters");
+    return {};
+}
+
+std::string Inspection::text_at(std::string_view what, std::uint64_t offset, std::uint64_t length,
+                                std::uint64_t max_length)
+{
+    if (length > max_length) {
+        find(ImageIssue::malformed, std::string(what) + " is " + number(length) +
+                                        " bytes long, at most " + number(max_length) +
+                                        " are allowed");
+        return {};
+    }
+    if (!within_file(what, offset, length))
+        return {};
+    return take_text(what, source.view(offset, static_cast<std::size_t>(length)).text());
+}
+
+ImageReference Inspection::reference(std::string_view what, std::uint64_t offset,
+                                     std::uint64_t length, std::uint64_t max_length)
+{
+    return {.path = text_at(what, offset, length, max_length)};
+}
+
+bool is_plain_text(std::string_view text) noexcept
+{
+    for (std::size_t i = 0; i < text.size();) {
+        const auto lead = static_cast<unsigned char>(text[i]);
+        if (lead < 0x80) {
+            if (lead < 0x20 || lead == 0x7f)
+                return false;
+            ++i;
+            continue;
+        }
+        const std::size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+        if (lead < 0xc2 || lead > 0xf4 || text.size() - i < length)
+            return false;
+        char32_t code = lead & (0x7fU >> length);
+        for (std::size_t k = 1; k < length; ++k) {
+            const auto next = static_cast<unsigned char>(text[i + k]);
+            if ((next & 0xc0) != 0x80)
+                return false;
+            code = code << 6 | (next & 0x3f);
+        }
+        // Overlong forms, surrogates, C1 controls, the two that XML forbids, above Unicode.
+        if ((length == 2 && code < 0xa0) || (length == 3 && code < 0x800) ||
+            (length == 4 && (code < 0x10000 || code > 0x10ffff)) ||
+            (code >= 0xd800 && code <= 0xdfff) || code == 0xfffe || code == 0xffff)
+            return false;
+        i += length;
+    }
+    return true;
+}
+
+namespace {
+
+void append_utf8(std::string& out, char32_t code)
+{
+    if (code < 0x80) {
+        out += static_cast<char>(code);
+    } else if (code < 0x800) {
+        out += static_cast<char>(0xc0 | code >> 6);
+        out += static_cast<char>(0x80 | (code & 0x3f));
+    } else if (code < 0x10000) {
+        out += static_cast<char>(0xe0 | code >> 12);
+        out += static_cast<char>(0x80 | (code >> 6 & 0x3f));
+        out += static_cast<char>(0x80 | (code & 0x3f));
+    } else {
+        out += static_cast<char>(0xf0 | code >> 18);
+        out += static_cast<char>(0x80 | (code >> 12 & 0x3f));
+        out += static_cast<char>(0x80 | (code >> 6 & 0x3f));
+        out += static_cast<char>(0x80 | (code & 0x3f));
+    }
+}
+
+} // namespace
+
+std::string utf16_text(Bytes bytes, bool big_endian)
+{
+    std::string out;
+    const auto unit = [&](std::size_t at) -> char32_t {
+        return big_endian ? bytes.be16(at) : bytes.le16(at);
+    };
+    for (std::size_t at = 0; bytes.has(at, 2); at += 2) {
+        char32_t code = unit(at);
+        if (code == 0)
+            break;
+        if (code >= 0xd800 && code <= 0xdfff) {
+            const char32_t low = unit(at + 2);
+            if (code < 0xdc00 && low >= 0xdc00 && low <= 0xdfff) {
+                code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+                at += 2;
+            } else {
+                code = 0xfffd;
+            }
+        }
+        append_utf8(out, code);
+    }
+    return out;
+}
+
+std::string uuid_text(Bytes bytes, bool microsoft)
+{
+    static constexpr char digits[] = "0123456789abcdef";
+    static constexpr std::uint8_t swapped[16] = {3, 2, 1,  0,  5,  4,  7,  6,
+                                                 8, 9, 10, 11, 12, 13, 14, 15};
+    std::string out;
+    bool any = false;
+    for (std::size_t i = 0; i < 16; ++i) {
+        const auto value = bytes.u8(microsoft ? swapped[i] : i);
+        any |= value != 0;
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            out += '-';
+        out += digits[value >> 4];
+        out += digits[value & 15];
+    }
+    return any ? out : std::string();
+}
+
+} // namespace storage::inline v1::image

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// qcow2, versions 2 and 3, after QEMU's docs/interop/qcow2.
+#include "image/inspection.hpp"
+
+#include <algorithm>
+
+namespace storage::inline v1::image {
+
+namespace {
+
+constexpr std::uint32_t v2_header_length = 72;
+constexpr std::uint32_t v3_header_length = 104;
+
+enum Incompatible : unsigned {
+    dirty,
+    corrupt,
+    data_file,
+    compression_type,
+    extended_l2,
+    known_bits
+};
+
+constexpr std::uint32_t backing_format_extension = 0xe2792aca;
+constexpr std::uint32_t feature_names_extension = 0x6803f857;
+constexpr std::uint32_t bitmaps_extension = 0x23852875;
+constexpr std::uint32_t encryption_extension = 0x0537be77;
+constexpr std::uint32_t data_file_extension = 0x44415441;
+
+/** The fixed part of the header. */
+struct Header {
+    explicit Header(Bytes head)
+        : version(head.be32(4)), backing_offset(head.be64(8)), backing_length(head.be32(16)),
+          cluster_bits(head.be32(20)), size(head.be64(24)), crypt_method(head.be32(32)),
+          l1_size(head.be32(36)), l1_offset(head.be64(40)), refcount_offset(head.be64(48)),
+          refcount_clusters(head.be32(56)), snapshots(head.be32(60)),
+          snapshots_offset(head.be64(64))
+    {
+        if (version < 3)
+            return;
+        incompatible = head.be64(72);
+        compatible = head.be64(80);
+        autoclear = head.be64(88);
+        refcount_order = head.be32(96);
+        length = head.be32(100);
+        if (length > v3_header_length)
+            compression = head.u8(104);
+    }
+
+    bool has(Incompatible bit) const { return incompatible >> bit & 1; }
+    std::uint64_t cluster_size() const { return std::uint64_t{1} << cluster_bits; }
+
+    std::uint32_t version;
+    std::uint64_t backing_offset;
+    std::uint32_t backing_length;
+    std::uint32_t cluster_bits;
+    std::uint64_t size;
+    std::uint32_t crypt_method;
+    std::uint32_t l1_size;
+    std::uint64_t l1_offset;
+    std::uint64_t refcount_offset;
+    std::uint32_t refcount_clusters;
+    std::uint32_t snapshots;
+    std::uint64_t snapshots_offset;
+    std::uint64_t incompatible = 0;
+    std::uint64_t compatible = 0;
+    std::uint64_t autoclear = 0;
+    std::uint32_t refcount_order = 4;
+    std::uint32_t length = v2_header_length;
+    std::uint8_t compression = 0;
+};
+
+/** What the header extensions say. */
+struct Extensions {
+    std::optional<std::string> backing_format{};
+    std::optional<std::string> data_file{};
+    std::string unknown_feature{}; ///< the name table's word for an incompatible bit not known here
+    bool bitmaps{};
+    std::uint64_t encryption_offset{};
+    std::uint64_t encryption_length{};
+};
+
+class Inspector {
+public:
+    explicit Inspector(Inspection& image) : image_(image), header_(image.source.head()) {}
+
+    void run()
+    {
+        if (!check_fixed_part())
+            return;
+        read_extensions();
+        describe_features();
+        describe_size();
+        describe_references();
+        describe_encryption();
+        check_tables();
+    }
+
+private:
+    bool check_fixed_part();
+    void read_extensions();
+    void read_extension(std::uint32_t type, std::uint64_t offset, std::uint32_t length);
+    void read_feature_names(std::uint64_t offset, std::uint32_t length);
+    void describe_features();
+    void describe_compression();
+    void describe_size();
+    void describe_references();
+    void describe_encryption();
+    void check_tables();
+    void check_table(std::string_view what, std::uint64_t offset, std::uint64_t length);
+
+    void malformed(std::string message) { image_.find(ImageIssue::malformed, std::move(message)); }
+
+    Inspection& image_;
+    Header header_;
+    Extensions extensions_{};
+};
+
+bool Inspector::check_fixed_part()
+{
+    if (!image_.has_header(header_.version == 3 ? v3_header_length : v2_header_length))
+        return false;
+    if (header_.version == 3 && (header_.length < v3_header_length || header_.length % 8 != 0 ||
+                                 header_.length > ImageSource::head_length)) {
+        malformed("header length " + number(header_.length) +
+                  " is not a multiple of 8 from 104 to 4096");
+        header_.length = v3_header_length;
+        header_.compression = 0;
+    }
+    // The format allows more than 2 MiB, but no program opens it, and 1 << 63 must not happen.
+    if (header_.cluster_bits < 9 || header_.cluster_bits > 21) {
+        malformed("cluster_bits " + number(header_.cluster_bits) + " is not within 9 to 21");
+        return false;
+    }
+    return true;
+}
+
+void Inspector::read_extensions()
+{
+    auto end = header_.cluster_size();
+    if (header_.backing_offset != 0 && header_.backing_length != 0)
+        end = std::min(end, header_.backing_offset);
+    end = std::min(end, image_.source.size());
+    for (std::uint64_t offset = header_.length; add(offset, 8) <= end;) {
+        const Bytes start = image_.source.view(offset, 8);
+        const auto type = start.be32(0);
+        const auto length = start.be32(4);
+        if (type == 0 || start.size() < 8)
+            return;
+        offset += 8;
+        if (length > end - offset) {
+            malformed("header extension at offset " + number(offset - 8) + " claims " +
+                      number(length) + " bytes, more than the header's cluster has");
+            return;
+        }
+        read_extension(type, offset, length);
+        offset += (std::uint64_t{length} + 7) & ~std::uint64_t{7};
+    }
+}
+
+void Inspector::read_extension(std::uint32_t type, std::uint64_t offset, std::uint32_t length)
+{
+    constexpr std::uint32_t max_path = 1023;
+    if (type == backing_format_extension) {
+        extensions_.backing_format =
+            image_.text_at("the backing format name", offset, length, max_path);
+    } else if (type == data_file_extension) {
+        extensions_.data_file = image_.text_at("the data file name", offset, length, max_path);
+    } else if (type == feature_names_extension) {
+        read_feature_names(offset, length);
+    } else if (type == bitmaps_extension) {
+        extensions_.bitmaps = true;
+        const Bytes data = image_.source.view(offset, std::min(length, 24U));
+        check_table("the bitmap directory", data.be64(16), data.be64(8));
+    } else if (type == encryption_extension && length >= 16) {
+        const Bytes data = image_.source.view(offset, 16);
+        extensions_.encryption_offset = data.be64(0);
+        extensions_.encryption_length = data.be64(8);
+    }
+}
+
+void Inspector::read_feature_names(std::uint64_t offset, std::uint32_t length)
+{
+    constexpr std::uint32_t entry_length = 48;
+    constexpr std::uint32_t max_entries = 3 * 64;
+    const auto unknown = header_.incompatible >> known_bits << known_bits;
+    if (unknown == 0)
+        return;
+    for (std::uint32_t i = 0; i < std::min(length / entry_length, max_entries); ++i) {
+        const Bytes entry = image_.source.view(offset + i * entry_length, entry_length);
+        const unsigned bit = entry.u8(1);
+        const auto name = entry.text(2, entry_length - 2);
+        if (entry.u8(0) == 0 && bit < 64 && (unknown >> bit & 1) != 0 && is_plain_text(name))
+            extensions_.unknown_feature += " '" + std::string(name) + "'";
+    }
+}
+
+void Inspector::describe_features()
+{
+    auto& info = image_.info;
+    info.compat = header_.version == 2 ? "0.10" : "1.1";
+    if (header_.compatible & 1)
+        info.features.emplace_back("lazy_refcounts");
+    if (header_.has(extended_l2)) {
+        info.features.emplace_back("extended_l2");
+        if (header_.cluster_bits < 14)
+            malformed("extended L2 entries need clusters of 16 KiB, cluster_bits is " +
+                      number(header_.cluster_bits));
+    }
+    if (header_.has(data_file))
+        info.features.emplace_back("data_file");
+    if (header_.has(dirty))
+        image_.find(ImageIssue::marked_dirty,
+                    "the dirty bit is set: reference counts may be wrong");
+    if (header_.has(corrupt))
+        image_.find(ImageIssue::marked_corrupt, "the corrupt bit is set: must not be written to");
+    if (const auto unknown = header_.incompatible >> known_bits << known_bits; unknown != 0)
+        image_.find(ImageIssue::unsupported_version, "incompatible features not known: bits " +
+                                                         number(unknown) +
+                                                         extensions_.unknown_feature);
+    if ((header_.autoclear & 1) != 0 && !extensions_.bitmaps)
+        malformed("the bitmaps bit is set without a bitmaps extension");
+    if ((header_.autoclear & 2) != 0 && !header_.has(data_file))
+        malformed("the raw external data bit is set without an external data file");
+    if (header_.refcount_order > 6)
+        malformed("refcount_order " + number(header_.refcount_order) + " is more than 6");
+    else
+        info.refcount_bits = 1U << header_.refcount_order;
+    describe_compression();
+}
+
+void Inspector::describe_compression()
+{
+    if (header_.has(compression_type) != (header_.compression != 0))
+        malformed("compression type " + number(header_.compression) +
+                  " disagrees with the compression type bit");
+    if (header_.compression > 1)
+        image_.find(ImageIssue::unsupported_version,
+                    "compression type " + number(header_.compression) + " is not known");
+    else
+        image_.info.compression = header_.compression == 0 ? "zlib" : "zstd";
+}
+
+void Inspector::describe_size()
+{
+    auto& info = image_.info;
+    info.cluster_size = header_.cluster_size();
+    const std::uint64_t entry_length = header_.has(extended_l2) ? 16 : 8;
+    const auto table_reach = header_.cluster_size() / entry_length * header_.cluster_size();
+    // QEMU reads L1 tables of at most 32 MiB; beyond their reach no guest data can be.
+    constexpr std::uint64_t max_l1_entries = (32U << 20) / 8;
+    image_.set_virtual_size(
+        header_.size, std::min(image_.max_virtual_size, multiply(table_reach, max_l1_entries)));
+    if (info.virtual_size != 0 && header_.l1_size < divide_up(header_.size, table_reach))
+        malformed("the L1 table has " + number(header_.l1_size) +
+                  " entries, the virtual size needs " +
+                  number(divide_up(header_.size, table_reach)));
+}
+
+void Inspector::describe_references()
+{
+    constexpr std::uint32_t max_backing_length = 1023;
+    auto& info = image_.info;
+    if (header_.backing_offset != 0 && header_.backing_length != 0) {
+        if (add(header_.backing_offset, header_.backing_length) > header_.cluster_size())
+            malformed("the backing file name at offset " + number(header_.backing_offset) +
+                      " is not within the first cluster");
+        info.backing = image_.reference("the backing file name", header_.backing_offset,
+                                        header_.backing_length, max_backing_length);
+        if (extensions_.backing_format && !extensions_.backing_format->empty()) {
+            info.backing->format = *extensions_.backing_format;
+            info.backing->format_declared = true;
+        }
+        if (header_.autoclear & 2)
+            malformed("a raw external data file and a backing file exclude each other");
+    }
+    // The name is optional; without the bit it means nothing. The content is raw by definition.
+    if (header_.has(data_file) && extensions_.data_file)
+        info.data_file = ImageReference{
+            .path = *extensions_.data_file, .format = "raw", .format_declared = true};
+}
+
+void Inspector::describe_encryption()
+{
+    auto& info = image_.info;
+    if (header_.crypt_method == 1) {
+        info.encryption = Encryption{.format = "qcow"};
+    } else if (header_.crypt_method == 2) {
+        info.encryption = Encryption{.format = "luks"};
+        const auto offset = extensions_.encryption_offset;
+        const auto length = extensions_.encryption_length;
+        if (offset == 0)
+            malformed("LUKS encryption without the encryption header extension");
+        else if (image_.within_file("the encryption header", offset, length))
+            if (auto found = luks1_encryption(image_, image_.source.view(offset, luks1_length)))
+                info.encryption = std::move(found);
+    } else if (header_.crypt_method != 0) {
+        image_.find(ImageIssue::unsupported_version,
+                    "encryption method " + number(header_.crypt_method) + " is not known");
+    }
+}
+
+void Inspector::check_table(std::string_view what, std::uint64_t offset, std::uint64_t length)
+{
+    if (length == 0)
+        return;
+    if (offset % header_.cluster_size() != 0)
+        malformed(std::string(what) + " at offset " + number(offset) +
+                  " is not aligned to a cluster");
+    image_.within_file(what, offset, length);
+}
+
+void Inspector::check_tables()
+{
+    constexpr std::uint32_t max_snapshots = 65536;      // QEMU's limit
+    constexpr std::uint64_t least_snapshot_length = 40; // fixed part of a snapshot table entry
+    check_table("the L1 table", header_.l1_offset, multiply(header_.l1_size, 8));
+    check_table("the refcount table", header_.refcount_offset,
+                multiply(header_.refcount_clusters, header_.cluster_size()));
+    if (header_.snapshots > max_snapshots)
+        malformed("snapshot count " + number(header_.snapshots) + " is more than 65536");
+    else
+        image_.info.snapshot_count = header_.snapshots;
+    if (image_.info.snapshot_count != 0)
+        check_table("the snapshot table", header_.snapshots_offset,
+                    multiply(header_.snapshots, least_snapshot_length));
+}
+
+} // namespace
+
+void inspect_qcow2(Inspection& image)
+{
+    const Bytes head = image.source.head();
+    if (!image.has_header(8))
+        return;
+    const auto version = head.be32(4);
+    if (version == 1) {
+        inspect_qcow(image);
+        return;
+    }
+    image.info.version = number(version);
+    if (version == 2 || version == 3)
+        Inspector(image).run();
+    else
+        image.find(ImageIssue::unsupported_version,
+                   "qcow version " + number(version) + " is not known");
+}
+
+} // namespace storage::inline v1::image

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "journal.hpp"
+
+#include <cerrno>
+#include <dirent.h>
+#include <fcntl.h>
+#include <memory>
+#include <sys/file.h>
+#include <unistd.h>
+
+namespace storage::inline v1 {
+
+namespace {
+
+constexpr std::string_view suffix = ".journal";
+constexpr std::size_t entry_limit = std::size_t{4} << 20;
+
+} // namespace
+
+JournalEntry::~JournalEntry()
+{
+    if (fd_) // a child that the host forked shares the lock: give it back, do not just close
+        ::flock(fd_.get(), LOCK_UN);
+}
+
+void JournalEntry::append(const std::string& line)
+{
+    write_all(fd_.get(), line + '\n', path_);
+    if (::fdatasync(fd_.get()) != 0)
+        throw system_error(errno, "cannot flush '" + path_ + "'");
+}
+
+std::string JournalEntry::read() const
+{
+    if (::lseek(fd_.get(), 0, SEEK_SET) < 0)
+        throw system_error(errno, "cannot read '" + path_ + "'");
+    return read_fd(fd_.get(), entry_limit, path_);
+}
+
+void JournalEntry::remove() noexcept { ::unlink(path_.c_str()); }
+
+JournalEntry Journal::open_entry(const std::string& first_line) const
+{
+    make_directories(directory_, 0700);
+    const auto path = directory_ + '/' + temporary_name() + std::string(suffix);
+    auto fd = open_file(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_APPEND, 0600);
+    // Nobody can hold it: an entry without its first line is nothing to recover and is left alone.
+    while (::flock(fd.get(), LOCK_EX) != 0)
+        if (errno != EINTR)
+            throw system_error(errno, "cannot lock '" + path + "'");
+    JournalEntry entry(std::move(fd), path);
+    try {
+        entry.append(first_line);
+        sync_directory(directory_);
+    } catch (...) {
+        entry.remove();
+        throw;
+    }
+    return entry;
+}
+
+std::vector<JournalEntry> Journal::abandoned() const
+{
+    std::vector<JournalEntry> entries;
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(directory_.c_str()), ::closedir);
+    if (!directory) {
+        if (errno == ENOENT || errno == EACCES)
+            return entries;
+        throw system_error(errno, "cannot read journal directory '" + directory_ + "'");
+    }
+    while (const auto* item = ::readdir(directory.get())) {
+        const std::string_view name = item->d_name;
+        if (!name.ends_with(suffix))
+            continue;
+        const auto path = directory_ + '/' + std::string(name);
+        UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_APPEND));
+        struct stat info {};
+        if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
+            continue; // finished just now, or alive
+        if (::fstat(fd.get(), &info) != 0 || info.st_nlink == 0)
+            continue;
+        entries.emplace_back(std::move(fd), path);
+    }
+    return entries;
+}
+
+void Journal::set_aside(JournalEntry& entry) const noexcept
+{
+    ::rename(entry.path().c_str(), (entry.path() + ".unreadable").c_str());
+}
+
+} // namespace storage::inline v1

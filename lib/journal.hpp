@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Journal: one file for each change under way that is not atomic, locked while its process lives.
+#pragma once
+
+#include "file_io.hpp"
+
+#include <vector>
+
+namespace storage::inline v1 {
+
+/** A change's journal file, open and locked. Lines of JSON; the first one describes the change. */
+class JournalEntry {
+public:
+    JournalEntry(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+    JournalEntry(JournalEntry&&) noexcept = default;
+    JournalEntry& operator=(JournalEntry&&) = delete;
+    ~JournalEntry();
+
+    /** Adds a line; on the disk when it returns. */
+    void append(const std::string& line);
+    std::string read() const;
+    /** The change is over: removes the file. */
+    void remove() noexcept;
+    const std::string& path() const { return path_; }
+
+private:
+    UniqueFd fd_;
+    std::string path_;
+};
+
+class Journal {
+public:
+    explicit Journal(std::string directory) : directory_(std::move(directory)) {}
+
+    JournalEntry open_entry(const std::string& first_line) const;
+    /** The entries whose process is gone, locked for the caller. */
+    std::vector<JournalEntry> abandoned() const;
+    /** Keeps an entry that cannot be understood out of the way, under another name. */
+    void set_aside(JournalEntry& entry) const noexcept;
+
+private:
+    std::string directory_;
+};
+
+} // namespace storage::inline v1

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "lifecycle.hpp"
+
+#include "change.hpp"
+#include "file_steps.hpp"
+#include "job_impl.hpp"
+
+#include <array>
+#include <cstdio>
+
+namespace storage::inline v1 {
+
+namespace {
+
+/** A random UUID (RFC 9562, version 4). */
+std::string make_uuid()
+{
+    const auto high = (random_bits() & ~std::uint64_t{0xf000}) | 0x4000;
+    const auto low = (random_bits() & ~(std::uint64_t{3} << 62)) | (std::uint64_t{2} << 62);
+    std::array<char, 37> text{};
+    std::snprintf(text.data(), text.size(), "%08llx-%04llx-%04llx-%04llx-%012llx",
+                  static_cast<unsigned long long>(high >> 32), static_cast<unsigned long long>((high >> 16) & 0xffff),
+                  static_cast<unsigned long long>(high & 0xffff), static_cast<unsigned long long>(low >> 48),
+                  static_cast<unsigned long long>(low & 0xffffffffffffULL));
+    return text.data();
+}
+
+/** Checked and completed by the same rules as XML, whoever made the values. */
+PoolDef normalise(const PoolDef& def)
+{
+    auto result = parse_pool(format_pool(def));
+    if (result.uuid.empty())
+        result.uuid = make_uuid();
+    return result;
+}
+
+/** What of a pool a dry run shows: an object that exists nowhere else. */
+PoolPointer imagined_pool(Context::Impl& context, const PoolDef& def)
+{
+    auto pool = std::make_shared<PoolObject>(context.weak_from_this(), def.uuid, def.name);
+    auto files = std::make_shared<PoolFiles>();
+    files->persistent = std::make_shared<const PoolDef>(def);
+    pool->set_files(std::move(files));
+    return pool;
+}
+
+void require_stopped(const PoolAccess& access, std::string_view what)
+{
+    if (access.files->started)
+        throw Error(ErrorCode::invalid_state, access.title() + " is active: " + std::string(what) + " needs it stopped",
+                    "stop it first");
+}
+
+void require_running(Backend& backend, const std::string& title)
+{
+    const auto presence = backend.presence();
+    if (presence.state == PoolState::inactive)
+        throw Error(ErrorCode::not_found, title + ": " + presence.reason, "build the pool, or correct its definition");
+}
+
+/** An implemented type, or a clear answer why it is not. */
+const BackendType& implemented_type(const PoolDef& def)
+{
+    const auto& type = backend_type(def.type);
+    if (!type.open)
+        throw Error(ErrorCode::not_supported, "pool '" + def.name + "': " + std::string(type.info.unavailable_reason));
+    return type;
+}
+
+void list_build_steps(const PoolDef& def, const BackendInfo& info, Backend& backend, BuildMode mode, Change& change)
+{
+    if (mode == BuildMode::none)
+        return;
+    const auto refuse = [&](const std::string& what) {
+        throw Error(ErrorCode::not_supported, "pool '" + def.name + "': pools of type '" + def.type + "' " + what);
+    };
+    if (!info.capabilities.has(Capability::build_pool))
+        refuse("have nothing to build");
+    if (mode != BuildMode::keep && !info.capabilities.has(Capability::overwrite_pool))
+        refuse("have no device to format: build them without the overwrite options");
+    backend.build(mode, change);
+}
+
+/** Starts def, whose lock is held. @param built  whether the change may begin with building */
+bool run_start(Context::Impl& context, const PoolDef& def, BuildMode build, Job* job)
+{
+    const auto& type = implemented_type(def);
+    const std::shared_ptr<Backend> backend = type.open(def, context.host);
+    const auto title = "pool '" + def.name + "'";
+    Change change("pool-start " + def.name);
+    list_build_steps(def, type.info, *backend, build, change);
+    if (build == BuildMode::none && !type.info.capabilities.has(Capability::start_pool))
+        require_running(*backend, title);
+    backend->start(change);
+    change.add(context.store.write_record_step(def, [backend, title] {
+        require_running(*backend, title);
+        return backend->presence().identity;
+    }));
+    change.commit_here();
+    return change.execute(context.change_host(job));
+}
+
+} // namespace
+
+bool is_active(PoolObject& pool, const PoolFiles& files, const Host& host)
+{
+    if (!files.started)
+        return false;
+    try {
+        const auto presence = pool.backend(host)->presence();
+        return presence.state != PoolState::inactive && presence.identity == files.started->identity;
+    } catch (const Error&) {
+        return false; // info() says why
+    }
+}
+
+bool find_volume_name(PoolAccess& access, std::string_view name)
+{
+    {
+        const std::shared_lock reading(access.pool->table_mutex);
+        const auto& table = access.pool->table;
+        if (table && !access.pool->reload && access.pool->outdated.empty() && table->find_index(name))
+            return true;
+    }
+    // Not known here, or not read yet: one volume is asked for, not all are read.
+    try {
+        check_volume_name(name);
+    } catch (const Error&) {
+        return false;
+    }
+    return access.update_volume(std::string(name));
+}
+
+PoolPointer define_pool(Context::Impl& context, const PoolDef& given, Job* job)
+{
+    begin(job);
+    const auto def = normalise(given);
+    context.require_writable("defining pool '" + def.name + "'");
+    if (is_dry_run(job))
+        context.synchronise(Context::Impl::Look::full);
+    std::optional<HeldLock> lock;
+    if (!is_dry_run(job))
+        lock.emplace(context.locks.lock_registry(job));
+    context.synchronise(Context::Impl::Look::full);
+    context.refuse_conflicts(def);
+
+    Change change("pool-define " + def.name);
+    change.add(context.store.write_config_step(def));
+    if (!change.execute(context.change_host(job)))
+        return imagined_pool(context, def);
+    context.reload_pool(def.name);
+    auto pool = context.find(def.name);
+    if (!pool)
+        throw Error(ErrorCode::io, "pool '" + def.name + "': its definition was stored, but cannot be read back");
+    context.emit(EventKind::pool_defined, *pool);
+    return pool;
+}
+
+PoolPointer create_pool(Context::Impl& context, const PoolDef& given, BuildMode build, Job* job)
+{
+    begin(job);
+    auto def = normalise(given);
+    context.require_writable("creating pool '" + def.name + "'");
+    context.synchronise(Context::Impl::Look::full);
+    // Without a uuid of its own the definition may mean the stored pool of that name.
+    if (const auto stored = context.find(def.name); stored && given.uuid.empty())
+        def.uuid = stored->uuid;
+    if (is_dry_run(job)) {
+        context.refuse_conflicts(def);
+        run_start(context, def, build, job);
+        return imagined_pool(context, def);
+    }
+    const auto pool_lock = context.locks.lock_pool(def.uuid, def.name, "pool-create", job);
+    const auto registry_lock = context.locks.lock_registry(job);
+    context.synchronise(Context::Impl::Look::full);
+    context.refuse_conflicts(def);
+    if (const auto present = context.find(def.name); present && present->files()->started)
+        throw Error(ErrorCode::invalid_state, "pool '" + def.name + "' is already active");
+    run_start(context, def, build, job);
+    context.reload_pool(def.name);
+    auto pool = context.find(def.name);
+    if (!pool)
+        throw Error(ErrorCode::io, "pool '" + def.name + "': its record was written, but cannot be read back");
+    context.emit(EventKind::pool_started, *pool);
+    return pool;
+}
+
+void build_pool(const PoolPointer& pool, BuildMode mode, Job* job)
+{
+    begin(job);
+    PoolAccess access(pool, Context::Impl::Look::full);
+    access.context->require_writable("building " + access.title());
+    require_stopped(access, "building");
+    implemented_type(access.def());
+    std::optional<HeldLock> lock;
+    if (!is_dry_run(job)) {
+        lock.emplace(access.context->locks.lock_pool(pool->uuid, pool->name, "pool-build", job));
+        access = PoolAccess(pool, Context::Impl::Look::full);
+        require_stopped(access, "building");
+    }
+    Change change("pool-build " + pool->name);
+    list_build_steps(access.def(), access.info(), access.backend(), mode == BuildMode::none ? BuildMode::keep : mode, change);
+    if (change.execute(access.context->change_host(job)))
+        access.context->emit(EventKind::pool_built, *pool);
+}
+
+void start_pool(const PoolPointer& pool, BuildMode build, Job* job)
+{
+    begin(job);
+    PoolAccess access(pool, Context::Impl::Look::full);
+    auto& context = *access.context;
+    context.require_writable("starting " + access.title());
+    const auto refuse_active = [&] {
+        if (is_active(*pool, *access.files, context.host))
+            throw Error(ErrorCode::invalid_state, access.title() + " is already active");
+    };
+    refuse_active();
+    if (is_dry_run(job)) {
+        run_start(context, access.def(), build, job);
+        return;
+    }
+    const auto pool_lock = context.locks.lock_pool(pool->uuid, pool->name, "pool-start", job);
+    access = PoolAccess(pool, Context::Impl::Look::full);
+    refuse_active();
+    // A record that the system does not bear out is replaced; a pending definition comes into force.
+    const auto def = access.files->persistent ? *access.files->persistent : access.def();
+    run_start(context, def, build, job);
+    context.reload_pool(pool->name);
+    context.emit(EventKind::pool_started, *pool);
+}
+
+void stop_pool(const PoolPointer& pool, Job* job)
+{
+    begin(job);
+    PoolAccess access(pool, Context::Impl::Look::full);
+    auto& context = *access.context;
+    context.require_writable("stopping " + access.title());
+    access.require_started();
+    std::optional<HeldLock> lock;
+    if (!is_dry_run(job)) {
+        lock.emplace(context.locks.lock_pool(pool->uuid, pool->name, "pool-stop", job));
+        access = PoolAccess(pool, Context::Impl::Look::full);
+        access.require_started();
+    }
+    Change change("pool-stop " + pool->name);
+    access.backend().stop(change);
+    change.add(context.store.remove_record_step(pool->name));
+    if (!change.execute(context.change_host(job)))
+        return;
+    context.reload_pool(pool->name);
+    if (!access.files->persistent)
+        context.locks.forget(pool->uuid);
+    context.emit(EventKind::pool_stopped, *pool);
+}
+
+void undefine_pool(const PoolPointer& pool, Job* job)
+{
+    begin(job);
+    PoolAccess access(pool, Context::Impl::Look::full);
+    auto& context = *access.context;
+    context.require_writable("undefining " + access.title());
+    require_stopped(access, "undefining");
+    std::optional<HeldLock> pool_lock;
+    std::optional<HeldLock> registry_lock;
+    if (!is_dry_run(job)) {
+        pool_lock.emplace(context.locks.lock_pool(pool->uuid, pool->name, "pool-undefine", job));
+        registry_lock.emplace(context.locks.lock_registry(job));
+        access = PoolAccess(pool, Context::Impl::Look::full);
+        require_stopped(access, "undefining");
+    }
+    Change change("pool-undefine " + pool->name);
+    change.add(context.store.remove_config_step(pool->name));
+    change.commit_here(); // a link to nothing marks nothing
+    if (!file_identity(context.store.autostart_path(pool->name)).empty())
+        change.add(context.store.autostart_step(pool->name, false));
+    if (!change.execute(context.change_host(job)))
+        return;
+    context.reload_pool(pool->name);
+    context.locks.forget(pool->uuid);
+    context.emit(EventKind::pool_undefined, *pool);
+}
+
+void delete_pool(const PoolPointer& pool, Job* job)
+{
+    begin(job);
+    PoolAccess access(pool, Context::Impl::Look::full);
+    auto& context = *access.context;
+    context.require_writable("deleting " + access.title());
+    require_stopped(access, "deleting its storage");
+    implemented_type(access.def());
+    access.require(Capability::delete_pool, "be deleted");
+    std::optional<HeldLock> lock;
+    if (!is_dry_run(job)) {
+        lock.emplace(context.locks.lock_pool(pool->uuid, pool->name, "pool-delete", job));
+        access = PoolAccess(pool, Context::Impl::Look::full);
+        require_stopped(access, "deleting its storage");
+    }
+    Change change("pool-delete " + pool->name);
+    access.backend().remove(change);
+    if (change.execute(context.change_host(job)))
+        context.emit(EventKind::pool_deleted, *pool);
+}
+
+void set_autostart(const PoolPointer& pool, bool on, Job* job)
+{
+    begin(job);
+    PoolAccess access(pool, Context::Impl::Look::full);
+    auto& context = *access.context;
+    context.require_writable("changing the autostart of " + access.title());
+    std::optional<HeldLock> lock;
+    if (!is_dry_run(job)) {
+        lock.emplace(context.locks.lock_registry(job));
+        access = PoolAccess(pool, Context::Impl::Look::full);
+    }
+    if (!access.files->persistent)
+        throw Error(ErrorCode::invalid_state, access.title() + " is transient: it cannot start by itself",
+                    "define it first");
+    if (access.files->autostart == on)
+        return;
+    Change change(std::string(on ? "pool-autostart " : "pool-autostart --disable ") + pool->name);
+    change.add(context.store.autostart_step(pool->name, on));
+    if (!change.execute(context.change_host(job)))
+        return;
+    context.reload_pool(pool->name);
+    context.emit(EventKind::pool_changed, *pool);
+}
+
+} // namespace storage::inline v1

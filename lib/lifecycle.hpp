@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The life cycle of pools: state checks, locks, steps, events. What each call does is in pool.hpp.
+#pragma once
+
+#include "pool_object.hpp"
+
+namespace storage::inline v1 {
+
+PoolPointer define_pool(Context::Impl& context, const PoolDef& def, Job* job);
+PoolPointer create_pool(Context::Impl& context, const PoolDef& def, BuildMode build, Job* job);
+void build_pool(const PoolPointer& pool, BuildMode mode, Job* job);
+void start_pool(const PoolPointer& pool, BuildMode build, Job* job);
+void stop_pool(const PoolPointer& pool, Job* job);
+void undefine_pool(const PoolPointer& pool, Job* job);
+void delete_pool(const PoolPointer& pool, Job* job);
+void set_autostart(const PoolPointer& pool, bool on, Job* job);
+
+/** Started, and the system agrees. */
+bool is_active(PoolObject& pool, const PoolFiles& files, const Host& host);
+
+/** Whether a volume of that name is there, be it in the table or on the storage alone. */
+bool find_volume_name(PoolAccess& access, std::string_view name);
+
+} // namespace storage::inline v1

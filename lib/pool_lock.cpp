@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "pool_lock.hpp"
+
+#include "job_impl.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <thread>
+#include <unistd.h>
+
+namespace storage::inline v1 {
+
+namespace {
+
+// Byte 0 is the pool's life cycle, the rest belongs to volumes by the hash of their name.
+constexpr off_t pool_byte = 0;
+constexpr off_t first_volume_byte = 1;
+
+// Behind the lock there is text: who took it last. One line for the pool, and lines that volumes
+// share by hash; a reader checks that the line speaks of the volume that it asks about.
+constexpr std::size_t note_size = 192;
+constexpr std::size_t volume_notes = 63;
+
+off_t volume_byte(std::string_view name)
+{
+    return first_volume_byte + static_cast<off_t>(std::hash<std::string_view>{}(name) >> 2);
+}
+
+bool try_lock(int fd, short kind, off_t start)
+{
+    struct flock request {};
+    request.l_type = kind;
+    request.l_whence = SEEK_SET;
+    request.l_start = start;
+    request.l_len = 1;
+    if (::fcntl(fd, F_OFD_SETLK, &request) == 0)
+        return true;
+    if (errno == EAGAIN || errno == EACCES)
+        return false;
+    throw system_error(errno, "cannot lock");
+}
+
+void unlock(int fd, off_t start)
+{
+    struct flock request {};
+    request.l_type = F_UNLCK;
+    request.l_whence = SEEK_SET;
+    request.l_start = start;
+    request.l_len = 1;
+    ::fcntl(fd, F_OFD_SETLK, &request);
+}
+
+void write_note(int fd, std::size_t slot, std::string_view operation, std::string_view object)
+{
+    std::array<char, note_size> note{};
+    const auto text = std::to_string(::getpid()) + ' ' + std::string(operation) + ' ' + std::string(object);
+    std::memcpy(note.data(), text.data(), std::min(text.size(), note.size() - 1));
+    // Only for the error text of whoever finds the lock taken; a failure changes nothing.
+    [[maybe_unused]] const auto written =
+        ::pwrite(fd, note.data(), note.size(), static_cast<off_t>(slot * note_size));
+}
+
+std::string read_note(int fd, std::size_t slot)
+{
+    std::array<char, note_size> note{};
+    const auto n = ::pread(fd, note.data(), note.size() - 1, static_cast<off_t>(slot * note_size));
+    return n > 0 ? std::string(note.data()) : std::string();
+}
+
+/** "process 123 (pool-build)", from a note about this very object; otherwise less. */
+std::string describe_holder(const std::string& note, std::string_view object)
+{
+    const auto first = note.find(' ');
+    const auto second = first == std::string::npos ? first : note.find(' ', first + 1);
+    if (second == std::string::npos)
+        return "another operation";
+    const auto noted = std::string_view(note).substr(second + 1);
+    if (!object.empty() && noted != object.substr(0, noted.size()))
+        return "another operation";
+    return "process " + note.substr(0, first) + " (" + note.substr(first + 1, second - first - 1) + ")";
+}
+
+/** Repeats attempt() with growing pauses until it holds, or the job's patience or time ends. */
+template <typename Attempt>
+bool wait_for(Attempt&& attempt, std::chrono::milliseconds patience, Job* job, std::string_view what)
+{
+    using namespace std::chrono;
+    const auto end = steady_clock::now() + patience;
+    auto pause = microseconds(200);
+    while (!attempt()) {
+        check(job, what);
+        if (steady_clock::now() >= end)
+            return false;
+        std::this_thread::sleep_for(pause);
+        pause = std::min(pause * 2, microseconds(20000));
+    }
+    return true;
+}
+
+std::chrono::milliseconds patience_of(Job* job)
+{
+    return job ? job->wait() : std::chrono::milliseconds(0);
+}
+
+Error busy(const std::string& object, const std::string& holder)
+{
+    return Error(ErrorCode::busy, object + ": in use by " + holder, "retry later, or give the job time to wait");
+}
+
+} // namespace
+
+HeldLock::~HeldLock()
+{
+    struct flock request {};
+    request.l_type = F_UNLCK;
+    request.l_whence = SEEK_SET; // from 0 with length 0: all of it
+    if (fd_)
+        ::fcntl(fd_.get(), F_OFD_SETLK, &request);
+}
+
+UniqueFd LockDirectory::open(const std::string& name) const
+{
+    const auto file = path_ + '/' + name;
+    UniqueFd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd && errno == ENOENT) {
+        make_directories(path_, 0700);
+        fd = open_file(file, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+    }
+    if (!fd)
+        throw system_error(errno, "cannot open lock file '" + file + "'",
+                           "basin needs a run-time directory that this user may write");
+    return fd;
+}
+
+HeldLock LockDirectory::lock_registry(Job* job) const
+{
+    auto fd = open("registry");
+    // Held only while definitions are written, so a long wait means that the holder is stopped.
+    if (!wait_for([&] { return try_lock(fd.get(), F_WRLCK, pool_byte); }, std::chrono::seconds(30), job,
+                  "waiting for the registry lock"))
+        throw busy("the pool registry in '" + path_ + "'", describe_holder(read_note(fd.get(), 0), {}));
+    write_note(fd.get(), 0, "registry", {});
+    return HeldLock(std::move(fd));
+}
+
+namespace {
+
+/** The file may have been forgotten between open and lock; then the lock is on nothing. */
+bool is_current(int fd)
+{
+    struct stat info {};
+    return ::fstat(fd, &info) == 0 && info.st_nlink > 0;
+}
+
+} // namespace
+
+HeldLock LockDirectory::lock_pool(const std::string& uuid, const std::string& name, std::string_view operation,
+                                  Job* job) const
+{
+    const auto object = "pool '" + name + "'";
+    for (;;) {
+        auto fd = open(uuid);
+        if (!wait_for([&] { return try_lock(fd.get(), F_WRLCK, pool_byte); }, patience_of(job), job, object)) {
+            throw busy(object, describe_holder(read_note(fd.get(), 0), {}));
+        }
+        if (!is_current(fd.get()))
+            continue;
+        write_note(fd.get(), 0, operation, object);
+        return HeldLock(std::move(fd));
+    }
+}
+
+HeldLock LockDirectory::lock_volume(const std::string& uuid, const std::string& pool_name, std::string_view volume,
+                                    std::string_view operation, Job* job) const
+{
+    const auto object = "volume '" + std::string(volume) + "' in pool '" + pool_name + "'";
+    const auto byte = volume_byte(volume);
+    const auto slot = 1 + static_cast<std::size_t>(byte) % volume_notes;
+    for (;;) {
+        auto fd = open(uuid);
+        bool pool_is_free = false;
+        const auto attempt = [&] {
+            pool_is_free = try_lock(fd.get(), F_RDLCK, pool_byte);
+            if (!pool_is_free)
+                return false;
+            if (try_lock(fd.get(), F_WRLCK, byte))
+                return true;
+            unlock(fd.get(), pool_byte); // waiting for a volume must not keep others from the pool
+            return false;
+        };
+        if (!wait_for(attempt, patience_of(job), job, object)) {
+            if (!pool_is_free)
+                throw busy("pool '" + pool_name + "'", describe_holder(read_note(fd.get(), 0), {}));
+            throw busy(object, describe_holder(read_note(fd.get(), slot), object));
+        }
+        if (!is_current(fd.get()))
+            continue;
+        write_note(fd.get(), 0, operation, object);
+        write_note(fd.get(), slot, operation, object);
+        return HeldLock(std::move(fd));
+    }
+}
+
+void LockDirectory::forget(const std::string& uuid) const noexcept
+{
+    ::unlink((path_ + '/' + uuid).c_str());
+}
+
+} // namespace storage::inline v1

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Locks that hold between threads and processes alike, and vanish with whoever dies holding one.
+#pragma once
+
+#include "file_io.hpp"
+
+#include <basin/job.hpp>
+
+
+namespace storage::inline v1 {
+
+/**
+ * A lock held. Every lock is an open-file-description lock (fcntl(2), F_OFD_SETLK) on a descriptor
+ * of its own, so that two threads exclude each other exactly as two processes do.
+ */
+class HeldLock {
+public:
+    HeldLock() = default;
+    explicit HeldLock(UniqueFd fd) : fd_(std::move(fd)) {}
+    HeldLock(HeldLock&&) noexcept = default;
+    HeldLock& operator=(HeldLock&&) = delete;
+    /** Unlocks before it closes: a child that the host forked meanwhile shares the descriptor. */
+    ~HeldLock();
+
+private:
+    UniqueFd fd_{};
+};
+
+/** The locks below one run-time directory. */
+class LockDirectory {
+public:
+    explicit LockDirectory(std::string path) : path_(std::move(path)) {}
+
+    /** Guards the set of definitions and started pools. Held for microseconds; waited for. */
+    HeldLock lock_registry(Job* job) const;
+
+    /**
+     * Guards one pool's life cycle against everything that goes on in it.
+     * @throws Error busy  naming the holder, once the job's wait has passed
+     */
+    HeldLock lock_pool(const std::string& uuid, const std::string& name, std::string_view operation, Job* job) const;
+
+    /** Guards one volume; volumes of one pool do not wait for each other, life-cycle changes wait for all. */
+    HeldLock lock_volume(const std::string& uuid, const std::string& pool_name, std::string_view volume,
+                         std::string_view operation, Job* job) const;
+
+    /** Forgets the lock file of a pool that is gone. The caller holds the pool's lock. */
+    void forget(const std::string& uuid) const noexcept;
+
+private:
+    UniqueFd open(const std::string& name) const;
+    std::string path_;
+};
+
+} // namespace storage::inline v1

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "pool_object.hpp"
+
+#include "job_impl.hpp"
+
+#include <algorithm>
+
+namespace storage::inline v1 {
+
+std::shared_ptr<const PoolFiles> PoolObject::files() const
+{
+    const std::lock_guard lock(files_mutex_);
+    return files_;
+}
+
+void PoolObject::set_files(std::shared_ptr<const PoolFiles> files)
+{
+    bool other_start = false;
+    {
+        const std::lock_guard lock(files_mutex_);
+        other_start = files_->started != files->started;
+        files_ = std::move(files);
+    }
+    if (other_start) { // the volumes were those of the run before
+        std::shared_ptr<VolumeTable> old;
+        const std::unique_lock lock(table_mutex);
+        old.swap(table);
+        outdated.clear();
+        reload = false;
+    }
+}
+
+std::shared_ptr<Backend> PoolObject::backend(const Host& host)
+{
+    const std::lock_guard lock(files_mutex_);
+    if (!backend_ || backend_files_ != files_) {
+        const auto& def = files_->current();
+        const auto& type = backend_type(def.type);
+        if (!type.open)
+            throw Error(ErrorCode::not_supported, "pool '" + name + "': " + std::string(type.info.unavailable_reason));
+        backend_ = type.open(def, host);
+        backend_files_ = files_;
+    }
+    return backend_;
+}
+
+PoolAccess::PoolAccess(const PoolPointer& pointer, Context::Impl::Look look)
+    : pool(pointer), context(pointer->context.lock())
+{
+    if (!context)
+        throw Error(ErrorCode::invalid_state, "pool '" + pool->name + "': its context was closed",
+                    "keep the Context as long as its pools are used");
+    context->synchronise(look);
+    files = pool->files();
+    if (!files->exists())
+        throw Error(ErrorCode::not_found, "pool '" + pool->name + "' does not exist any more");
+}
+
+const BackendInfo& PoolAccess::info() const { return backend_type(def().type).info; }
+
+Backend& PoolAccess::backend()
+{
+    if (!backend_)
+        backend_ = pool->backend(context->host);
+    return *backend_;
+}
+
+void PoolAccess::require_started() const
+{
+    if (!files->started)
+        throw Error(ErrorCode::invalid_state, title() + " is not active", "start it first");
+}
+
+Backend& PoolAccess::active_backend()
+{
+    require_started();
+    const auto presence = backend().presence();
+    if (presence.state == PoolState::inactive)
+        throw Error(ErrorCode::invalid_state, title() + " is started, but not accessible: " + presence.reason,
+                    "bring the storage back, or stop the pool");
+    if (presence.identity != files->started->identity)
+        throw Error(ErrorCode::invalid_state,
+                    title() + " is started, but its target is on another file system or device now",
+                    "mount it again, or stop and start the pool");
+    return backend();
+}
+
+void PoolAccess::require(Capability capability, std::string_view what) const
+{
+    if (!info().capabilities.has(capability))
+        throw Error(ErrorCode::not_supported,
+                    title() + ": pools of type '" + def().type + "' cannot " + std::string(what),
+                    "see the capabilities of the pool type");
+}
+
+PoolAccess::Volumes PoolAccess::volumes(Job* job)
+{
+    for (;;) {
+        std::shared_lock reading(pool->table_mutex);
+        if (pool->table && !pool->reload && pool->outdated.empty())
+            return {pool->table, std::move(reading)};
+        const bool read_all = !pool->table || pool->reload;
+        if (!read_all && pool->refreshing) // what changed meanwhile is applied by the refresh
+            return {pool->table, std::move(reading)};
+        reading.unlock();
+        if (read_all) {
+            refresh(job);
+            continue;
+        }
+        std::vector<std::string> names;
+        {
+            const std::unique_lock writing(pool->table_mutex);
+            names.swap(pool->outdated);
+        }
+        for (const auto& name : names)
+            update_volume(name);
+    }
+}
+
+namespace {
+
+/** A copy, where a refresh still reads the one that is about to change. */
+std::shared_ptr<VolumeTable> copy_of(const VolumeTable& table)
+{
+    auto copy = std::make_shared<VolumeTable>(table.path_prefix());
+    copy->reserve(table.size());
+    for (VolumeTable::Index i = 0; i < table.size(); ++i)
+        copy->add(table.record(i));
+    for (const auto& diagnostic : table.diagnostics())
+        copy->add_diagnostic(diagnostic);
+    return copy;
+}
+
+bool looks_changed(const VolumeFacts& before, const VolumeFacts& after)
+{
+    // Allocation and times change all the time under a running guest; that is not news.
+    return before.capacity != after.capacity || before.inode != after.inode || before.device != after.device ||
+           before.format != after.format || before.type != after.type;
+}
+
+} // namespace
+
+bool PoolAccess::update_volume(const std::string& name)
+{
+    std::optional<VolumeRecord> record;
+    try {
+        record = active_backend().read(name, nullptr);
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::not_found)
+            throw;
+    }
+    const std::unique_lock writing(pool->table_mutex);
+    if (pool->refreshing)
+        pool->outdated.push_back(name);
+    if (pool->table) {
+        if (pool->table.use_count() > 1)
+            pool->table = copy_of(*pool->table);
+        if (record)
+            pool->table->upsert(*record);
+        else
+            pool->table->erase(name);
+    }
+    return record.has_value();
+}
+
+void PoolAccess::refresh(Job* job)
+{
+    const std::lock_guard one_at_a_time(pool->refresh_mutex);
+    auto& storage = active_backend();
+    std::shared_ptr<VolumeTable> previous;
+    {
+        const std::unique_lock writing(pool->table_mutex);
+        previous = pool->table;
+        pool->outdated.clear(); // whatever they are now, the scan will see it
+        pool->refreshing = true;
+    }
+    auto fresh = std::make_shared<VolumeTable>(def().target.path.empty() ? std::string() : def().target.path + '/');
+    try {
+        storage.refresh(previous.get(), *fresh, job);
+    } catch (...) {
+        const std::unique_lock writing(pool->table_mutex);
+        pool->refreshing = false;
+        throw;
+    }
+
+    std::vector<LoggedEvent> news;
+    constexpr std::size_t most_news = 1000;
+    const auto tell = [&](EventKind kind, std::string_view volume) {
+        if (news.size() < most_news)
+            news.push_back(context->make_event(kind, *pool, std::string(volume)));
+        else if (news.size() == most_news)
+            news.push_back(context->make_event(EventKind::overflow, *pool));
+    };
+    if (previous) {
+        for (VolumeTable::Index i = 0; i < fresh->size(); ++i) {
+            const auto before = previous->find_index(fresh->name(i));
+            if (!before)
+                tell(EventKind::volume_created, fresh->name(i));
+            else if (looks_changed(previous->facts(*before), fresh->facts(i)))
+                tell(EventKind::volume_changed, fresh->name(i));
+        }
+        if (previous->size() + news.size() != fresh->size())
+            for (VolumeTable::Index i = 0; i < previous->size(); ++i)
+                if (!fresh->find_index(previous->name(i)))
+                    tell(EventKind::volume_deleted, previous->name(i));
+    }
+    news.push_back(context->make_event(EventKind::pool_refreshed, *pool));
+    {
+        const std::unique_lock writing(pool->table_mutex);
+        pool->refreshing = false;
+        pool->reload = false;
+        if (pool->files() == files)
+            pool->table = std::move(fresh);
+    }
+    previous.reset();
+    try {
+        context->events.append(news);
+    } catch (const Error& error) { // the refresh itself worked
+        context->log(LogLevel::warning, title() + ": events are lost: " + error.what());
+    }
+}
+
+std::string volume_title(std::string_view volume, const PoolObject& pool)
+{
+    return "volume '" + std::string(volume) + "' in pool '" + pool.name + "'";
+}
+
+void check_volume_name(std::string_view name)
+{
+    const auto refuse = [&](const std::string& why) {
+        throw Error(ErrorCode::invalid_argument, "volume name '" + std::string(name) + "' " + why,
+                    "use a name of 1 to 255 bytes without '/' and control characters");
+    };
+    if (name.empty())
+        refuse("is empty");
+    if (name.size() > 255)
+        refuse("is longer than 255 bytes");
+    if (name == "." || name == "..")
+        refuse("means a directory");
+    if (std::any_of(name.begin(), name.end(),
+                    [](char c) { return c == '/' || static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }))
+        refuse("contains '/' or a control character");
+    if (name.starts_with(temporary_prefix))
+        refuse("begins with '" + std::string(temporary_prefix) + "', which basin keeps for itself");
+}
+
+} // namespace storage::inline v1

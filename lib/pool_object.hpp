@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// PoolObject: what one Context knows of one pool; Context::Impl: what it knows of all of them.
+#pragma once
+
+#include "backend.hpp"
+#include "event_log.hpp"
+#include "pool_lock.hpp"
+#include "state_store.hpp"
+#include "system_root.hpp"
+
+#include <shared_mutex>
+
+namespace storage::inline v1 {
+
+/** A pool as the files on disk describe it. Replaced as a whole, so that readers copy a pointer. */
+struct PoolFiles {
+    std::shared_ptr<const PoolDef> persistent{}; ///< null: transient
+    std::shared_ptr<const StartRecord> started{}; ///< null: not started
+    bool autostart{};
+    FileStamp config_stamp{};
+    FileStamp record_stamp{};
+
+    const PoolDef& current() const { return started ? started->definition : *persistent; }
+    bool exists() const { return persistent || started; }
+};
+
+struct PoolObject {
+    PoolObject(std::weak_ptr<Context::Impl> owner, std::string pool_uuid, std::string pool_name)
+        : context(std::move(owner)), uuid(std::move(pool_uuid)), name(std::move(pool_name))
+    {
+    }
+
+    const std::weak_ptr<Context::Impl> context;
+    const std::string uuid;
+    const std::string name;
+
+    /** What the files say; never null. exists() is false once the pool is gone. */
+    std::shared_ptr<const PoolFiles> files() const;
+    void set_files(std::shared_ptr<const PoolFiles> files);
+
+    /** The backend for the definition in force. */
+    std::shared_ptr<Backend> backend(const Host& host);
+
+    std::mutex refresh_mutex{}; ///< one refresh at a time; readers never take it
+
+    // The volumes. Replaced whole by refresh(); single volumes change under the lock.
+    mutable std::shared_mutex table_mutex{};
+    std::shared_ptr<VolumeTable> table{};   ///< null: not read yet
+    std::vector<std::string> outdated{};    ///< names that changed since it was read, or while it is read
+    bool refreshing{};
+    bool reload{};                          ///< more changed than is known by name
+
+private:
+    mutable std::mutex files_mutex_{};
+    std::shared_ptr<const PoolFiles> files_{std::make_shared<PoolFiles>()};
+    std::shared_ptr<Backend> backend_{};
+    std::shared_ptr<const PoolFiles> backend_files_{}; ///< the files that backend_ was made for
+};
+
+using PoolPointer = std::shared_ptr<PoolObject>;
+
+struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
+    explicit Impl(ContextOptions context_options);
+
+    ContextOptions options;
+    Log log;
+    SystemRoot system;
+    Host host;
+    StateStore store;
+    Journal journal;
+    LockDirectory locks;
+    EventLog events;
+
+    /** How thoroughly synchronise() looks for changes by others. */
+    enum class Look : bool {
+        quick, ///< basin's own processes: a memory read
+        full,  ///< also files changed by hand or by libvirt: a few stat calls
+    };
+    /** Brings the registry up to date with the disk. */
+    void synchronise(Look look);
+    /** After our own write, under the registry lock: takes over one pool's files without a scan. */
+    void reload_pool(const std::string& name);
+
+    PoolPointer find(std::string_view name) const;
+    PoolPointer find_uuid(std::string_view uuid) const;
+    std::vector<PoolPointer> all() const;
+
+    /** @throws Error already_exists  another pool has the name, uuid or source */
+    void refuse_conflicts(const PoolDef& def) const;
+
+    ChangeHost change_host(Job* job) const { return {.journal = journal, .log = log, .job = job}; }
+    void require_writable(std::string_view what) const;
+    void emit(EventKind kind, const PoolObject& pool, const std::string& volume = {}) noexcept;
+    LoggedEvent make_event(EventKind kind, const PoolObject& pool, const std::string& volume = {}) const;
+    Timestamp now() const;
+
+    std::vector<RecoveryResult> recover();
+
+    // Events for the application.
+    int event_fd();
+    std::optional<Event> next_event();
+
+private:
+    struct Registry {
+        std::map<std::string, PoolPointer, std::less<>> by_name{};
+        std::map<std::string, PoolPointer, std::less<>> by_uuid{};
+    };
+
+    void scan();
+    void read_pool(const std::string& name, const StoredFile* config, const StoredFile* record, bool autostart);
+    void drop(const PoolPointer& pool);
+    void apply_events();
+
+    mutable std::shared_mutex registry_mutex_{};
+    Registry registry_{};
+
+    std::mutex synchronise_mutex_{};
+    std::atomic<std::uint64_t> synchronised_{0}; ///< newest event that the registry knows
+    std::atomic<bool> scanned_{false};
+    StateStore::Stamps stamps_{};
+    bool stamps_settled_{}; ///< the directories were quiet when they were scanned
+
+    // Which pool is made of what; filled for the pools in `unindexed` when it is next asked.
+    struct SourceIndex {
+        std::multimap<std::string, std::string> uuid_of{};              ///< by identity
+        std::map<std::string, std::vector<std::string>> identities_of{}; ///< by uuid
+        std::vector<PoolPointer> unindexed{};
+    };
+    void index_sources(SourceIndex& index) const;
+    mutable std::mutex sources_mutex_{};
+    mutable SourceIndex sources_{};
+
+    std::mutex event_mutex_{};
+    UniqueFd event_fd_{};
+    std::uint64_t event_cursor_{0};
+    std::uint64_t delivered_{0};
+    std::vector<LoggedEvent> undelivered_{};
+    std::size_t next_undelivered_{0};
+    bool overflowed_{};
+};
+
+/** A pool handle's object and context, both alive and up to date; throws when either is gone. */
+struct PoolAccess {
+    explicit PoolAccess(const PoolPointer& pointer, Context::Impl::Look look = Context::Impl::Look::quick);
+
+    PoolPointer pool;
+    std::shared_ptr<Context::Impl> context;
+    std::shared_ptr<const PoolFiles> files;
+
+    const PoolDef& def() const { return files->current(); }
+    const BackendInfo& info() const;
+    Backend& backend();
+    /** @throws Error invalid_state  not started, or not there any more */
+    Backend& active_backend();
+    /** @throws Error invalid_state  not started; costs no system call */
+    void require_started() const;
+    void require(Capability capability, std::string_view what) const;
+    std::string title() const { return "pool '" + pool->name + "'"; }
+
+    /** The volumes, read if need be, with others' changes applied. Locked for reading as long as it lives. */
+    struct Volumes {
+        std::shared_ptr<VolumeTable> table;
+        std::shared_lock<std::shared_mutex> lock;
+    };
+    Volumes volumes(Job* job = nullptr);
+    /** Reads all volumes again and tells what changed. */
+    void refresh(Job* job);
+    /** Takes one volume's present state into the table, if that was read. Returns whether the volume exists. */
+    bool update_volume(const std::string& name);
+
+private:
+    std::shared_ptr<Backend> backend_{};
+};
+
+/** How the library's parts make and open handles. */
+struct Pool::Access {
+    static Pool make(PoolPointer object) { return Pool(std::move(object)); }
+    static const PoolPointer& object(const Pool& pool) { return pool.object_; }
+};
+
+struct Volume::Access {
+    static Volume make(PoolPointer pool, std::string name) { return Volume(std::move(pool), std::move(name)); }
+    static const PoolPointer& pool(const Volume& volume) { return volume.pool_; }
+};
+
+/** Refuses what cannot be a volume's name in any pool. @throws Error invalid_argument */
+void check_volume_name(std::string_view name);
+
+/** What the volume would be called in an error: "volume 'a' in pool 'vms'". */
+std::string volume_title(std::string_view volume, const PoolObject& pool);
+
+} // namespace storage::inline v1

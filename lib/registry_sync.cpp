@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// How a Context keeps its picture of the pools equal to the files on disk.
+#include "pool_object.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace storage::inline v1 {
+
+namespace {
+
+/**
+ * Kernels before 6.13 stamp files once a tick (4 ms at 250 Hz). A directory changed so shortly
+ * before it was read may have changed again since under the same stamp.
+ */
+constexpr std::int64_t tick_ns = 20000000;
+
+std::int64_t wall_clock_ns()
+{
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * std::int64_t{1000000000} + now.tv_nsec;
+}
+
+std::int64_t newest_of(const StateStore::Stamps& stamps)
+{
+    return std::max({stamps.config.modified_ns, stamps.autostart.modified_ns, stamps.records.modified_ns});
+}
+
+bool is_volume_event(EventKind kind)
+{
+    return kind == EventKind::volume_created || kind == EventKind::volume_changed || kind == EventKind::volume_deleted;
+}
+
+} // namespace
+
+void Context::Impl::synchronise(Look look)
+{
+    if (look == Look::quick && scanned_.load(std::memory_order_acquire) &&
+        events.newest() == synchronised_.load(std::memory_order_acquire))
+        return;
+    const std::lock_guard lock(synchronise_mutex_);
+    if (look == Look::full || !scanned_)
+        events.attach();
+    apply_events();
+    if (look == Look::quick && scanned_)
+        return;
+    const auto stamps = store.stamps();
+    const bool settled = wall_clock_ns() - newest_of(stamps) > tick_ns;
+    if (scanned_ && stamps == stamps_ && (stamps_settled_ || !settled))
+        return;
+    scan();
+    stamps_ = stamps; // taken before the scan: what came during it is seen by the next look
+    stamps_settled_ = settled;
+    scanned_.store(true, std::memory_order_release);
+}
+
+void Context::Impl::apply_events()
+{
+    auto cursor = synchronised_.load();
+    bool rescan = false;
+    for (std::vector<LoggedEvent> batch;; batch.clear()) {
+        if (!events.read_after(cursor, batch)) {
+            rescan = true;
+            for (const auto& pool : all()) {
+                const std::unique_lock writing(pool->table_mutex);
+                pool->reload = pool->table != nullptr;
+            }
+        }
+        if (batch.empty())
+            break;
+        for (const auto& event : batch) {
+            if (event.writer == events.writer())
+                continue;
+            if (!is_volume_event(event.kind)) {
+                rescan = rescan || event.kind != EventKind::pool_refreshed;
+                continue;
+            }
+            if (const auto pool = find_uuid(event.pool_uuid)) {
+                const std::unique_lock writing(pool->table_mutex);
+                if (!pool->table)
+                    continue;
+                constexpr std::size_t most_names = 1000; // beyond, reading all again is cheaper
+                if (event.name_was_cut || pool->outdated.size() >= most_names)
+                    pool->reload = true;
+                else
+                    pool->outdated.push_back(event.volume_name);
+            }
+        }
+    }
+    if (rescan && scanned_) {
+        stamps_ = store.stamps();
+        stamps_settled_ = false;
+        scan();
+    }
+    synchronised_.store(cursor, std::memory_order_release);
+}
+
+void Context::Impl::scan()
+{
+    const auto configs = store.config_files();
+    const auto records = store.record_files();
+    const auto links = store.autostart_links();
+    const std::set<std::string> autostarted(links.begin(), links.end());
+
+    std::map<std::string, std::pair<const StoredFile*, const StoredFile*>> found;
+    for (const auto& file : configs)
+        found[file.pool_name].first = &file;
+    for (const auto& file : records)
+        found[file.pool_name].second = &file;
+
+    for (const auto& pool : all())
+        if (!found.contains(pool->name))
+            drop(pool);
+    for (const auto& [name, files] : found)
+        read_pool(name, files.first, files.second, autostarted.contains(name));
+}
+
+void Context::Impl::reload_pool(const std::string& name)
+{
+    const std::lock_guard lock(synchronise_mutex_);
+    const StoredFile config{name, StateStore::stamp(store.config_path(name))};
+    const StoredFile record{name, StateStore::stamp(store.record_path(name))};
+    const bool link = config.stamp.inode != 0 && StateStore::stamp(store.autostart_path(name)) == config.stamp;
+    read_pool(name, config.stamp.inode ? &config : nullptr, record.stamp.inode ? &record : nullptr, link);
+    stamps_ = store.stamps();
+}
+
+void Context::Impl::read_pool(const std::string& name, const StoredFile* config, const StoredFile* record,
+                              bool autostart)
+{
+    auto pool = find(name);
+    const auto before = pool ? pool->files() : std::make_shared<const PoolFiles>();
+    auto files = std::make_shared<PoolFiles>();
+    files->config_stamp = config ? config->stamp : FileStamp{};
+    files->record_stamp = record ? record->stamp : FileStamp{};
+    files->autostart = autostart;
+    if (pool && files->config_stamp == before->config_stamp && files->record_stamp == before->record_stamp &&
+        autostart == before->autostart)
+        return;
+
+    // A file that cannot be read is left alone and told of; the pool's other file still counts.
+    const auto attempt = [&](auto&& read) {
+        try {
+            read();
+        } catch (const Error& error) {
+            log(LogLevel::error, std::string("pool '") + name + "' is left out: " + error.what());
+        }
+    };
+    if (config && before->persistent && files->config_stamp == before->config_stamp)
+        files->persistent = before->persistent;
+    else if (config)
+        attempt([&] { files->persistent = std::make_shared<const PoolDef>(store.read_config(name)); });
+    if (record && before->started && files->record_stamp == before->record_stamp)
+        files->started = before->started;
+    else if (record)
+        attempt([&] {
+            if (auto start = store.read_record(name))
+                files->started = std::make_shared<const StartRecord>(std::move(*start));
+        });
+
+    if (!files->exists()) {
+        if (pool)
+            drop(pool);
+        return;
+    }
+    const auto uuid = files->current().uuid;
+    if (pool && pool->uuid != uuid) {
+        drop(pool);
+        pool = nullptr;
+    }
+    if (!pool) {
+        if (const auto other = find_uuid(uuid)) {
+            log(LogLevel::error, "pool '" + name + "' is left out: it has the uuid of pool '" + other->name + "'");
+            return;
+        }
+        pool = std::make_shared<PoolObject>(weak_from_this(), uuid, name);
+        const std::unique_lock lock(registry_mutex_);
+        registry_.by_name[name] = pool;
+        registry_.by_uuid[uuid] = pool;
+    }
+    pool->set_files(std::move(files));
+    const std::lock_guard lock(sources_mutex_);
+    sources_.unindexed.push_back(pool);
+}
+
+void Context::Impl::drop(const PoolPointer& pool)
+{
+    pool->set_files(std::make_shared<PoolFiles>());
+    {
+        const std::unique_lock lock(registry_mutex_);
+        registry_.by_name.erase(pool->name);
+        registry_.by_uuid.erase(pool->uuid);
+    }
+    const std::lock_guard lock(sources_mutex_);
+    sources_.unindexed.push_back(pool);
+}
+
+PoolPointer Context::Impl::find(std::string_view name) const
+{
+    const std::shared_lock lock(registry_mutex_);
+    const auto found = registry_.by_name.find(name);
+    return found == registry_.by_name.end() ? nullptr : found->second;
+}
+
+PoolPointer Context::Impl::find_uuid(std::string_view uuid) const
+{
+    const std::shared_lock lock(registry_mutex_);
+    const auto found = registry_.by_uuid.find(uuid);
+    return found == registry_.by_uuid.end() ? nullptr : found->second;
+}
+
+std::vector<PoolPointer> Context::Impl::all() const
+{
+    const std::shared_lock lock(registry_mutex_);
+    std::vector<PoolPointer> pools;
+    pools.reserve(registry_.by_name.size());
+    for (const auto& [name, pool] : registry_.by_name)
+        pools.push_back(pool);
+    return pools;
+}
+
+void Context::Impl::index_sources(SourceIndex& index) const
+{
+    for (const auto& pool : index.unindexed) {
+        auto& identities = index.identities_of[pool->uuid];
+        for (const auto& identity : identities) {
+            const auto [first, last] = index.uuid_of.equal_range(identity);
+            const auto mine = std::find_if(first, last, [&](const auto& entry) { return entry.second == pool->uuid; });
+            if (mine != last)
+                index.uuid_of.erase(mine);
+        }
+        identities.clear();
+        const auto files = pool->files();
+        const auto collect = [&](const PoolDef& def) {
+            if (const auto* function = backend_type(def.type).source_identities)
+                for (auto& identity : function(def, system))
+                    identities.push_back(std::move(identity));
+        };
+        if (files->persistent)
+            collect(*files->persistent);
+        if (files->started)
+            collect(files->started->definition);
+        std::sort(identities.begin(), identities.end());
+        identities.erase(std::unique(identities.begin(), identities.end()), identities.end());
+        for (const auto& identity : identities)
+            index.uuid_of.emplace(identity, pool->uuid);
+        if (identities.empty())
+            index.identities_of.erase(pool->uuid);
+    }
+    index.unindexed.clear();
+}
+
+void Context::Impl::refuse_conflicts(const PoolDef& def) const
+{
+    const auto same_name = find(def.name);
+    if (same_name && same_name->uuid != def.uuid)
+        throw Error(ErrorCode::already_exists,
+                    "pool '" + def.name + "' already exists with uuid " + same_name->uuid,
+                    "choose another name, or put that <uuid> into the definition to replace it");
+    const auto same_uuid = find_uuid(def.uuid);
+    if (same_uuid && same_uuid->name != def.name)
+        throw Error(ErrorCode::already_exists,
+                    "pool '" + def.name + "': uuid " + def.uuid + " is that of pool '" + same_uuid->name + "'",
+                    "choose another uuid, or leave <uuid> out");
+    const auto* function = backend_type(def.type).source_identities;
+    if (!function)
+        return;
+    const std::lock_guard lock(sources_mutex_);
+    index_sources(sources_);
+    for (const auto& identity : function(def, system)) {
+        const auto [first, last] = sources_.uuid_of.equal_range(identity);
+        for (auto entry = first; entry != last; ++entry) {
+            const auto other = find_uuid(entry->second);
+            if (!other || other->uuid == def.uuid)
+                continue;
+            throw Error(ErrorCode::already_exists,
+                        "pool '" + def.name + "': its source is that of pool '" + other->name + "' (" + identity + ")",
+                        "use pool '" + other->name + "', or undefine it first");
+        }
+    }
+}
+
+} // namespace storage::inline v1

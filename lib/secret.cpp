@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <basin/secret.hpp>
+
+#include <cstring>
+
+namespace storage::inline v1 {
+
+Secret::Secret(std::string_view bytes) : storage_(bytes.begin(), bytes.end()), bytes_(storage_.data(), storage_.size()) {}
+Secret::Secret(const Secret& other) : Secret(other.bytes_) {}
+
+Secret::Secret(Secret&& other) noexcept : storage_(std::move(other.storage_)), bytes_(storage_.data(), storage_.size())
+{
+    other.bytes_ = {};
+}
+
+Secret& Secret::operator=(const Secret& other)
+{
+    if (this != &other)
+        *this = Secret(other.bytes_);
+    return *this;
+}
+
+Secret& Secret::operator=(Secret&& other) noexcept
+{
+    if (this != &other) {
+        explicit_bzero(storage_.data(), storage_.size());
+        storage_ = std::move(other.storage_);
+        bytes_ = {storage_.data(), storage_.size()};
+        other.bytes_ = {};
+    }
+    return *this;
+}
+
+Secret::~Secret() { explicit_bzero(storage_.data(), storage_.size()); }
+
+} // namespace storage::inline v1
