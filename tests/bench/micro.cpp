@@ -28,6 +28,7 @@ struct Fixture {
           volumes(list_directory(arguments.text("dir")))
     {
         pool.start();
+        pool.volume_count(); // reads the volumes, if the start did not
         std::shuffle(volumes.begin(), volumes.end(), std::minstd_rand(1));
         for (std::size_t i = 0; i < volumes.size(); ++i)
             index.emplace(volumes[i].path, i);
