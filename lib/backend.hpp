@@ -15,6 +15,7 @@ namespace storage::inline v1 {
 
 class Change;
 class SystemRoot;
+class VolumeTable;
 struct Log;
 
 /** The services that the core lends to a backend; outlives it. */

@@ -233,7 +233,7 @@ void Context::Impl::index_sources(SourceIndex& index) const
         identities.clear();
         const auto files = pool->files();
         const auto collect = [&](const PoolDef& def) {
-            if (const auto* function = backend_type(def.type).source_identities)
+            if (auto* const function = backend_type(def.type).source_identities)
                 for (auto& identity : function(def, system))
                     identities.push_back(std::move(identity));
         };
@@ -263,7 +263,7 @@ void Context::Impl::refuse_conflicts(const PoolDef& def) const
         throw Error(ErrorCode::already_exists,
                     "pool '" + def.name + "': uuid " + def.uuid + " is that of pool '" + same_uuid->name + "'",
                     "choose another uuid, or leave <uuid> out");
-    const auto* function = backend_type(def.type).source_identities;
+    auto* const function = backend_type(def.type).source_identities;
     if (!function)
         return;
     const std::lock_guard lock(sources_mutex_);

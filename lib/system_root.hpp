@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// SystemRoot: every read of /proc, /sys, /dev and /etc goes through one prefix, so that tests can
-// show basin another system.
+// SystemRoot: every read of /proc, /sys, /dev and /etc goes through a prefix, so that tests can
+// bring their own.
 #pragma once
 
 #include <string>
@@ -10,12 +10,14 @@ namespace storage::inline v1 {
 
 class SystemRoot {
 public:
-    explicit SystemRoot(std::string prefix = {}) : prefix_(std::move(prefix)) {}
-    /** Where the absolute path really is. */
-    std::string path(std::string_view absolute) const { return prefix_ + std::string(absolute); }
+    SystemRoot() = default;
+    explicit SystemRoot(std::string prefix);
+
+    /** Where the absolute path is to be found. */
+    std::string path(std::string_view absolute) const;
 
 private:
-    std::string prefix_;
+    std::string prefix_{};
 };
 
 } // namespace storage::inline v1

@@ -110,8 +110,15 @@ struct BackendInfo {
     SourceFields source_required{};
     SourceFields source_accepted{};
     bool source_name_defaults_to_pool_name{};
+    std::string_view source_dir_default{}; ///< source/dir where the definition gives none
     TargetPath target_path{TargetPath::required};
     std::string_view target_prefix{};
+    bool copy_on_write_option{}; ///< features/cow
+    bool mount_options{};        ///< fs:mount_opts
+    bool config_options{};       ///< rbd:config_opts
+    bool refresh_option{};       ///< refresh/volume/@allocation
+    std::span<const std::string_view>
+        protocol_formats{}; ///< the source formats that take source/protocol/@ver
     std::span<const std::string_view> source_formats{}; ///< default first; empty: the type has none
     std::span<const std::string_view> volume_formats{}; ///< default first; empty: the type has none
     std::span<const std::string_view>

@@ -97,6 +97,7 @@ struct SourceAuth {
     Type type{Type::chap};
     std::string username{};
     SecretReference secret{};
+    std::string secret_type{}; ///< secret/@type: kept as given, means nothing
     bool operator==(const SourceAuth&) const = default;
 };
 

@@ -53,7 +53,8 @@ struct ImageFinding {
 struct ImageReference {
     std::string path{};     ///< the string in the header, as it is
     std::string format{};   ///< declared format; "" when undeclared
-    bool format_declared{}; ///< the header names the format
+    bool format_declared{}; ///< the header names the format, or the format allows no other
+    std::string uuid{};     ///< the identity that the other image must have; "" where none is given
     bool operator==(const ImageReference&) const = default;
 };
 

@@ -3,10 +3,12 @@
 // wrap.
 #pragma once
 
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -103,6 +105,17 @@ constexpr std::uint64_t multiply(std::uint64_t a, std::uint64_t b)
     std::uint64_t product = 0;
     return __builtin_mul_overflow(a, b, &product) ? std::numeric_limits<std::uint64_t>::max()
                                                   : product;
+}
+
+/** The number that all of the text is; nothing where it is none or more than 64 bits. */
+inline std::optional<std::uint64_t> to_integer(std::string_view digits)
+{
+    std::uint64_t value = 0;
+    const auto* end = digits.data() + digits.size();
+    const auto result = std::from_chars(digits.data(), end, value);
+    if (result.ec != std::errc{} || result.ptr != end)
+        return std::nullopt;
+    return value;
 }
 
 constexpr bool is_power_of_two(std::uint64_t value)

@@ -57,9 +57,27 @@ inline std::string number(std::uint64_t value)
 }
 
 // One per format: called when the format's magic matched; fills in info, never throws but Error io.
-void inspect_qcow(Inspection& image);
-void inspect_qcow2(Inspection& image);
+void inspect_bochs(Inspection& image);
+void inspect_cloop(Inspection& image);
+void inspect_cow(Inspection& image);
 void inspect_luks(Inspection& image);
+void inspect_parallels(Inspection& image); // both formats
+void inspect_qcow(Inspection& image);
+void inspect_qcow2(Inspection& image); // hands version 1 to inspect_qcow()
+void inspect_qed(Inspection& image);
+void inspect_vdi(Inspection& image);
+void inspect_vhdx(Inspection& image);
+void inspect_vmdk(Inspection& image);
+void inspect_vmdk_descriptor(Inspection& image);
+void inspect_vpc(Inspection& image);
+
+// Formats that only show further in the file, at the offset where their signature was found.
+void inspect_dmg(Inspection& image, std::uint64_t offset);
+void inspect_iso(Inspection& image, std::uint64_t offset);
+void inspect_vpc_footer(Inspection& image, std::uint64_t offset);
+
+/** Whether a file is a VMDK descriptor: a text file, so there is no magic to compare. */
+bool is_vmdk_descriptor(Bytes head);
 
 inline constexpr std::string_view luks_magic{"LUKS\xba\xbe"};
 inline constexpr std::uint64_t luks1_length = 592; // with its eight key slots

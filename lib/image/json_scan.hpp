@@ -2,7 +2,8 @@
 // JsonScan: walks through JSON text that is not trusted, in one pass, without memory of its own.
 #pragma once
 
-#include <charconv>
+#include "image/bytes.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -92,16 +93,6 @@ public:
                 scalar();
             }
         } while (ok_ && depth != 0);
-    }
-
-    static std::optional<std::uint64_t> to_integer(std::string_view digits)
-    {
-        std::uint64_t value = 0;
-        const auto* end = digits.data() + digits.size();
-        const auto result = std::from_chars(digits.data(), end, value);
-        if (result.ec != std::errc{} || result.ptr != end)
-            return std::nullopt;
-        return value;
     }
 
 private:

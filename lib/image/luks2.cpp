@@ -43,7 +43,7 @@ Segment scan_segment(JsonScan& json)
             const auto size = json.string();
             segment.dynamic = size == "dynamic";
             if (size && !segment.dynamic)
-                segment.length = JsonScan::to_integer(*size);
+                segment.length = to_integer(*size);
         } else if (key == "encryption") {
             segment.encryption = json.string().value_or(std::string_view{});
         } else if (key == "flags") {

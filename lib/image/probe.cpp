@@ -27,15 +27,55 @@ using namespace std::string_view_literals;
 // The first match wins. Versions are the inspectors' business: an unknown one is a finding.
 constinit const Format formats[] = {
     {"QFI\xfb"sv, 0, ImageFormat::qcow2, inspect_qcow2},
+    {"KDMV"sv, 0, ImageFormat::vmdk, inspect_vmdk},
+    {"COWD"sv, 0, ImageFormat::vmdk, inspect_vmdk},
     {"LUKS\xba\xbe"sv, 0, ImageFormat::luks, inspect_luks},
+    {"conectix"sv, 0, ImageFormat::vpc, inspect_vpc},
+    {"vhdxfile"sv, 0, ImageFormat::vhdx, inspect_vhdx},
+    {"QED\0"sv, 0, ImageFormat::qed, inspect_qed},
+    {"WithouFreSpacExt"sv, 0, ImageFormat::ploop, inspect_parallels},
+    {"WithoutFreeSpace"sv, 0, ImageFormat::parallels, inspect_parallels},
+    {"Bochs Virtual HD Image\0"sv, 0, ImageFormat::bochs, inspect_bochs},
+    {"#!/bin/sh\n#V2.0 Format\n"sv, 0, ImageFormat::cloop, inspect_cloop},
+    {"OOOM"sv, 0, ImageFormat::cow, inspect_cow},
+    {"\x7f\x10\xda\xbe"sv, 64, ImageFormat::vdi, inspect_vdi},
 };
+
+constinit const Format vmdk_descriptor{{}, 0, ImageFormat::vmdk, inspect_vmdk_descriptor};
 
 const Format* find_format(Bytes head)
 {
     for (const auto& format : formats)
         if (head.matches(format.offset, format.magic))
             return &format;
-    return nullptr;
+    return is_vmdk_descriptor(head) ? &vmdk_descriptor : nullptr;
+}
+
+/** A format that shows behind the head only, and where. */
+struct LateFormat {
+    ImageFormat format{ImageFormat::raw};
+    void (*inspect)(Inspection&, std::uint64_t){};
+    std::uint64_t offset{};
+};
+
+/** At most two reads, and none where the file is too short for what they look for. */
+LateFormat find_late_format(ImageSource& source)
+{
+    constexpr std::uint64_t descriptor = 32768;
+    constexpr std::uint64_t trailer = 512;
+    const auto size = source.size();
+    if (size >= trailer) {
+        const Bytes tail = source.view(size - trailer, trailer);
+        if (tail.matches(0, "conectix"))
+            return {ImageFormat::vpc, inspect_vpc_footer, size - trailer};
+        if (tail.matches(1, "conectix")) // Virtual PC before 2004 wrote footers of 511 bytes
+            return {ImageFormat::vpc, inspect_vpc_footer, size - trailer + 1};
+        if (tail.matches(0, "koly"))
+            return {ImageFormat::dmg, inspect_dmg, size - trailer};
+    }
+    if (size > descriptor && source.view(descriptor, 6).matches(1, "CD001"))
+        return {ImageFormat::iso, inspect_iso, descriptor};
+    return {};
 }
 
 } // namespace
@@ -46,6 +86,12 @@ bool looks_raw(std::span<const std::byte> head) noexcept
     return !image::find_format(head);
 }
 
+bool is_raw(ImageSource& source)
+{
+    return looks_raw(source.head().span()) &&
+           image::find_late_format(source).format == ImageFormat::raw;
+}
+
 ImageInfo inspect(ImageSource& source)
 {
     ImageInfo info;
@@ -53,6 +99,9 @@ ImageInfo inspect(ImageSource& source)
     if (const auto* format = image::find_format(source.head())) {
         info.format = format->format;
         format->inspect(image);
+    } else if (const auto late = image::find_late_format(source); late.inspect) {
+        info.format = late.format;
+        late.inspect(image, late.offset);
     } else {
         info.virtual_size = source.size();
     }

@@ -55,9 +55,15 @@ std::span<const std::byte> read_head(int fd, std::span<std::byte, ImageSource::h
 
 /**
  * Whether the head shows no known format. Allocates nothing. What only shows further in the file
- * (ISO 9660, fixed VHD, dmg) is not seen by this: has_late_signature() looks for those.
+ * (ISO 9660, fixed VHD, dmg) is not seen: where the file has nothing but holes there, it cannot be.
  */
 bool looks_raw(std::span<const std::byte> head) noexcept;
+
+/**
+ * Whether inspect() would have no more to say than "raw, as large as the file". Allocates nothing;
+ * two reads at most. @throws Error io
+ */
+bool is_raw(ImageSource& source);
 
 /** What inspect_image() does, for a file that is already open and whose head is already read. */
 ImageInfo inspect(ImageSource& source);

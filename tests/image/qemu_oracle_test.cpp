@@ -19,12 +19,16 @@ struct Case {
 
 constexpr const char* secret = "--object secret,id=s0,data=passphrase";
 
+// QEMU 7.2 measures the CPU with a clock that ticks too slowly for it now and then ("Unable to get
+// accurate CPU usage"), so images with a key may take several attempts.
 std::string created(const TempDir& dir, const Case& c)
 {
     const auto path = dir.path("image." + c.format);
-    const auto object = c.arguments.find("s0") != std::string::npos ? secret : "";
-    run("cd " + dir.path("") + " && qemu-img create -q " + object + " -f " + c.format + " " +
-        c.arguments + " " + path + " " + c.size);
+    const bool keyed = c.arguments.find("s0") != std::string::npos;
+    const auto command = std::string("qemu-img create -q ") + (keyed ? secret : "") + " -f " +
+                         c.format + " " + c.arguments + " " + path + " " + c.size;
+    run("cd " + dir.path("") + " && for i in " + (keyed ? "1 2 3 4 5 6 7 8 9" : "1") + "; do " +
+        command + " && exit 0; rm -f " + path + "; done; exit 1");
     return path;
 }
 
@@ -77,7 +81,9 @@ void check_qcow2(const ImageInfo& info, const json& data)
 void check_against_oracle(const ImageInfo& info, const json& oracle)
 {
     CHECK(info.virtual_size == oracle.at("virtual-size").get<std::uint64_t>());
-    CHECK(info.cluster_size == oracle.value("cluster-size", std::uint64_t{0}));
+    // QEMU opens the extents of a VMDK for their grain size, and keeps that of Parallels to itself.
+    if (info.extents.empty() && info.format != ImageFormat::ploop)
+        CHECK(info.cluster_size == oracle.value("cluster-size", std::uint64_t{0}));
     CHECK(info.backing.has_value() == oracle.contains("backing-filename"));
     if (info.backing && oracle.contains("backing-filename")) {
         CHECK(info.backing->path == oracle.at("backing-filename").get<std::string>());
@@ -111,7 +117,7 @@ void check_case(const Case& c)
     const auto path = created(dir, c);
     const auto info = inspect_file(path);
     INFO(findings(info));
-    CHECK(std::string(to_string(info.format)) == c.format);
+    CHECK(std::string(to_string(info.format)) == (c.format == "parallels" ? "ploop" : c.format));
     CHECK(info.findings.empty());
     check_against_oracle(info, described(path, c.format));
 }
@@ -210,4 +216,108 @@ TEST_CASE("LUKS1 images of qemu-img are described as it describes them", "[qemu]
          {"", ",cipher-alg=aes-128", ",cipher-mode=cbc,ivgen-alg=essiv,ivgen-hash-alg=sha256",
           ",cipher-alg=twofish-256,cipher-mode=xts,hash-alg=sha1"})
         check_case({"luks", std::string("-o key-secret=s0,iter-time=100") + options, "3M"});
+}
+
+TEST_CASE("QED images are described as qemu-img describes them", "[qemu]")
+{
+    if (!have_tool("qemu-img"))
+        return;
+    for (const auto* options : {"", "-o cluster_size=4096", "-o cluster_size=128k,table_size=8",
+                                "-b base.qcow2 -F qcow2", "-b base.raw -F raw"})
+        check_case({"qed", options, "3M"});
+}
+
+TEST_CASE("VMDK images are described as qemu-img describes them", "[qemu]")
+{
+    if (!have_tool("qemu-img"))
+        return;
+    for (const auto* format : {"monolithicSparse", "monolithicFlat", "twoGbMaxExtentSparse",
+                               "twoGbMaxExtentFlat", "streamOptimized"})
+        for (const auto* size : {"3M", "5G"})
+            check_case({"vmdk", std::string("-o subformat=") + format, size});
+    TempDir dir;
+    run("qemu-img create -q -f vmdk " + dir.path("parent.vmdk") + " 3M");
+    const auto path = created(dir, {"vmdk", "-b parent.vmdk -F vmdk", "3M"});
+    check_against_oracle(inspect_file(path), described(path, "vmdk"));
+}
+
+TEST_CASE("a VMDK descriptor lists its extents", "[qemu]")
+{
+    if (!have_tool("qemu-img"))
+        return;
+    TempDir dir;
+    auto info = inspect_file(created(dir, {"vmdk", "-o subformat=twoGbMaxExtentFlat", "5G"}));
+    CHECK(info.extents ==
+          std::vector<std::string>{"image-f001.vmdk", "image-f002.vmdk", "image-f003.vmdk"});
+    CHECK(info.data_file == storage::ImageReference{"image-f001.vmdk", "raw", true, ""});
+    info = inspect_file(created(dir, {"vmdk", "-o subformat=monolithicSparse", "5G"}));
+    CHECK(info.extents.empty());
+    CHECK_FALSE(info.data_file.has_value());
+}
+
+TEST_CASE("a stream-optimised VMDK gets its size from the footer", "[qemu]")
+{
+    if (!have_tool("qemu-img"))
+        return;
+    TempDir dir;
+    write_file(dir.path("raw"), "some data", 3 << 20);
+    run("qemu-img convert -O vmdk -o subformat=streamOptimized " + dir.path("raw") + " " +
+        dir.path("vmdk"));
+    const auto info = inspect_file(dir.path("vmdk"));
+    CHECK(info.virtual_size == 3 << 20);
+    CHECK(info.variant == "streamOptimized");
+    CHECK(info.compression == "zlib");
+    CHECK(info.findings.empty());
+}
+
+TEST_CASE("VDI images are described as qemu-img describes them", "[qemu]")
+{
+    if (!have_tool("qemu-img"))
+        return;
+    for (const auto* size : {"0", "1M", "3000k", "100G"})
+        check_case({"vdi", "", size});
+    check_case({"vdi", "-o static=on", "3M"});
+    TempDir dir;
+    CHECK(inspect_file(created(dir, {"vdi", "-o static=on", "3M"})).variant == "fixed");
+    CHECK(inspect_file(created(dir, {"vdi", "", "3M"})).variant == "dynamic");
+}
+
+TEST_CASE("VHD images are described as qemu-img describes them", "[qemu]")
+{
+    if (!have_tool("qemu-img"))
+        return;
+    // Sizes that a geometry meets, misses, and cannot reach.
+    for (const auto* size : {"34816", "5M", "127G", "200G"})
+        for (const auto* force : {"on", "off"})
+            for (const auto* format : {"dynamic", "fixed"}) {
+                if (std::string(format) == "fixed" && std::string(size) == "200G")
+                    continue; // would allocate them
+                check_case(
+                    {"vpc", std::string("-o subformat=") + format + ",force_size=" + force, size});
+            }
+}
+
+TEST_CASE("VHDX images are described as qemu-img describes them", "[qemu]")
+{
+    if (!have_tool("qemu-img"))
+        return;
+    for (const auto* options :
+         {"subformat=dynamic", "subformat=fixed", "subformat=dynamic,block_size=1M",
+          "subformat=dynamic,log_size=2M"}) {
+        check_case({"vhdx", std::string("-o ") + options, "3M"});
+        TempDir dir;
+        const auto info = inspect_file(created(dir, {"vhdx", std::string("-o ") + options, "3M"}));
+        CHECK(("subformat=" + info.variant) ==
+              std::string(options).substr(0, 10 + info.variant.size()));
+    }
+    check_case({"vhdx", "", "64T"});
+}
+
+TEST_CASE("Parallels images are described as qemu-img describes them", "[qemu]")
+{
+    if (!have_tool("qemu-img"))
+        return;
+    check_case({"parallels", "", "3M"});
+    check_case({"parallels", "-o cluster_size=64k", "1000k"});
+    check_case({"parallels", "", "1T"});
 }

@@ -130,7 +130,7 @@ bool have_tool(const std::string& name)
 std::string run(const std::string& command)
 {
     INFO(command);
-    auto* pipe = ::popen((command + " 2>&1").c_str(), "re");
+    auto* pipe = ::popen(("( " + command + " ) 2>&1").c_str(), "re");
     REQUIRE(pipe != nullptr);
     std::string output;
     char buffer[4096];

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The volume formats of the pool types whose volumes are files in a directory.
+#pragma once
+
+#include <string_view>
+
+namespace storage::inline v1 {
+
+/** libvirt's list in its order, behind the default; then what only basin recognises. */
+inline constexpr std::string_view image_formats[] = {
+    "raw", "dir",   "bochs", "cloop", "dmg",   "iso", "vpc",  "vdi",  "fat",
+    "vhd", "ploop", "cow",   "qcow",  "qcow2", "qed", "vmdk", "vhdx", "parallels"};
+
+} // namespace storage::inline v1

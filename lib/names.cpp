@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "names.hpp"
+
+#include "numbers.hpp"
+
+namespace storage::inline v1 {
+namespace {
+
+constexpr std::string_view hex_digits = "0123456789abcdefABCDEF";
+
+std::string file_name_problem(std::string_view name, std::size_t limit)
+{
+    if (name.empty())
+        return "is empty";
+    if (name == "." || name == "..")
+        return "is a directory's own name";
+    if (name.find('/') != name.npos)
+        return "contains '/'";
+    if (const auto found = control_character(name))
+        return "contains the control character " + *found;
+    if (name.size() > limit)
+        return "is " + std::to_string(name.size()) + " bytes long (at most " +
+               std::to_string(limit) + ")";
+    return {};
+}
+
+} // namespace
+
+std::string pool_name_problem(std::string_view name)
+{
+    return file_name_problem(name, file_name_limit - std::string_view(".xml").size());
+}
+
+std::string volume_name_problem(std::string_view name)
+{
+    return file_name_problem(name, file_name_limit);
+}
+
+std::optional<std::string> control_character(std::string_view text)
+{
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    for (const char c : text) {
+        const auto value = static_cast<unsigned char>(c);
+        if (value < 0x20 || value == 0x7F)
+            return std::string("U+00") + digits[value >> 4] + digits[value & 0xF];
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> canonical_uuid(std::string_view text)
+{
+    text = trimmed(text);
+    std::string result;
+    for (std::size_t at = 0; at < text.size();) {
+        if (text[at] == '-' && at > 0) {
+            ++at;
+            continue;
+        }
+        const auto byte = text.substr(at, 2);
+        if (byte.size() != 2 || byte.find_first_not_of(hex_digits) != byte.npos)
+            return std::nullopt;
+        if (result.size() == 8 || result.size() == 13 || result.size() == 18 || result.size() == 23)
+            result += '-';
+        for (const char c : byte)
+            result += c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
+        at += 2;
+        if (result.size() > 36)
+            return std::nullopt;
+    }
+    return result.size() == 36 && !text.ends_with('-') ? std::optional(result) : std::nullopt;
+}
+
+std::string sanitized_path(std::string_view path)
+{
+    const auto scheme = path.find("://");
+    if (scheme != path.npos && scheme > 0 && path.find('/') > scheme)
+        return std::string(path);
+
+    std::string result;
+    if (path.starts_with("//") && !path.starts_with("///"))
+        result = "/";
+    bool after_slash = false;
+    for (const char c : path) {
+        if (c != '/' || !after_slash)
+            result += c;
+        after_slash = c == '/';
+    }
+    if (after_slash && result.size() > 1 && result != "//")
+        result.pop_back();
+    return result;
+}
+
+bool is_wwn(std::string_view text)
+{
+    if (text.starts_with("0x"))
+        text.remove_prefix(2);
+    return text.size() == 16 && text.find_first_not_of(hex_digits) == text.npos;
+}
+
+} // namespace storage::inline v1

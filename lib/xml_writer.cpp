@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "xml_writer.hpp"
+
+#include "utf8.hpp"
+
+#include <basin/error.hpp>
+
+namespace storage::inline v1 {
+
+void XmlWriter::end_start_tag()
+{
+    if (!open_.empty() && !open_.back().has_children) {
+        open_.back().has_children = true;
+        out_ += ">\n";
+    }
+}
+
+XmlWriter& XmlWriter::open(std::string_view name)
+{
+    end_start_tag();
+    out_.append(2 * open_.size(), ' ');
+    out_ += '<';
+    out_ += name;
+    open_.push_back({name});
+    return *this;
+}
+
+XmlWriter& XmlWriter::attribute(std::string_view name, std::string_view value)
+{
+    out_ += ' ';
+    out_ += name;
+    out_ += "='";
+    escape(value, true);
+    out_ += '\'';
+    return *this;
+}
+
+XmlWriter& XmlWriter::attribute(std::string_view name, std::uint64_t value)
+{
+    return attribute(name, std::to_string(value));
+}
+
+XmlWriter& XmlWriter::optional(std::string_view name, std::string_view value)
+{
+    return value.empty() ? *this : attribute(name, value);
+}
+
+void XmlWriter::close(bool keep_empty)
+{
+    if (keep_empty)
+        end_start_tag();
+    const auto element = open_.back();
+    open_.pop_back();
+    if (!element.has_children) {
+        out_ += "/>\n";
+        return;
+    }
+    out_.append(2 * open_.size(), ' ');
+    out_ += "</";
+    out_ += element.name;
+    out_ += ">\n";
+}
+
+void XmlWriter::close_with_text(std::string_view text)
+{
+    const auto name = open_.back().name;
+    out_ += '>';
+    escape(text, false);
+    open_.pop_back();
+    out_ += "</";
+    out_ += name;
+    out_ += ">\n";
+}
+
+void XmlWriter::text(std::string_view name, std::string_view text)
+{
+    open(name).close_with_text(text);
+}
+
+void XmlWriter::optional_text(std::string_view name, std::string_view value)
+{
+    if (!value.empty())
+        text(name, value);
+}
+
+void XmlWriter::escape(std::string_view text, bool in_attribute)
+{
+    while (!text.empty()) {
+        const char c = text.front();
+        std::size_t length = 1;
+        switch (c) {
+        case '&': out_ += "&amp;"; break;
+        case '<': out_ += "&lt;"; break;
+        case '>': out_ += "&gt;"; break;
+        case '"': out_ += "&quot;"; break;
+        case '\'': out_ += "&apos;"; break;
+        // A reader turns these into a space or a line feed unless they are written as numbers
+        // (XML 1.0, 2.11 and 3.3.3).
+        case '\r': out_ += "&#13;"; break;
+        case '\t': out_ += in_attribute ? "&#9;" : "\t"; break;
+        case '\n': out_ += in_attribute ? "&#10;" : "\n"; break;
+        default: {
+            const auto character = decode_utf8(text);
+            if (character.length == 0 || !is_xml_character(character.value))
+                throw Error(ErrorCode::invalid_argument,
+                            character.length == 0
+                                ? "a text that is not UTF-8 cannot be written as XML"
+                                : "control character " + std::to_string(character.value) +
+                                      " cannot be written as XML");
+            length = character.length;
+            out_ += text.substr(0, length);
+        }
+        }
+        text.remove_prefix(length);
+    }
+}
+
+} // namespace storage::inline v1

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Volumes of a dir pool through the public API.
+#include "scratch.hpp"
+
+#include <catch2/catch.hpp>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+using namespace storage;
+
+TEST_CASE("a volume's name cannot leave its pool", "[volume]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    for (const auto* name : {"", ".", "..", "../x", "a/b", "/etc/x", "a\nb", ".basin-0000"})
+        CHECK(error_code([&] { pool.create_volume(raw_volume(name)); }) == ErrorCode::invalid_argument);
+    CHECK(error_code([&] { pool.create_volume(raw_volume(std::string(256, 'a'))); }) == ErrorCode::invalid_argument);
+    pool.create_volume(raw_volume(std::string(255, 'a')));
+    pool.create_volume(raw_volume("with blank, comma & <angle> 'quote' \xc3\xa4"));
+    pool.create_volume(raw_volume("-dash"));
+    CHECK(pool.volume_count() == 3);
+    CHECK(error_code([&] { pool.find_volume("../pool"); }) == ErrorCode::not_found);
+    for (auto& volume : pool.volumes())
+        CHECK(parse_volume(volume.xml(), "dir", VolumePurpose::describe).name == volume.name());
+}
+
+TEST_CASE("create never replaces what is there", "[volume]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    scratch.directory.write("pool/taken", "precious");
+    CHECK(error_code([&] { pool.create_volume(raw_volume("taken")); }) == ErrorCode::already_exists);
+    CHECK(scratch.directory.read("pool/taken") == "precious");
+    REQUIRE(::symlink("nowhere", (scratch.target() + "/dangling").c_str()) == 0);
+    CHECK(error_code([&] { pool.create_volume(raw_volume("dangling")); }) == ErrorCode::already_exists);
+}
+
+TEST_CASE("allocation is what was asked for", "[volume]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    constexpr std::uint64_t mib = 1 << 20;
+    const auto allocation = [&](const std::string& name, std::optional<std::uint64_t> wanted) {
+        auto def = raw_volume(name, 4 * mib);
+        def.allocation = wanted;
+        return pool.create_volume(def).info().allocation;
+    };
+    CHECK(allocation("sparse", 0) == 0);
+    CHECK(allocation("part", mib) >= mib);
+    CHECK(allocation("part2", mib) < 2 * mib);
+    CHECK(allocation("full", 4 * mib) >= 4 * mib);
+    CHECK(allocation("unsaid", std::nullopt) >= 4 * mib); // as libvirt: same as capacity
+    CHECK(pool.find_volume("part").info().capacity == 4 * mib);
+}
+
+TEST_CASE("what a raw volume cannot have is refused", "[volume]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto def = raw_volume("x");
+    def.target.format = "qcow2";
+    CHECK(error_code([&] { pool.create_volume(def); }) == ErrorCode::not_supported);
+    def.target.format = "nonsense";
+    CHECK(error_code([&] { pool.create_volume(def); }) == ErrorCode::not_supported);
+    def = raw_volume("x");
+    def.backing.push_back({.path = "/b", .format = "raw"});
+    CHECK(error_code([&] { pool.create_volume(def); }) == ErrorCode::not_supported);
+    def = raw_volume("x");
+    def.target.encryption = Encryption{.format = "luks"};
+    CHECK(error_code([&] { pool.create_volume(def); }) == ErrorCode::not_supported);
+    CHECK(error_code([&] { pool.create_volume(raw_volume("x"), CreateFlags::prealloc_metadata); }) ==
+          ErrorCode::not_supported);
+    CHECK(error_code([&] { pool.create_volume(raw_volume("x", std::uint64_t{1} << 63)); }) == ErrorCode::invalid_argument);
+    CHECK(pool.volume_count() == 0);
+    CHECK(scratch.directory.count("pool") == 0);
+}
+
+TEST_CASE("a directory can be a volume", "[volume]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto def = raw_volume("d", 0);
+    def.target.format = "dir";
+    def.target.permissions.mode = 0750;
+    auto volume = pool.create_volume(def);
+    CHECK(volume.info().type == VolumeType::dir);
+    struct stat info {};
+    REQUIRE(::stat(volume.path().c_str(), &info) == 0);
+    CHECK((info.st_mode & 07777) == 0750);
+    scratch.directory.write("pool/d/content", "x");
+    CHECK(error_code([&] { volume.delete_storage(); }) == ErrorCode::busy);
+    CHECK(scratch.directory.read("pool/d/content") == "x");
+    ::unlink((scratch.target() + "/d/content").c_str());
+    volume.delete_storage();
+    CHECK_FALSE(scratch.directory.exists("pool/d"));
+}
+
+TEST_CASE("deleting a symbolic link deletes the link", "[volume]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    scratch.directory.write("outside", "precious");
+    REQUIRE(::symlink((scratch.directory / "outside").c_str(), (scratch.target() + "/link").c_str()) == 0);
+    pool.refresh();
+    auto volume = pool.find_volume("link");
+    CHECK(volume.info().capacity == 8);
+    volume.delete_storage();
+    CHECK_FALSE(scratch.directory.exists("pool/link"));
+    CHECK(scratch.directory.read("outside") == "precious");
+}
+
+TEST_CASE("changes from outside are seen by the next look at the volume", "[volume]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto volume = pool.create_volume(raw_volume("a"));
+    CHECK(pool.volume_count() == 1);
+    REQUIRE(::truncate(volume.path().c_str(), 4 << 20) == 0);
+    CHECK(volume.info().capacity == 4 << 20);
+    scratch.directory.write("pool/new", "12345");
+    CHECK(pool.find_volume("new").info().capacity == 5);
+    CHECK(context.find_volume_by_path(scratch.target() + "/new").name() == "new");
+    ::unlink(volume.path().c_str());
+    CHECK(error_code([&] { volume.info(); }) == ErrorCode::not_found);
+    CHECK(error_code([&] { volume.refresh(); }) == ErrorCode::not_found);
+    CHECK(pool.volume_count() == 1);
+}
+
+TEST_CASE("operations that are not there yet say so through the capabilities", "[volume]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto volume = pool.create_volume(raw_volume("a"));
+    const auto& can = find_backend("dir")->capabilities;
+    const auto agrees = [&](Capability capability, auto&& call) {
+        const auto code = error_code(call);
+        INFO(to_string(capability));
+        CHECK((code == ErrorCode::not_supported) == !can.has(capability));
+    };
+    agrees(Capability::grow_volume, [&] { volume.resize(2 << 20); });
+    agrees(Capability::shrink_volume, [&] { volume.resize(1 << 20, ResizeFlags::shrink); });
+    agrees(Capability::rename_volume, [&] { volume.rename("b"); });
+    agrees(Capability::wipe_volume, [&] { volume.wipe(); });
+    agrees(Capability::snapshots, [&] { volume.snapshots(); });
+    agrees(Capability::create_from, [&] { pool.create_volume_from(raw_volume("c"), volume); });
+    agrees(Capability::find_sources, [&] { context.find_pool_sources("dir"); });
+}
+
+TEST_CASE("events tell what happened, in order, without gaps, across contexts", "[events]")
+{
+    Scratch scratch;
+    Context watcher(scratch.options());
+    const int fd = watcher.event_fd();
+    CHECK(fd >= 0);
+    CHECK_FALSE(watcher.next_event());
+    Context actor(scratch.options());
+    auto pool = scratch.running_pool(actor);
+    pool.create_volume(raw_volume("a"));
+    pool.refresh();
+    scratch.directory.write("pool/outside", "x");
+    pool.refresh();
+    pool.find_volume("a").delete_storage();
+    pool.stop();
+    CHECK(error_code([&] { pool.delete_storage(); }) == ErrorCode::busy); // fails: no event
+    pool.undefine();
+
+    std::vector<EventKind> kinds;
+    std::uint64_t sequence = 0;
+    while (const auto event = watcher.next_event()) {
+        CHECK(event->sequence == ++sequence);
+        CHECK(event->pool_name == "pool");
+        CHECK(event->from_other_process);
+        kinds.push_back(event->kind);
+    }
+    CHECK(kinds == std::vector<EventKind>{EventKind::pool_defined, EventKind::pool_built, EventKind::pool_started,
+                                          EventKind::volume_created, EventKind::pool_refreshed,
+                                          EventKind::volume_created, EventKind::pool_refreshed,
+                                          EventKind::volume_deleted, EventKind::pool_stopped,
+                                          EventKind::pool_undefined});
+}
+
+TEST_CASE("the event descriptor polls readable exactly while there may be events", "[events]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    pollfd poll_fd{.fd = context.event_fd(), .events = POLLIN, .revents = 0};
+    CHECK(::poll(&poll_fd, 1, 0) == 0);
+    context.define_pool(scratch.dir_pool());
+    CHECK(::poll(&poll_fd, 1, 1000) == 1);
+    REQUIRE(context.next_event());
+    CHECK_FALSE(context.next_event());
+    CHECK(::poll(&poll_fd, 1, 0) == 0);
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "change.hpp"
+#include "file_steps.hpp"
+#include "temporary_directory.hpp"
+
+#include <basin/error.hpp>
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace storage;
+
+namespace {
+
+struct Bench {
+    TemporaryDirectory directory{};
+    Journal journal{directory / "journal"};
+    Log log{};
+    Job job{};
+
+    ChangeHost host() { return {.journal = journal, .log = log, .job = &job}; }
+    std::size_t journal_files() { return directory.exists("journal") ? directory.count("journal") : 0; }
+};
+
+Step failing_step()
+{
+    auto step = write_file_step("/nonexistent/x", "", false, "cannot work");
+    step.prepare = [](Arguments&) { throw Error(ErrorCode::io, "no luck"); };
+    return step;
+}
+
+Step killing_step()
+{
+    auto step = write_file_step("/nonexistent/x", "", false, "dies");
+    step.prepare = [](Arguments&) { ::raise(SIGKILL); };
+    return step;
+}
+
+/** Runs the change in a child that kills itself where the change says so. */
+void run_until_killed(Change& change, Bench& bench)
+{
+    const auto child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        change.execute(bench.host());
+        ::_exit(0); // not killed: the parent fails
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(WIFSIGNALED(status));
+}
+
+} // namespace
+
+TEST_CASE("a change does its steps in order and leaves no journal", "[change]")
+{
+    Bench bench;
+    Change change("test");
+    change.add(make_tree_step(bench.directory / "a/b/c", {}));
+    change.add(write_file_step(bench.directory / "a/b/c/file", "content", true, "write"));
+
+    CHECK(change.execute(bench.host()));
+
+    CHECK(bench.directory.read("a/b/c/file") == "content");
+    CHECK(bench.journal_files() == 0);
+    CHECK(bench.job.trace() == bench.job.plan());
+    CHECK(bench.job.trace().size() == 2);
+}
+
+TEST_CASE("a dry run lists the steps and does none", "[change]")
+{
+    Bench bench;
+    bench.job.set_dry_run(true);
+    Change change("test");
+    change.add(make_tree_step(bench.directory / "a/b", {.permissions = {.mode = 0750}}));
+
+    CHECK_FALSE(change.execute(bench.host()));
+
+    CHECK_FALSE(bench.directory.exists("a"));
+    REQUIRE(bench.job.plan().size() == 1);
+    CHECK(bench.job.plan()[0].kind == "make_tree");
+    CHECK(bench.job.plan()[0].summary.find("0750") != std::string::npos);
+    CHECK(bench.job.trace().empty());
+}
+
+TEST_CASE("when a step fails those before it are undone in reverse", "[change]")
+{
+    Bench bench;
+    bench.directory.write("kept", "old");
+    Change change("test");
+    change.add(make_tree_step(bench.directory / "a/b", {}));
+    change.add(write_file_step(bench.directory / "a/b/file", "x", false, "write"));
+    change.add(write_file_step(bench.directory / "kept", "new", false, "replace"));
+    change.add(failing_step());
+
+    CHECK_THROWS_WITH(change.execute(bench.host()), "no luck");
+
+    CHECK_FALSE(bench.directory.exists("a"));
+    CHECK(bench.directory.read("kept") == "old");
+    CHECK(bench.journal_files() == 0);
+}
+
+TEST_CASE("a change killed between steps is undone by the next recovery", "[change]")
+{
+    Bench bench;
+    bench.directory.write("kept", "old");
+    Change change("test-op");
+    change.add(make_tree_step(bench.directory / "a/b", {}));
+    change.add(write_file_step(bench.directory / "kept", "new", false, "replace"));
+    change.add(killing_step());
+    run_until_killed(change, bench);
+    REQUIRE(bench.directory.read("kept") == "new");
+    REQUIRE(bench.journal_files() == 1);
+
+    const auto results = recover_changes(bench.journal, bench.log);
+
+    REQUIRE(results.size() == 1);
+    CHECK(results[0].operation == "test-op");
+    CHECK_FALSE(results[0].finished);
+    CHECK(bench.directory.read("kept") == "old");
+    CHECK_FALSE(bench.directory.exists("a"));
+    CHECK(bench.journal_files() == 0);
+    CHECK(recover_changes(bench.journal, bench.log).empty());
+}
+
+TEST_CASE("a change killed after its commit is finished by the next recovery", "[change]")
+{
+    Bench bench;
+    bench.directory.write("first", "1");
+    bench.directory.write("second", "2");
+    Change change("test-op");
+    change.add(remove_file_step(bench.directory / "first", false, "remove"));
+    change.commit_here();
+    auto last = remove_file_step(bench.directory / "second", false, "remove");
+    last.prepare = [](Arguments&) { ::raise(SIGKILL); };
+    change.add(std::move(last));
+    run_until_killed(change, bench);
+    REQUIRE(bench.directory.exists("second"));
+
+    const auto results = recover_changes(bench.journal, bench.log);
+
+    REQUIRE(results.size() == 1);
+    CHECK(results[0].finished);
+    CHECK_FALSE(bench.directory.exists("first"));
+    CHECK_FALSE(bench.directory.exists("second"));
+}
+
+TEST_CASE("recovery leaves alone what is not what the journal recorded", "[change]")
+{
+    Bench bench;
+    Change change("test-op");
+    change.add(make_tree_step(bench.directory / "a", {}));
+    change.add(killing_step());
+    run_until_killed(change, bench);
+    // Somebody replaces the directory before the recovery runs.
+    REQUIRE(::rename((bench.directory / "a").c_str(), (bench.directory / "old").c_str()) == 0);
+    REQUIRE(::mkdir((bench.directory / "a").c_str(), 0700) == 0);
+
+    recover_changes(bench.journal, bench.log);
+
+    CHECK(bench.directory.exists("a"));
+    CHECK(bench.directory.exists("old"));
+}
+
+TEST_CASE("recovery does not touch the change of a living process", "[change]")
+{
+    Bench bench;
+    const auto entry = bench.journal.open_entry("{}");
+    CHECK(recover_changes(bench.journal, bench.log).empty());
+    CHECK(bench.journal_files() == 1);
+}
+
+TEST_CASE("a journal that makes no sense is set aside, not obeyed", "[change]")
+{
+    Bench bench;
+    ::mkdir((bench.directory / "journal").c_str(), 0700);
+    bench.directory.write("journal/.basin-1.journal", "{\"operation\":\"x\",\"commit\":0,\"steps\":[{\"action\":\"rm_rf\"}]}\n");
+    const auto results = recover_changes(bench.journal, bench.log);
+    REQUIRE(results.size() == 1);
+    CHECK(bench.directory.exists("journal/.basin-1.journal.unreadable"));
+    CHECK(recover_changes(bench.journal, bench.log).empty());
+}
+
+TEST_CASE("cancel and deadline end a change before its next step and undo it", "[change]")
+{
+    Bench bench;
+    Change change("test");
+    change.add(make_tree_step(bench.directory / "a", {}));
+    auto second = write_file_step(bench.directory / "f", "x", false, "write");
+    change.add(write_file_step(bench.directory / "e", "x", false, "write"));
+    change.add(std::move(second));
+    SECTION("cancel")
+    {
+        bench.job.cancel();
+        CHECK_THROWS_AS(change.execute(bench.host()), Error);
+    }
+    SECTION("deadline")
+    {
+        bench.job.set_timeout(std::chrono::milliseconds(1));
+        ::usleep(5000);
+        CHECK_THROWS_AS(change.execute(bench.host()), Error);
+    }
+    CHECK_FALSE(bench.directory.exists("a"));
+    CHECK_FALSE(bench.directory.exists("e"));
+}
+
+TEST_CASE("a file is created whole, with its attributes, and never over another", "[change]")
+{
+    Bench bench;
+    const auto create = [&](const std::string& name, std::uint64_t allocation) {
+        Change change("vol-create");
+        change.add(create_file_step(bench.directory.path(), name, 1 << 20, allocation, {.permissions = {.mode = 0640}}));
+        change.execute(bench.host());
+    };
+    create("sparse", 0);
+    create("full", 1 << 20);
+    struct stat info {};
+    REQUIRE(::stat((bench.directory / "sparse").c_str(), &info) == 0);
+    CHECK(info.st_size == 1 << 20);
+    CHECK(info.st_blocks == 0);
+    CHECK((info.st_mode & 07777) == 0640);
+    REQUIRE(::stat((bench.directory / "full").c_str(), &info) == 0);
+    CHECK(info.st_blocks * 512 >= 1 << 20);
+
+    bench.directory.write("taken", "precious");
+    CHECK_THROWS_AS(create("taken", 0), Error);
+    CHECK(bench.directory.read("taken") == "precious");
+    CHECK(bench.directory.count() == 3);
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "pool_lock.hpp"
+#include "temporary_directory.hpp"
+
+#include <catch2/catch.hpp>
+#include <thread>
+
+using namespace storage;
+
+namespace {
+
+const std::string uuid = "11111111-1111-4111-8111-111111111111";
+
+ErrorCode code_of(const std::function<void()>& call, std::string* text = nullptr)
+{
+    try {
+        call();
+    } catch (const Error& error) {
+        if (text)
+            *text = error.what();
+        return error.code();
+    }
+    return ErrorCode{};
+}
+
+} // namespace
+
+TEST_CASE("volumes of one pool do not exclude each other, one volume excludes itself", "[lock]")
+{
+    TemporaryDirectory directory;
+    const LockDirectory locks(directory / "lock");
+    const auto a = locks.lock_volume(uuid, "vms", "a", "vol-create", nullptr);
+    const auto b = locks.lock_volume(uuid, "vms", "b", "vol-create", nullptr);
+    std::string text;
+    CHECK(code_of([&] { locks.lock_volume(uuid, "vms", "a", "vol-delete", nullptr); }, &text) == ErrorCode::busy);
+    CHECK(text.find("volume 'a' in pool 'vms'") != std::string::npos);
+    CHECK(text.find(std::to_string(::getpid())) != std::string::npos);
+    CHECK(text.find("vol-create") != std::string::npos);
+}
+
+TEST_CASE("a life-cycle change excludes all that goes on in the pool", "[lock]")
+{
+    TemporaryDirectory directory;
+    const LockDirectory locks(directory / "lock");
+    {
+        const auto a = locks.lock_volume(uuid, "vms", "a", "vol-create", nullptr);
+        CHECK(code_of([&] { locks.lock_pool(uuid, "vms", "pool-stop", nullptr); }) == ErrorCode::busy);
+    }
+    {
+        const auto pool = locks.lock_pool(uuid, "vms", "pool-stop", nullptr);
+        CHECK(code_of([&] { locks.lock_volume(uuid, "vms", "a", "vol-create", nullptr); }) == ErrorCode::busy);
+    }
+    const auto other = locks.lock_pool(uuid, "vms", "pool-start", nullptr);
+}
+
+TEST_CASE("a lock can be waited for", "[lock]")
+{
+    TemporaryDirectory directory;
+    const LockDirectory locks(directory / "lock");
+    std::thread other;
+    {
+        std::atomic<bool> held{false};
+        other = std::thread([&] {
+            const auto pool = locks.lock_pool(uuid, "vms", "pool-stop", nullptr);
+            held = true;
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        });
+        while (!held)
+            std::this_thread::yield();
+    }
+    Job job;
+    job.set_wait(std::chrono::seconds(20));
+    const auto mine = locks.lock_pool(uuid, "vms", "pool-start", &job);
+    other.join();
+    SUCCEED("waited");
+}
+
+TEST_CASE("a lock file that was forgotten meanwhile is made again", "[lock]")
+{
+    TemporaryDirectory directory;
+    const LockDirectory locks(directory / "lock");
+    {
+        const auto pool = locks.lock_pool(uuid, "vms", "pool-undefine", nullptr);
+        locks.forget(uuid);
+    }
+    const auto pool = locks.lock_pool(uuid, "vms", "pool-start", nullptr);
+    CHECK(directory.exists("lock/" + uuid));
+}
