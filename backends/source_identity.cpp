@@ -50,7 +50,7 @@ std::string device_identity(const std::string& path, const SystemRoot& system)
 
 } // namespace
 
-std::string directory_identity(const std::string& path)
+std::vector<std::string> directory_identities(const std::string& path)
 {
     // Component by component, because ".." after a symbolic link is the link target's parent.
     std::filesystem::path existing = "/";
@@ -64,10 +64,15 @@ std::string directory_identity(const std::string& path)
         else
             rest /= part;
     }
-    rest = rest.lexically_normal();
-    if (stat(existing.c_str(), &status) != 0)
-        return "directory:" + path;
-    return "directory:" + file_identity(status) + (rest.empty() ? "" : "/" + rest.string());
+    std::error_code failed;
+    const auto real = std::filesystem::canonical(existing, failed);
+    auto whole = ((failed ? existing : real) / rest).lexically_normal().string();
+    while (whole.size() > 1 && whole.back() == '/')
+        whole.pop_back();
+    std::vector<std::string> result{"directory:" + whole};
+    if (rest.empty() && stat(existing.c_str(), &status) == 0)
+        result.push_back("directory:" + file_identity(status));
+    return result;
 }
 
 std::vector<std::string> device_identities(const PoolDef& def, const SystemRoot& system)

@@ -13,10 +13,10 @@
 namespace storage::inline v1 {
 
 /**
- * A directory by device and inode, whatever symbolic links or mounts lead to it. Where it does not
- * exist yet: its nearest existing parent, and the rest of the path.
+ * A directory by its real path, which it has before it exists too, and once it exists by device and
+ * inode, which hold whatever mounts lead to it.
  */
-std::string directory_identity(const std::string& path);
+std::vector<std::string> directory_identities(const std::string& path);
 
 /** Each source device: by device number, by device and inode for a file, else by its path. */
 std::vector<std::string> device_identities(const PoolDef& def, const SystemRoot& system);

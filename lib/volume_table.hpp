@@ -90,6 +90,7 @@ public:
     const VolumeFacts& facts(Index index) const noexcept { return slots_[index].facts; }
     std::string key(Index index) const;
     std::string path(Index index) const;
+    bool has_references(Index index) const noexcept { return slots_[index].references_length; }
     std::vector<std::string> references(Index index) const;
     /** Calls visit(reference) for each, without allocating. */
     template <typename Visit>

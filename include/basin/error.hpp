@@ -75,4 +75,7 @@ private:
     std::string detail_;
 };
 
+/** One JSON object; schema: basin.schema.json. */
+BASIN_API std::string to_json(const Error& error);
+
 } // namespace storage::inline v1

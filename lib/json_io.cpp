@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "json_io.hpp"
+
+namespace storage::inline v1 {
+
+Json parse_json(std::string_view text)
+{
+    constexpr std::size_t size_limit = 1024 * 1024;
+    constexpr int depth_limit = 64;
+    if (text.size() > size_limit)
+        throw Error(ErrorCode::invalid_argument, "JSON: " + std::to_string(text.size()) +
+                                                     " bytes are more than the limit of 1 MiB");
+
+    std::vector<std::set<std::string>> keys;
+    const auto check = [&](int depth, Json::parse_event_t event, Json& parsed) {
+        if (event == Json::parse_event_t::object_start ||
+            event == Json::parse_event_t::array_start) {
+            if (depth >= depth_limit)
+                throw Error(ErrorCode::invalid_argument,
+                            "JSON: nested deeper than " + std::to_string(depth_limit));
+            keys.emplace_back();
+        } else if (event == Json::parse_event_t::object_end ||
+                   event == Json::parse_event_t::array_end) {
+            keys.pop_back();
+        } else if (event == Json::parse_event_t::key) {
+            const auto key = parsed.get<std::string>();
+            if (!keys.back().insert(key).second)
+                throw Error(ErrorCode::invalid_argument,
+                            "JSON: key '" + key.substr(0, 64) + "' is given twice in one object");
+        }
+        return true;
+    };
+    try {
+        return Json::parse(text, check);
+    } catch (const Json::exception& error) {
+        throw Error(ErrorCode::invalid_argument, std::string("JSON: ") + error.what());
+    }
+}
+
+std::string print_json(const Json& json)
+{
+    try {
+        return json.dump();
+    } catch (const Json::exception&) {
+        throw Error(ErrorCode::invalid_argument,
+                    "a text that is not UTF-8 cannot be written as JSON");
+    }
+}
+
+} // namespace storage::inline v1
