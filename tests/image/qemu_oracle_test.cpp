@@ -222,7 +222,7 @@ TEST_CASE("QED images are described as qemu-img describes them", "[qemu]")
 {
     if (!have_tool("qemu-img"))
         return;
-    for (const auto* options : {"", "-o cluster_size=4096", "-o cluster_size=64M,table_size=16",
+    for (const auto* options : {"", "-o cluster_size=4096", "-o cluster_size=128k,table_size=8",
                                 "-b base.qcow2 -F qcow2", "-b base.raw -F raw"})
         check_case({"qed", options, "3M"});
 }

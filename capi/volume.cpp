@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Volumes and image files.
+#include "handles.hpp"
+#include "records.hpp"
+
+using namespace storage;
+using namespace storage::capi;
+
+namespace {
+
+static_assert(static_cast<unsigned>(ResizeFlags::allocate) == BASIN_RESIZE_ALLOCATE);
+static_assert(static_cast<unsigned>(ResizeFlags::delta) == BASIN_RESIZE_DELTA);
+static_assert(static_cast<unsigned>(ResizeFlags::shrink) == BASIN_RESIZE_SHRINK);
+static_assert(static_cast<unsigned>(WipeAlgorithm::trim) == BASIN_WIPE_TRIM);
+
+Form<basin_volume_info> form(const VolumeInfo& info)
+{
+    Form<basin_volume_info> result;
+    result.record.type = static_cast<std::uint32_t>(info.type);
+    result.record.capacity = info.capacity;
+    result.record.allocation = info.allocation;
+    result.record.physical = info.physical;
+    return result;
+}
+
+Form<basin_snapshot> form(const Snapshot& snapshot)
+{
+    Form<basin_snapshot> result;
+    result.record.seconds = snapshot.created.seconds;
+    result.record.nanoseconds = snapshot.created.nanoseconds;
+    result.record.size = snapshot.size;
+    result.texts[0] = {&basin_snapshot::name, snapshot.name};
+    result.texts[1] = {&basin_snapshot::id, snapshot.id};
+    return result;
+}
+
+/** The getters of a text differ in the call alone. */
+template <typename Query>
+int get_text(basin_volume* volume, std::uint32_t flags, char** text, const char* name,
+             basin_error** error, Query query)
+{
+    return guard(error, [&] {
+        const auto& source = required(volume, "volume").cpp;
+        auto& out = required(text, name);
+        reject_unknown_flags(flags, 0);
+        out = copy_text(query(source));
+    });
+}
+
+/** The operations on one volume differ in the call alone. */
+template <typename Operation>
+int run(basin_volume* volume, std::uint32_t flags, basin_error** error, Operation operation,
+        std::uint32_t known_flags = 0)
+{
+    return guard(error, [&] {
+        auto& target = required(volume, "volume").cpp;
+        reject_unknown_flags(flags, known_flags);
+        operation(target);
+    });
+}
+
+} // namespace
+
+int basin_volume_copy(const basin_volume* volume, uint32_t flags, basin_volume** copy,
+                      basin_error** error)
+{
+    return guard(error, [&] {
+        const auto& source = required(volume, "volume");
+        auto& out = required(copy, "copy");
+        reject_unknown_flags(flags, 0);
+        out = new basin_volume(source);
+    });
+}
+
+void basin_volume_free(basin_volume* volume)
+{
+    delete volume;
+}
+
+void basin_volume_list_free(basin_volume** list)
+{
+    HandleListFree<basin_volume>()(list);
+}
+
+const char* basin_volume_name(const basin_volume* volume)
+{
+    return volume ? volume->cpp.name().c_str() : "";
+}
+
+int basin_volume_get_key(basin_volume* volume, uint32_t flags, char** key, basin_error** error)
+{
+    return get_text(volume, flags, key, "key", error,
+                    [](const Volume& source) { return source.key(); });
+}
+
+int basin_volume_get_path(basin_volume* volume, uint32_t flags, char** path, basin_error** error)
+{
+    return get_text(volume, flags, path, "path", error,
+                    [](const Volume& source) { return source.path(); });
+}
+
+int basin_volume_get_pool(basin_volume* volume, uint32_t flags, basin_pool** pool,
+                          basin_error** error)
+{
+    return guard(error, [&] {
+        const auto& source = required(volume, "volume");
+        auto& out = required(pool, "pool");
+        reject_unknown_flags(flags, 0);
+        out = new basin_pool(source.context, source.cpp.pool());
+    });
+}
+
+int basin_volume_get_identity(basin_volume* volume, uint32_t flags, char** identity,
+                              basin_error** error)
+{
+    return get_text(volume, flags, identity, "identity", error,
+                    [](const Volume& source) { return source.identity(); });
+}
+
+int basin_volume_get_xml(basin_volume* volume, uint32_t flags, char** xml, basin_error** error)
+{
+    return get_text(volume, flags, xml, "xml", error,
+                    [](const Volume& source) { return source.xml(); });
+}
+
+int basin_volume_get_json(basin_volume* volume, uint32_t flags, char** json, basin_error** error)
+{
+    return get_text(volume, flags, json, "json", error,
+                    [](const Volume& source) { return to_json(source.definition()); });
+}
+
+int basin_volume_get_info(basin_volume* volume, uint32_t flags, basin_volume_info** info,
+                          basin_error** error)
+{
+    return guard(error, [&] {
+        const auto& source = required(volume, "volume").cpp;
+        auto& out = required(info, "info");
+        reject_unknown_flags(flags, 0);
+        out = make_record(form(source.info()));
+    });
+}
+
+int basin_volume_get_info_json(basin_volume* volume, uint32_t flags, char** json,
+                               basin_error** error)
+{
+    return get_text(volume, flags, json, "json", error,
+                    [](const Volume& source) { return to_json(source.info()); });
+}
+
+void basin_volume_info_free(basin_volume_info* info)
+{
+    std::free(info);
+}
+
+int basin_volume_inspect(basin_volume* volume, uint32_t flags, char** json, basin_error** error)
+{
+    return get_text(volume, flags, json, "json", error,
+                    [](const Volume& source) { return to_json(source.inspect()); });
+}
+
+int basin_image_inspect(int fd, uint32_t flags, char** json, basin_error** error)
+{
+    return guard(error, [&] {
+        auto& out = required(json, "json");
+        reject_unknown_flags(flags, 0);
+        out = copy_text(to_json(inspect_image(fd)));
+    });
+}
+
+int basin_volume_refresh(basin_volume* volume, uint32_t flags, basin_job* job, basin_error** error)
+{
+    return run(volume, flags, error, [&](Volume& target) { target.refresh(job_or_null(job)); });
+}
+
+int basin_volume_delete(basin_volume* volume, uint32_t flags, basin_job* job, basin_error** error)
+{
+    return run(volume, flags, error,
+               [&](Volume& target) { target.delete_storage(job_or_null(job)); });
+}
+
+int basin_volume_resize(basin_volume* volume, uint64_t capacity, uint32_t flags, basin_job* job,
+                        basin_error** error)
+{
+    return run(
+        volume, flags, error,
+        [&](Volume& target) {
+            target.resize(capacity, static_cast<ResizeFlags>(flags), job_or_null(job));
+        },
+        BASIN_RESIZE_ALLOCATE | BASIN_RESIZE_DELTA | BASIN_RESIZE_SHRINK);
+}
+
+int basin_volume_rename(basin_volume* volume, const char* new_name, uint32_t flags, basin_job* job,
+                        basin_error** error)
+{
+    return run(volume, flags, error, [&](Volume& target) {
+        target.rename(std::string(required_text(new_name, "new_name")), job_or_null(job));
+    });
+}
+
+int basin_volume_wipe(basin_volume* volume, uint32_t algorithm, uint32_t flags, basin_job* job,
+                      basin_error** error)
+{
+    return run(volume, flags, error, [&](Volume& target) {
+        target.wipe(choice(algorithm, "algorithm", WipeAlgorithm::zero, WipeAlgorithm::trim),
+                    job_or_null(job));
+    });
+}
+
+int basin_volume_upload(basin_volume* volume, int fd, uint64_t offset, uint64_t length,
+                        uint32_t flags, basin_job* job, basin_error** error)
+{
+    return run(
+        volume, flags, error,
+        [&](Volume& target) {
+            target.upload(fd, offset, length, (flags & BASIN_TRANSFER_SPARSE) != 0,
+                          job_or_null(job));
+        },
+        BASIN_TRANSFER_SPARSE);
+}
+
+int basin_volume_download(basin_volume* volume, int fd, uint64_t offset, uint64_t length,
+                          uint32_t flags, basin_job* job, basin_error** error)
+{
+    return run(
+        volume, flags, error,
+        [&](Volume& target) {
+            target.download(fd, offset, length, (flags & BASIN_TRANSFER_SPARSE) != 0,
+                            job_or_null(job));
+        },
+        BASIN_TRANSFER_SPARSE);
+}
+
+int basin_volume_list_snapshots(basin_volume* volume, uint32_t flags, basin_snapshot*** snapshots,
+                                size_t* count, basin_error** error)
+{
+    return guard(error, [&] {
+        const auto& source = required(volume, "volume").cpp;
+        auto& out = required(snapshots, "snapshots");
+        auto& size = required(count, "count");
+        reject_unknown_flags(flags, 0);
+        const auto found = source.snapshots();
+        out = make_records(found, [](const Snapshot& snapshot) { return form(snapshot); });
+        size = found.size();
+    });
+}
+
+void basin_snapshot_list_free(basin_snapshot** list)
+{
+    std::free(list);
+}
+
+int basin_volume_create_snapshot(basin_volume* volume, const char* name, uint32_t flags,
+                                 basin_job* job, basin_snapshot** snapshot, basin_error** error)
+{
+    return guard(error, [&] {
+        auto& target = required(volume, "volume").cpp;
+        const auto text = required_text(name, "name");
+        auto& out = required(snapshot, "snapshot");
+        reject_unknown_flags(flags, 0);
+        const auto made = target.create_snapshot(std::string(text), job_or_null(job));
+        out = make_record(form(made));
+    });
+}
+
+void basin_snapshot_free(basin_snapshot* snapshot)
+{
+    std::free(snapshot);
+}
+
+int basin_volume_delete_snapshot(basin_volume* volume, const char* name, uint32_t flags,
+                                 basin_job* job, basin_error** error)
+{
+    return run(volume, flags, error, [&](Volume& target) {
+        target.delete_snapshot(std::string(required_text(name, "name")), job_or_null(job));
+    });
+}
+
+int basin_volume_revert_snapshot(basin_volume* volume, const char* name, uint32_t flags,
+                                 basin_job* job, basin_error** error)
+{
+    return run(volume, flags, error, [&](Volume& target) {
+        target.revert_snapshot(std::string(required_text(name, "name")), job_or_null(job));
+    });
+}
+
+int basin_volume_list_blockers(basin_volume* volume, uint32_t flags, basin_blocker*** blockers,
+                               size_t* count, basin_error** error)
+{
+    return guard(error, [&] {
+        const auto& source = required(volume, "volume").cpp;
+        auto& out = required(blockers, "blockers");
+        auto& size = required(count, "count");
+        reject_unknown_flags(flags, 0);
+        const auto found = source.blockers();
+        out = make_blockers(found);
+        size = found.size();
+    });
+}

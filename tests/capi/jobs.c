@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Jobs: dry run, plan and trace, cancel, deadline. */
+#include "fixture.h"
+
+static const char volume_xml[] = "<volume><name>a</name><capacity unit='MiB'>1</capacity></volume>";
+
+static void test_dry_run(basin_context* context)
+{
+    basin_job* job = NULL;
+    basin_pool* pool = NULL;
+    basin_step** plan = NULL;
+    basin_step** trace = NULL;
+    size_t planned = 0;
+    size_t done = 99;
+    char* json = NULL;
+
+    EXPECT_OK(basin_job_new(0, &job, &error));
+    EXPECT_OK(basin_job_set_dry_run(job, 1, 0, &error));
+    EXPECT(basin_job_is_dry_run(job) == 1);
+    EXPECT_OK(basin_context_define_pool(context, fixture_xml, 0, job, &pool, &error));
+    EXPECT_TEXT(basin_pool_name(pool), "vms");
+    basin_pool_free(pool);
+    EXPECT_CODE(basin_context_find_pool(context, "vms", 0, &pool, &error), BASIN_E_NOT_FOUND);
+
+    EXPECT_OK(basin_job_list_plan(job, 0, &plan, &planned, &error));
+    if (EXPECT(planned > 0)) {
+        EXPECT(plan[0]->struct_size == sizeof(basin_step) && plan[planned] == NULL);
+        EXPECT(plan[0]->kind[0] != '\0' && plan[0]->summary[0] != '\0');
+        EXPECT(plan[0]->call != NULL && plan[0]->call[0] != NULL);
+    }
+    basin_step_list_free(plan);
+    EXPECT_OK(basin_job_list_trace(job, 0, &trace, &done, &error));
+    EXPECT(done == 0 && trace[0] == NULL);
+    basin_step_list_free(trace);
+    EXPECT_OK(basin_job_get_plan_json(job, 0, &json, &error));
+    EXPECT(json[0] == '[' && json[1] == '{' && json[strlen(json) - 1] == ']');
+    basin_free(json);
+    EXPECT_OK(basin_job_get_trace_json(job, 0, &json, &error));
+    EXPECT_TEXT(json, "[]");
+    basin_free(json);
+    basin_job_free(job);
+}
+
+static void test_plan_and_trace_agree(basin_pool* pool)
+{
+    basin_job* job = NULL;
+    basin_volume* volume = NULL;
+    char* plan = NULL;
+    char* trace = NULL;
+
+    EXPECT_OK(basin_job_new(0, &job, &error));
+    EXPECT_OK(basin_pool_create_volume(pool, volume_xml, 0, job, &volume, &error));
+    EXPECT_OK(basin_job_get_plan_json(job, 0, &plan, &error));
+    EXPECT_OK(basin_job_get_trace_json(job, 0, &trace, &error));
+    EXPECT_TEXT(plan, trace);
+    basin_free(plan);
+    basin_free(trace);
+    EXPECT_OK(basin_volume_delete(volume, 0, job, &error));
+    basin_volume_free(volume);
+    basin_job_free(job);
+}
+
+static void test_cancel(basin_pool* pool)
+{
+    basin_job* job = NULL;
+    basin_volume* volume = NULL;
+
+    EXPECT_OK(basin_job_new(0, &job, &error));
+    EXPECT(basin_job_is_cancelled(job) == 0);
+    basin_job_cancel(job);
+    EXPECT(basin_job_is_cancelled(job) == 1);
+    EXPECT_CODE(basin_pool_create_volume(pool, volume_xml, 0, job, &volume, &error),
+                BASIN_E_CANCELLED);
+    EXPECT(volume == NULL);
+    EXPECT_CODE(basin_pool_find_volume(pool, "a", 0, &volume, &error), BASIN_E_NOT_FOUND);
+    basin_job_free(job);
+}
+
+static void test_times(void)
+{
+    basin_job* job = NULL;
+
+    EXPECT_OK(basin_job_new(0, &job, &error));
+    EXPECT(basin_job_time_left(job) == -1);
+    EXPECT_OK(basin_job_set_timeout(job, 1000000, 0, &error));
+    EXPECT(basin_job_time_left(job) > 0 && basin_job_time_left(job) <= 1000000);
+    EXPECT_OK(basin_job_set_timeout(job, UINT64_MAX, 0, &error));
+    EXPECT(basin_job_time_left(job) > 1000000);
+    EXPECT_OK(basin_job_set_timeout(job, 0, 0, &error));
+    EXPECT(basin_job_time_left(job) == -1);
+    EXPECT(basin_job_wait(job) == 0);
+    EXPECT_OK(basin_job_set_wait(job, 250, 0, &error));
+    EXPECT(basin_job_wait(job) == 250);
+    basin_job_free(job);
+}
+
+static void test_deadline(basin_pool* pool)
+{
+    basin_job* job = NULL;
+    basin_volume* volume = NULL;
+
+    EXPECT_OK(basin_job_new(0, &job, &error));
+    EXPECT_OK(basin_job_set_timeout(job, 1, 0, &error));
+    while (basin_job_time_left(job) > 0)
+        usleep(1000);
+    EXPECT_CODE(basin_pool_create_volume(pool, volume_xml, 0, job, &volume, &error),
+                BASIN_E_TIMED_OUT);
+    EXPECT(volume == NULL);
+    basin_job_free(job);
+}
+
+int main(void)
+{
+    basin_context* context;
+    basin_pool* pool;
+
+    fixture_open();
+    context = fixture_context();
+    test_dry_run(context);
+    pool = fixture_pool(context);
+    test_plan_and_trace_agree(pool);
+    test_cancel(pool);
+    test_times();
+    test_deadline(pool);
+    basin_pool_free(pool);
+    basin_context_free(context);
+    return failures();
+}
