@@ -85,8 +85,10 @@ void describe_descriptor(Inspection& image, const Header& header)
 {
     const auto offset = multiply(header.descriptor_offset, sector);
     const auto length = multiply(header.descriptor_length, sector);
-    if (offset == 0 || length == 0 || !image.within_file("the descriptor", offset, length))
+    if (offset == 0 || length == 0)
         return;
+    image.within_file("the descriptor", offset,
+                      length); // where it is cut off, its start still tells
     const auto descriptor = read_vmdk_descriptor(image, offset, length);
     auto& info = image.info;
     info.variant = descriptor.create_type;

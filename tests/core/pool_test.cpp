@@ -176,6 +176,7 @@ TEST_CASE("a pool whose directory went away says so and works again when it is b
     Context context(scratch.options());
     auto pool = scratch.running_pool(context);
     pool.create_volume(raw_volume("a"));
+    CHECK(pool.volume_count() == 1);
     REQUIRE(::rename(scratch.target().c_str(), (scratch.directory / "away").c_str()) == 0);
     CHECK(pool.info().state == PoolState::inaccessible);
     CHECK(pool.info().reason.find(scratch.target()) != std::string::npos);
