@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Compares the C ABI of a library with the committed baseline, libbasin.abi (x86-64, abigail-tools).
-# Usage: check_abi.sh [--refresh] LIBRARY; --refresh writes the baseline instead.
+# Usage: check_abi.sh [--refresh] LIBRARY [SANITIZER]; --refresh writes the baseline instead.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 refresh=no
@@ -13,6 +13,7 @@ library=$1
 
 skip() { echo "skipped: $1"; exit 77; }
 [ "$(uname -m)" = x86_64 ] || skip "the baseline is for x86-64"
+[ "${2:-none}" = none ] || skip "sanitizers change the library"
 command -v abidw >/dev/null && command -v abidiff >/dev/null || skip "no abidw and abidiff (abigail-tools)"
 readelf -S "$library" | grep -q debug_info || skip "the library has no debugging information"
 

@@ -35,8 +35,12 @@ def check_documentation(name, comment, result, parameters):
             problems.append("basin.h: %s: no %s" % (name, tag))
     if not re.search(r"@note [^@]*(Blocks|Does not block)", comment):
         problems.append("basin.h: %s: does not say whether it blocks" % name)
+    if not re.search(r"@note [^@]*(Thread-safe|[Nn]ot while|Only in)", comment):
+        problems.append("basin.h: %s: says nothing about threads" % name)
     if "basin_error** error" not in parameters[-1]:
         return
+    if any("**" in parameter for parameter in parameters[:-1]) and "freed with basin_" not in comment:
+        problems.append("basin.h: %s: does not say how its result is freed" % name)
     if result != "int" or "@return" not in comment:
         problems.append("basin.h: %s: does not document the codes that it returns" % name)
     names = [re.search(r"(\w+)$", parameter).group(1) for parameter in parameters]

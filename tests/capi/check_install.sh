@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Installs into a temporary directory and builds the C example as strangers do: pkg-config with the
-# shared and the static library, and CMake. Arguments: build directory, source directory, prefix.
+# shared and the static library, and CMake. Arguments: build directory, source directory, prefix, sanitizer.
 set -eu
-build=$1 source=$2 prefix=$3
+build=$1 source=$2 prefix=$3 sanitizer=$4
+[ "$sanitizer" = none ] || { echo "skipped: a program without $sanitizer cannot load the library"; exit 77; }
 for tool in meson pkg-config cc; do
     command -v $tool >/dev/null || { echo "skipped: no $tool"; exit 77; }
 done
@@ -13,7 +14,7 @@ meson install -C "$build" --no-rebuild --destdir "$work" >"$work/log" 2>&1 || { 
 root=$work$prefix
 libdir=$(dirname "$(find "$root" -name libbasin.so.0)")
 export PKG_CONFIG_PATH="$libdir/pkgconfig"
-flags() { pkg-config --define-prefix "$@" basin; }
+flags() { pkg-config --define-variable=prefix="$root" "$@" basin; }
 
 echo "shared library through pkg-config"
 cc "$source/examples/c/lifecycle.c" -o "$work/shared" $(flags --cflags --libs)
