@@ -93,27 +93,46 @@ void PoolAccess::require(Capability capability, std::string_view what) const
                     "see the capabilities of the pool type");
 }
 
+void PoolAccess::bring_up_to_date(bool read_all, Job* job)
+{
+    if (read_all) {
+        refresh(job);
+        return;
+    }
+    std::vector<std::string> names;
+    {
+        const std::unique_lock writing(pool->table_mutex);
+        names.swap(pool->outdated);
+    }
+    try {
+        for (const auto& name : names)
+            update_volume(name);
+    } catch (const Error&) {
+        const std::unique_lock writing(pool->table_mutex);
+        pool->outdated.insert(pool->outdated.end(), names.begin(), names.end());
+        throw;
+    }
+}
+
 PoolAccess::Volumes PoolAccess::volumes(Job* job)
 {
     for (;;) {
         std::shared_lock reading(pool->table_mutex);
-        if (pool->table && !pool->reload && pool->outdated.empty())
-            return {pool->table, std::move(reading)};
         const bool read_all = !pool->table || pool->reload;
-        if (!read_all && pool->refreshing) // what changed meanwhile is applied by the refresh
+        if (pool->table && ((!read_all && pool->outdated.empty()) || pool->refreshing))
             return {pool->table, std::move(reading)};
+        const bool known = pool->table != nullptr;
         reading.unlock();
-        if (read_all) {
-            refresh(job);
-            continue;
+        try {
+            bring_up_to_date(read_all, job);
+        } catch (const Error& error) {
+            if (!known || error.code() == ErrorCode::cancelled || error.code() == ErrorCode::timed_out)
+                throw;
+            context->log(LogLevel::warning, title() + ": the volumes are those of the last look: " + error.what());
+            reading.lock();
+            if (pool->table)
+                return {pool->table, std::move(reading)};
         }
-        std::vector<std::string> names;
-        {
-            const std::unique_lock writing(pool->table_mutex);
-            names.swap(pool->outdated);
-        }
-        for (const auto& name : names)
-            update_volume(name);
     }
 }
 

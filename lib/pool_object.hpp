@@ -169,6 +169,7 @@ struct PoolAccess {
     bool update_volume(const std::string& name);
 
 private:
+    void bring_up_to_date(bool read_all, Job* job);
     std::shared_ptr<Backend> backend_{};
 };
 

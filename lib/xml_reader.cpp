@@ -189,6 +189,12 @@ void XmlElement::fail(const std::string& message) const
     document_->fail(XmlDocument::position_of(node_), XmlDocument::path_of(node_), message);
 }
 
+void XmlElement::check_strictly(const char* name, bool condition, const std::string& message) const
+{
+    if (document_->options_.strict && !condition)
+        fail_attribute(name, "'" + attribute(name) + "' " + message);
+}
+
 void XmlElement::ignore(const std::string& message) const
 {
     document_->ignore(XmlDocument::position_of(node_), XmlDocument::path_of(node_), message);
