@@ -112,7 +112,7 @@ public:
     const std::string& state_dir() const noexcept;
     const std::string& run_dir() const noexcept;
 
-    struct Impl;
+    struct BASIN_LOCAL Impl;
 
 private:
     std::shared_ptr<Impl> impl_;
