@@ -110,7 +110,10 @@ std::optional<Event> Context::Impl::next_event()
                  .from_other_process = logged.writer != events.writer()};
 }
 
-Context::Context(ContextOptions options) : impl_(std::make_shared<Impl>(std::move(options))) { impl_->recover(); }
+Context::Context(ContextOptions options) : impl_(std::make_shared<Impl>(std::move(options)))
+{
+    impl_->recovered_at_opening = impl_->recover();
+}
 Context::~Context() = default;
 Context::Context(Context&&) noexcept = default;
 Context& Context::operator=(Context&&) noexcept = default;
@@ -119,7 +122,14 @@ const std::string& Context::config_dir() const noexcept { return impl_->store.co
 const std::string& Context::state_dir() const noexcept { return impl_->store.state_dir(); }
 const std::string& Context::run_dir() const noexcept { return impl_->store.run_dir(); }
 
-std::vector<RecoveryResult> Context::recover() { return impl_->recover(); }
+std::vector<RecoveryResult> Context::recover()
+{
+    auto more = impl_->recover();
+    const std::lock_guard lock(impl_->recovered_mutex);
+    auto results = std::exchange(impl_->recovered_at_opening, {});
+    results.insert(results.end(), more.begin(), more.end());
+    return results;
+}
 int Context::event_fd() { return impl_->event_fd(); }
 std::optional<Event> Context::next_event() { return impl_->next_event(); }
 

@@ -88,8 +88,14 @@ std::uint64_t Call::size(std::string_view option) const
     const auto value = text(option);
     const auto digits = std::min(value.find_first_not_of("0123456789"), value.size());
     const auto unit = std::min(value.find_first_not_of(' ', digits), value.size());
-    return storage::parse_size(std::string_view(value).substr(0, digits),
-                               std::string_view(value).substr(unit));
+    try {
+        return storage::parse_size(std::string_view(value).substr(0, digits),
+                                   std::string_view(value).substr(unit));
+    } catch (const Error& error) {
+        throw Error(error.code(), std::string(option) + " '" + value + "': " + error.what(),
+                    error.remedy().empty() ? "give a number with a unit, such as 10G"
+                                           : error.remedy());
+    }
 }
 
 void Call::exclusive(std::initializer_list<std::string_view> options) const
