@@ -18,7 +18,8 @@ void list_create_steps(const std::string& directory, const VolumeDef& def, Chang
         throw Error(ErrorCode::already_exists, "'" + path + "' exists", "choose another name");
     if (!def.target.compat.empty() || !def.target.features.empty() || def.target.cluster_size != 0)
         throw Error(ErrorCode::not_supported,
-                    "'" + path + "': format '" + def.target.format + "' has no compat, features or cluster size",
+                    "'" + path + "': format '" + def.target.format +
+                        "' has no compat, features or cluster size",
                     "leave them out");
     if (def.target.format == "dir") {
         if (!attributes.permissions.mode)
@@ -28,7 +29,8 @@ void list_create_steps(const std::string& directory, const VolumeDef& def, Chang
     }
     if (!attributes.permissions.mode)
         attributes.permissions.mode = 0600;
-    change.add(create_file_step(directory, def.name, def.capacity, def.allocation.value_or(def.capacity), attributes));
+    change.add(create_file_step(directory, def.name, def.capacity,
+                                def.allocation.value_or(def.capacity), attributes));
 }
 
 void list_delete_steps(const std::string& directory, std::string_view name, Change& change)
@@ -37,13 +39,16 @@ void list_delete_steps(const std::string& directory, std::string_view name, Chan
     struct stat info {};
     if (::lstat(path.c_str(), &info) != 0) {
         if (errno == ENOENT || errno == ENOTDIR)
-            throw Error(ErrorCode::not_found, "no volume '" + std::string(name) + "' in '" + directory + "'");
+            throw Error(ErrorCode::not_found,
+                        "no volume '" + std::string(name) + "' in '" + directory + "'");
         throw system_error(errno, "cannot look at '" + path + "'");
     }
     if (!S_ISREG(info.st_mode) && !S_ISLNK(info.st_mode) && !S_ISDIR(info.st_mode))
-        throw Error(ErrorCode::not_supported, "'" + path + "' is a device node: basin does not delete it",
+        throw Error(ErrorCode::not_supported,
+                    "'" + path + "' is a device node: basin does not delete it",
                     "remove it by hand if it is not wanted");
-    change.add(remove_volume_step(directory, std::string(name), file_identity(path), S_ISDIR(info.st_mode)));
+    change.add(remove_volume_step(directory, std::string(name), file_identity(path),
+                                  S_ISDIR(info.st_mode)));
 }
 
 } // namespace storage::inline v1

@@ -37,7 +37,8 @@ std::shared_ptr<Backend> PoolObject::backend(const Host& host)
         const auto& def = files_->current();
         const auto& type = backend_type(def.type);
         if (!type.open)
-            throw Error(ErrorCode::not_supported, "pool '" + name + "': " + std::string(type.info.unavailable_reason));
+            throw Error(ErrorCode::not_supported,
+                        "pool '" + name + "': " + std::string(type.info.unavailable_reason));
         backend_ = type.open(def, host);
         backend_files_ = files_;
     }
@@ -56,7 +57,10 @@ PoolAccess::PoolAccess(const PoolPointer& pointer, Context::Impl::Look look)
         throw Error(ErrorCode::not_found, "pool '" + pool->name + "' does not exist any more");
 }
 
-const BackendInfo& PoolAccess::info() const { return backend_type(def().type).info; }
+const BackendInfo& PoolAccess::info() const
+{
+    return backend_type(def().type).info;
+}
 
 Backend& PoolAccess::backend()
 {
@@ -76,7 +80,8 @@ Backend& PoolAccess::active_backend()
     require_started();
     const auto presence = backend().presence();
     if (presence.state == PoolState::inactive)
-        throw Error(ErrorCode::invalid_state, title() + " is started, but not accessible: " + presence.reason,
+        throw Error(ErrorCode::invalid_state,
+                    title() + " is started, but not accessible: " + presence.reason,
                     "bring the storage back, or stop the pool");
     if (presence.identity != files->started->identity)
         throw Error(ErrorCode::invalid_state,
@@ -126,9 +131,11 @@ PoolAccess::Volumes PoolAccess::volumes(Job* job)
         try {
             bring_up_to_date(read_all, job);
         } catch (const Error& error) {
-            if (!known || error.code() == ErrorCode::cancelled || error.code() == ErrorCode::timed_out)
+            if (!known || error.code() == ErrorCode::cancelled ||
+                error.code() == ErrorCode::timed_out)
                 throw;
-            context->log(LogLevel::warning, title() + ": the volumes are those of the last look: " + error.what());
+            context->log(LogLevel::warning,
+                         title() + ": the volumes are those of the last look: " + error.what());
             reading.lock();
             if (pool->table)
                 return {pool->table, std::move(reading)};
@@ -153,8 +160,9 @@ std::shared_ptr<VolumeTable> copy_of(const VolumeTable& table)
 bool looks_changed(const VolumeFacts& before, const VolumeFacts& after)
 {
     // Allocation and times change all the time under a running guest; that is not news.
-    return before.capacity != after.capacity || before.inode != after.inode || before.device != after.device ||
-           before.format != after.format || before.type != after.type;
+    return before.capacity != after.capacity || before.inode != after.inode ||
+           before.device != after.device || before.format != after.format ||
+           before.type != after.type;
 }
 
 } // namespace
@@ -193,7 +201,8 @@ void PoolAccess::refresh(Job* job)
         pool->outdated.clear(); // whatever they are now, the scan will see it
         pool->refreshing = true;
     }
-    auto fresh = std::make_shared<VolumeTable>(def().target.path.empty() ? std::string() : def().target.path + '/');
+    auto fresh = std::make_shared<VolumeTable>(def().target.path.empty() ? std::string()
+                                                                         : def().target.path + '/');
     try {
         storage.refresh(previous.get(), *fresh, job);
     } catch (...) {
@@ -256,8 +265,9 @@ void check_volume_name(std::string_view name)
         refuse("is longer than 255 bytes");
     if (name == "." || name == "..")
         refuse("means a directory");
-    if (std::any_of(name.begin(), name.end(),
-                    [](char c) { return c == '/' || static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }))
+    if (std::any_of(name.begin(), name.end(), [](char c) {
+            return c == '/' || static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+        }))
         refuse("contains '/' or a control character");
     if (name.starts_with(temporary_prefix))
         refuse("begins with '" + std::string(temporary_prefix) + "', which basin keeps for itself");

@@ -1486,7 +1486,7 @@ BASIN_API int basin_pool_create_volume_from(basin_pool* pool, const char* defini
  * Lists what would stop basin_pool_stop() or basin_pool_delete() now.
  * @param flags     0
  * @param blockers  freed with basin_blocker_list_free()
- * @return BASIN_OK or BASIN_E_NOT_FOUND
+ * @return BASIN_OK or BASIN_E_NOT_SUPPORTED: this pool type cannot tell
  * @note Blocks on the disk. Thread-safe.
  * @since 0.1
  */
@@ -1861,7 +1861,8 @@ BASIN_API int basin_volume_revert_snapshot(basin_volume* volume, const char* nam
  * Lists what would stop delete, resize, wipe and rename now.
  * @param flags     0
  * @param blockers  freed with basin_blocker_list_free()
- * @return BASIN_OK, BASIN_E_NOT_FOUND or BASIN_E_INVALID_STATE (pool not active)
+ * @return BASIN_OK, BASIN_E_INVALID_STATE (pool not active) or BASIN_E_NOT_SUPPORTED: this pool
+ *         type cannot tell
  * @note Blocks on the disk. Thread-safe.
  * @since 0.1
  */

@@ -4,5 +4,6 @@
 
 #include "scratch.hpp"
 
-/** XML of a pool of that type; where the type is available, one whose source exists on this machine. */
+/** XML of a pool of that type; where the type is available, one whose source exists on this
+ * machine. */
 std::string example_definition(std::string_view type, const Scratch& scratch);

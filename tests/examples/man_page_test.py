@@ -38,7 +38,7 @@ def every_option_of_a_verb_is_in_its_section(basin):
 def every_global_option_is_described(basin):
     text = plain(page(basin))
     for line in basin.ok('help', '--list').splitlines():
-        kind, word, *_ = line.split()
+        kind, word, *_ = (line + '  ').split(' ')
         if kind == 'option':
             true(f'{word}' in text, f'{word} is not described')
 
