@@ -29,6 +29,19 @@ def a_dry_run_of_any_changing_verb_changes_nothing(basin):
     equal(basin.ok('-q', 'pool-list', '--all', '--name'), 'idle\nvms\n')
 
 
+def a_dry_run_of_autostart_lists_the_steps_of_every_pool(basin):
+    for name in ('a', 'b', 'gone'):
+        basin.ok('pool-define-as', name, 'dir', '--target', basin.path(name))
+        basin.ok('pool-autostart', name)
+    basin.ok('pool-build', 'a')
+    basin.ok('pool-build', 'b')
+    result = basin.run('--dry-run', 'pool-autostart-all')
+    equal(result.status, 0)
+    true("pool 'a'" in result.out and "pool 'b'" in result.out and '  2. ' in result.out, result)
+    true(result.err.startswith('warning: ') and "'gone'" in result.err, result)
+    equal(basin.ok('-q', 'pool-list'), '')
+
+
 def each_class_of_error_has_its_exit_status(basin):
     basin.define_vms()
     basin.write('bad.xml', "<pool type='dir'><name>x</name></pool>")
@@ -119,7 +132,8 @@ def a_failed_edit_asks_on_a_terminal_and_tries_again(basin):
     true('target path is missing' in err and err.count('Try again? [y,n,i,?]: ') == 2, err)
 
 
-main([a_dry_run_of_any_changing_verb_changes_nothing, each_class_of_error_has_its_exit_status,
+main([a_dry_run_of_any_changing_verb_changes_nothing, a_dry_run_of_autostart_lists_the_steps_of_every_pool,
+      each_class_of_error_has_its_exit_status,
       errors_name_the_object_and_a_way_out, ignored_parts_of_a_definition_are_warned_of,
       the_root_may_come_from_the_environment, unwritable_output_is_an_error,
       a_reader_that_has_enough_is_no_error_to_talk_about, a_definition_may_come_from_standard_input,
