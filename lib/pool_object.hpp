@@ -111,6 +111,8 @@ struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
     Timestamp now() const;
 
     std::vector<RecoveryResult> recover();
+    std::mutex recovered_mutex{};
+    std::vector<RecoveryResult> recovered_at_opening{}; ///< until somebody asks for it
 
     // Events for the application.
     int event_fd();
