@@ -453,8 +453,7 @@ TEST_CASE("well-formed XML of every shape is read", "[xml]")
 
 TEST_CASE("what XML cannot hold is not printed", "[xml]")
 {
-    for (const std::string name :
-         {std::string("a\x01"), std::string("a\xFF"), std::string(1, '\0')})
+    for (const auto& name : {std::string("a\x01"), std::string("a\xFF"), std::string(1, '\0')})
         CHECK_THROWS_AS(format_pool({.type = "dir", .name = name}), Error);
     CHECK_THROWS_AS(format_pool({.type = "nosuch", .name = "a"}), Error);
     CHECK_THROWS_AS(format_volume({.name = "a\x1F"}, "dir"), Error);
