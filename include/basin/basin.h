@@ -23,8 +23,8 @@
  *     BASIN_E_INVALID_ARGUMENT (a NULL where none is allowed, an unknown flag bit, a bad value),
  *     BASIN_E_NO_MEMORY and BASIN_E_INTERNAL, and one that uses a pool or volume
  *     BASIN_E_NOT_FOUND once that has vanished; the lists below name the codes beyond these.
- *   - `flags` is 0 or the bits that the function names. `job` may be NULL. Only functions that
- *     take a job can last long; all others cost a few system calls at most.
+ *   - `flags` is 0 or the bits that the function names. `job` may be NULL. Functions that take a
+ *     job can last long, and can be cancelled; the others read or write local state at most.
  *   - Outputs are written only on success and must not be NULL. `error` may be NULL; otherwise it
  *     is set to NULL on success and to a new object on failure, which basin_error_free() frees.
  *     What it held before is not freed.

@@ -19,8 +19,11 @@ readelf -S "$library" | grep -q debug_info || skip "the library has no debugging
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-abidw --suppressions "$here/cxx.suppr" --header-file "$here/../../include/basin/basin.h" \
-    --drop-private-types --exported-interfaces-only --no-show-locs --no-corpus-path --no-comp-dir-path --type-id-style hash \
+# What basin.h defines is public; the handles that capi/ defines are not.
+mkdir "$work/public"
+cp "$here/../../include/basin/basin.h" "$work/public"
+abidw --suppressions "$here/cxx.suppr" --headers-dir "$work/public" --drop-private-types \
+    --exported-interfaces-only --no-elf-needed --no-show-locs --no-corpus-path --no-comp-dir-path --type-id-style hash \
     --out-file "$work/libbasin.abi" "$library"
 
 if [ $refresh = yes ]; then

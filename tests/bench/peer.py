@@ -33,6 +33,8 @@ def why_not(client):
         return 'libvirtd is not installed (libvirt-daemon)'
     if not module_dir():
         return "libvirtd's storage driver is not installed (libvirt-daemon)"
+    if not shutil.which('setpriv'):
+        return 'setpriv is not installed (util-linux)'
     return None
 
 
@@ -58,11 +60,14 @@ class Daemon:
             file = f'libvirt_driver_{module}.so'
             (modules / file).symlink_to(module_dir() / file)
         self.log = open(self.dir / 'log', 'w+')
-        # --timeout ends it also when this process is killed.
+        # The signal ends it also when this process is killed.
+        argv = ['setpriv', '--pdeathsig', 'TERM', daemon_program()]
+        if user:
+            argv[1:1] = ['--reuid', str(user.pw_uid), '--regid', str(user.pw_gid),
+                         '--clear-groups']
         self.process = subprocess.Popen(
-            [daemon_program(), '--timeout', '60'], stdout=self.log, stderr=self.log,
-            env={'PATH': os.environ['PATH'], 'LIBVIRT_DRIVER_DIR': str(modules), **places},
-            **({'user': user.pw_uid, 'group': user.pw_gid, 'extra_groups': []} if user else {}))
+            argv, stdout=self.log, stderr=self.log,
+            env={'PATH': os.environ['PATH'], 'LIBVIRT_DRIVER_DIR': str(modules), **places})
         self.pid = self.process.pid
         self.socket = self.dir / 'run' / 'libvirt' / 'libvirt-sock'
         self.uri = f'storage+unix:///session?socket={self.socket}'

@@ -2,6 +2,7 @@
 // Prints a table of the documentation, in Markdown, from what the registry says of each pool type.
 #include <basin/backend.hpp>
 
+#include <algorithm>
 #include <iostream>
 
 namespace {
@@ -88,6 +89,15 @@ void print_capabilities()
     }
 }
 
+/** Long lists that several types share are printed once. */
+std::string volume_formats(const BackendInfo& info)
+{
+    const auto& first = backends().front();
+    const bool same = std::ranges::equal(info.volume_formats, first.volume_formats);
+    return same && info.type != first.type ? "as " + std::string(first.type)
+                                           : join(info.volume_formats);
+}
+
 void print_definitions()
 {
     std::cout << "| type | volumes | source needs | source may have | target path "
@@ -97,7 +107,7 @@ void print_definitions()
         std::cout << "| " << info.type << " | " << volume_type(info.volume_type) << " | "
                   << fields(info.source_required) << " | " << fields(info.source_accepted) << " | "
                   << target(info) << " | " << join(info.source_formats) << " | "
-                  << join(info.volume_formats) << " | " << join(info.creatable_formats) << " | "
+                  << volume_formats(info) << " | " << join(info.creatable_formats) << " | "
                   << join(info.tools) << " | " << join(info.libraries) << " |\n";
 }
 
