@@ -14,12 +14,19 @@
 
 namespace storage::inline v1 {
 
+namespace {
+
+std::string identity_text(const struct stat& info)
+{
+    return std::to_string(info.st_dev) + ':' + std::to_string(info.st_ino);
+}
+
+} // namespace
+
 std::string file_identity(const std::string& path)
 {
     struct stat info {};
-    if (::lstat(path.c_str(), &info) != 0)
-        return {};
-    return std::to_string(info.st_dev) + ':' + std::to_string(info.st_ino);
+    return ::lstat(path.c_str(), &info) == 0 ? identity_text(info) : std::string();
 }
 
 namespace {
@@ -63,15 +70,22 @@ void apply_write_file(StepRun& run)
 {
     const auto& path = run.argument("path");
     keep_old_content(run);
+    // On record before the name exists: a kill right after the rename must not hide whose file it
+    // is.
+    const auto remember = [&](int fd) {
+        struct stat info {};
+        if (::fstat(fd, &info) != 0)
+            throw system_error(errno, "cannot look at '" + path + "'");
+        run.remember("identity", identity_text(info));
+    };
     try {
-        replace_file(path, run.argument("content"), 0600, durability_of(run));
+        replace_file(path, run.argument("content"), 0600, durability_of(run), remember);
     } catch (const Error& error) {
         if (error.os_error() != ENOENT)
             throw;
         make_directories(parent_directory(path), 0700);
-        replace_file(path, run.argument("content"), 0600, durability_of(run));
+        replace_file(path, run.argument("content"), 0600, durability_of(run), remember);
     }
-    run.remember("identity", file_identity(path));
 }
 
 void undo_write_file(StepRun& run)
@@ -107,22 +121,20 @@ void undo_remove_file(StepRun& run)
 void apply_make_link(StepRun& run)
 {
     const auto& path = run.argument("path");
-    make_directories(parent_directory(path), 0700);
-    if (::symlink(run.argument("target").c_str(), path.c_str()) != 0) {
-        if (errno != EEXIST)
+    const auto directory = parent_directory(path);
+    make_directories(directory, 0700);
+    const auto temporary = directory + '/' + temporary_name();
+    if (::symlink(run.argument("target").c_str(), temporary.c_str()) != 0)
+        throw system_error(errno, "cannot make link '" + temporary + "'");
+    try {
+        run.remember("identity", file_identity(temporary));
+        if (::rename(temporary.c_str(), path.c_str()) != 0)
             throw system_error(errno, "cannot make link '" + path + "'");
-        // An old link to elsewhere: replaced in one step.
-        const auto temporary = parent_directory(path) + '/' + temporary_name();
-        if (::symlink(run.argument("target").c_str(), temporary.c_str()) != 0)
-            throw system_error(errno, "cannot make link '" + temporary + "'");
-        if (::rename(temporary.c_str(), path.c_str()) != 0) {
-            const int os_error = errno;
-            ::unlink(temporary.c_str());
-            throw system_error(os_error, "cannot replace link '" + path + "'");
-        }
+    } catch (...) {
+        ::unlink(temporary.c_str());
+        throw;
     }
-    run.remember("identity", file_identity(path));
-    sync_directory(parent_directory(path));
+    sync_directory(directory);
 }
 
 void undo_make_link(StepRun& run)
@@ -394,7 +406,7 @@ void apply_create_file(StepRun& run)
             throw system_error(errno, "cannot create '" + path + "'");
         run.declare("identity", file_identity(join(directory_path, temporary)));
     } else if (::fstat(fd.get(), &info) == 0) {
-        run.remember("identity", std::to_string(info.st_dev) + ':' + std::to_string(info.st_ino));
+        run.remember("identity", identity_text(info));
     }
 
     set_cow_argument(fd.get(), run, path); // only an empty file can change it
