@@ -98,7 +98,7 @@ int64_t basin_job_time_left(const basin_job* job)
             job ? job->cpp.deadline() : std::optional<std::chrono::steady_clock::time_point>();
         if (!deadline)
             return -1;
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(
             *deadline - std::chrono::steady_clock::now());
         return std::max<int64_t>(left.count(), 0);
     });

@@ -22,8 +22,14 @@ const std::string& look_up(const Arguments& values, std::string_view name)
 
 } // namespace
 
-const std::string& StepRun::argument(std::string_view name) const { return look_up(arguments_, name); }
-const std::string& StepRun::evidence(std::string_view name) const { return look_up(evidence_, name); }
+const std::string& StepRun::argument(std::string_view name) const
+{
+    return look_up(arguments_, name);
+}
+const std::string& StepRun::evidence(std::string_view name) const
+{
+    return look_up(evidence_, name);
+}
 
 void StepRun::declare(std::string_view name, std::string value)
 {
@@ -43,7 +49,9 @@ namespace {
 
 json to_json_object(const Step& step)
 {
-    return {{"action", step.action->name}, {"arguments", step.arguments}, {"summary", step.record.summary}};
+    return {{"action", step.action->name},
+            {"arguments", step.arguments},
+            {"summary", step.record.summary}};
 }
 
 /** A change as its journal tells it. */
@@ -84,7 +92,8 @@ RecordedChange parse_entry(const std::string& text)
             change.done = line.at("done").get<std::size_t>() + 1;
         } else {
             change.steps.at(line.at("step").get<std::size_t>())
-                .evidence.insert_or_assign(line.at("key").get<std::string>(), line.at("value").get<std::string>());
+                .evidence.insert_or_assign(line.at("key").get<std::string>(),
+                                           line.at("value").get<std::string>());
         }
     }
     change.begun = std::min(change.begun, change.steps.size());
@@ -124,7 +133,10 @@ const std::string& Change::evidence(std::size_t step, std::string_view name) con
 
 class Change::JournalRecorder final : public Recorder {
 public:
-    JournalRecorder(const Change& change, const Journal& journal) : change_(change), journal_(journal) {}
+    JournalRecorder(const Change& change, const Journal& journal)
+        : change_(change), journal_(journal)
+    {
+    }
 
     void open()
     {
@@ -136,7 +148,8 @@ public:
         if (entry_)
             entry_->append(json{{what, index}}.dump());
     }
-    void record(std::size_t step, std::string_view key, const std::string& value, bool must) override
+    void record(std::size_t step, std::string_view key, const std::string& value,
+                bool must) override
     {
         if (must && !entry_) {
             open();
@@ -194,7 +207,8 @@ bool Change::execute(const ChangeHost& host)
         return false;
 
     JournalRecorder recorder(*this, host.journal);
-    if (steps_.size() > 1 || std::any_of(steps_.begin(), steps_.end(), [](const Step& s) { return !s.action->atomic; }))
+    if (steps_.size() > 1 ||
+        std::any_of(steps_.begin(), steps_.end(), [](const Step& s) { return !s.action->atomic; }))
         recorder.open();
 
     bool complete = true;
@@ -203,7 +217,8 @@ bool Change::execute(const ChangeHost& host)
             run_step(index, recorder, host);
         } catch (const Error& error) {
             if (index >= commit_) { // the journal stays, so that the next recovery finishes it
-                host.log(LogLevel::warning, operation_ + ": " + steps_[index].record.summary + ": " + error.what());
+                host.log(LogLevel::warning,
+                         operation_ + ": " + steps_[index].record.summary + ": " + error.what());
                 complete = false;
                 break;
             }
@@ -211,7 +226,8 @@ bool Change::execute(const ChangeHost& host)
             give_up(index, recorder, problems);
             if (problems.empty())
                 throw;
-            throw Error(error.code(), error.what(), error.remedy(), problems + error.detail(), error.os_error());
+            throw Error(error.code(), error.what(), error.remedy(), problems + error.detail(),
+                        error.os_error());
         } catch (...) {
             std::string problems;
             give_up(index, recorder, problems);
@@ -232,7 +248,8 @@ std::vector<RecoveryResult> recover_changes(const Journal& journal, const Log& l
         try {
             auto change = parse_entry(entry.read());
             result.operation = change.operation;
-            result.finished = !change.steps.empty() && change.done >= std::min(change.commit, change.steps.size());
+            result.finished = !change.steps.empty() &&
+                              change.done >= std::min(change.commit, change.steps.size());
             if (result.finished) {
                 for (auto index = change.done; index < change.steps.size(); ++index) {
                     auto& step = change.steps[index];
@@ -242,7 +259,8 @@ std::vector<RecoveryResult> recover_changes(const Journal& journal, const Log& l
             } else {
                 undo_steps(change.steps, change.begun, problems);
             }
-            result.message = problems.empty() ? (result.finished ? "finished" : "undone") : problems;
+            result.message =
+                problems.empty() ? (result.finished ? "finished" : "undone") : problems;
         } catch (const std::exception& error) {
             problems = std::string("journal '") + entry.path() + "': " + error.what();
             result.message = problems;

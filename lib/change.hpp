@@ -19,13 +19,15 @@ using Arguments = std::map<std::string, std::string, std::less<>>;
 class Recorder {
 public:
     virtual ~Recorder() = default;
-    virtual void record(std::size_t step, std::string_view key, const std::string& value, bool must) = 0;
+    virtual void record(std::size_t step, std::string_view key, const std::string& value,
+                        bool must) = 0;
 };
 
 /** What one step is given while it runs or is undone. */
 class StepRun {
 public:
-    StepRun(const Arguments& arguments, Arguments& evidence, Recorder* recorder, std::size_t index, Job* job)
+    StepRun(const Arguments& arguments, Arguments& evidence, Recorder* recorder, std::size_t index,
+            Job* job)
         : arguments_(arguments), evidence_(evidence), recorder_(recorder), index_(index), job_(job)
     {
     }
@@ -34,7 +36,8 @@ public:
     const std::string& argument(std::string_view name) const;
     /** What declare() or remember() kept under that name; "" when nothing was. */
     const std::string& evidence(std::string_view name) const;
-    /** Says, before doing something that a kill would leave half-done, how to find it. On the disk when it returns. */
+    /** Says, before doing something that a kill would leave half-done, how to find it. On the disk
+     * when it returns. */
     void declare(std::string_view name, std::string value);
     /** Keeps a fact that undoing needs; on the disk only if the change has a journal. */
     void remember(std::string_view name, std::string value);
@@ -52,9 +55,11 @@ private:
 struct Action {
     std::string_view name{};
     void (*apply)(StepRun&){};
-    /** Takes back what apply() did, wholly or in part, going by evidence only; null: nothing to take back. */
+    /** Takes back what apply() did, wholly or in part, going by evidence only; null: nothing to
+     * take back. */
     void (*undo)(StepRun&){};
-    /** apply() is one system call that happens or does not, so a step on its own needs no journal. */
+    /** apply() is one system call that happens or does not, so a step on its own needs no journal.
+     */
     bool atomic{};
 };
 
@@ -66,7 +71,8 @@ struct Step {
     Arguments arguments{};
     StepRecord record{};
     Arguments evidence{};
-    /** Fills in arguments that are known only once the steps before have run; undoing must not need them. */
+    /** Fills in arguments that are known only once the steps before have run; undoing must not need
+     * them. */
     std::function<void(Arguments&)> prepare{};
 };
 

@@ -15,8 +15,9 @@
 namespace storage::inline v1 {
 
 Context::Impl::Impl(ContextOptions context_options)
-    : options(std::move(context_options)), log{options.log}, system(options.system_root), host{system, log},
-      store(options), journal(store.journal_dir()), locks(store.lock_dir()), events(store.event_log(), random_bits())
+    : options(std::move(context_options)), log{options.log},
+      system(options.system_root), host{system, log}, store(options), journal(store.journal_dir()),
+      locks(store.lock_dir()), events(store.event_log(), random_bits())
 {
 }
 
@@ -29,16 +30,22 @@ Timestamp Context::Impl::now() const
     return {.seconds = time.tv_sec, .nanoseconds = static_cast<std::uint32_t>(time.tv_nsec)};
 }
 
-LoggedEvent Context::Impl::make_event(EventKind kind, const PoolObject& pool, const std::string& volume) const
+LoggedEvent Context::Impl::make_event(EventKind kind, const PoolObject& pool,
+                                      const std::string& volume) const
 {
-    return {.kind = kind, .time = now(), .pool_name = pool.name, .pool_uuid = pool.uuid, .volume_name = volume};
+    return {.kind = kind,
+            .time = now(),
+            .pool_name = pool.name,
+            .pool_uuid = pool.uuid,
+            .volume_name = volume};
 }
 
 void Context::Impl::emit(EventKind kind, const PoolObject& pool, const std::string& volume) noexcept
 {
     try {
         events.append(make_event(kind, pool, volume));
-    } catch (const std::exception& error) { // what happened has happened; only the news of it is lost
+    } catch (
+        const std::exception& error) { // what happened has happened; only the news of it is lost
         log(LogLevel::warning, "pool '" + pool.name + "': an event is lost: " + error.what());
     }
 }
@@ -46,7 +53,8 @@ void Context::Impl::emit(EventKind kind, const PoolObject& pool, const std::stri
 void Context::Impl::require_writable(std::string_view what) const
 {
     if (options.read_only)
-        throw Error(ErrorCode::permission_denied, std::string(what) + ": this context was opened read-only");
+        throw Error(ErrorCode::permission_denied,
+                    std::string(what) + ": this context was opened read-only");
 }
 
 std::vector<RecoveryResult> Context::Impl::recover()
@@ -67,10 +75,12 @@ int Context::Impl::event_fd()
     if (!event_fd_) {
         UniqueFd fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
         if (!fd)
-            throw system_error(errno, "cannot watch for events", "raise fs.inotify.max_user_instances");
+            throw system_error(errno, "cannot watch for events",
+                               "raise fs.inotify.max_user_instances");
         events.ensure_exists();
         if (::inotify_add_watch(fd.get(), events.path().c_str(), IN_MODIFY) < 0)
-            throw system_error(errno, "cannot watch '" + events.path() + "'", "raise fs.inotify.max_user_watches");
+            throw system_error(errno, "cannot watch '" + events.path() + "'",
+                               "raise fs.inotify.max_user_watches");
         event_cursor_ = events.newest();
         event_fd_ = std::move(fd);
     }
@@ -110,20 +120,48 @@ std::optional<Event> Context::Impl::next_event()
                  .from_other_process = logged.writer != events.writer()};
 }
 
-Context::Context(ContextOptions options) : impl_(std::make_shared<Impl>(std::move(options))) { impl_->recover(); }
+Context::Context(ContextOptions options) : impl_(std::make_shared<Impl>(std::move(options)))
+{
+    impl_->recovered_at_opening = impl_->recover();
+}
 Context::~Context() = default;
 Context::Context(Context&&) noexcept = default;
 Context& Context::operator=(Context&&) noexcept = default;
 
-const std::string& Context::config_dir() const noexcept { return impl_->store.config_dir(); }
-const std::string& Context::state_dir() const noexcept { return impl_->store.state_dir(); }
-const std::string& Context::run_dir() const noexcept { return impl_->store.run_dir(); }
+const std::string& Context::config_dir() const noexcept
+{
+    return impl_->store.config_dir();
+}
+const std::string& Context::state_dir() const noexcept
+{
+    return impl_->store.state_dir();
+}
+const std::string& Context::run_dir() const noexcept
+{
+    return impl_->store.run_dir();
+}
 
-std::vector<RecoveryResult> Context::recover() { return impl_->recover(); }
-int Context::event_fd() { return impl_->event_fd(); }
-std::optional<Event> Context::next_event() { return impl_->next_event(); }
+std::vector<RecoveryResult> Context::recover()
+{
+    auto more = impl_->recover();
+    const std::lock_guard lock(impl_->recovered_mutex);
+    auto results = std::exchange(impl_->recovered_at_opening, {});
+    results.insert(results.end(), more.begin(), more.end());
+    return results;
+}
+int Context::event_fd()
+{
+    return impl_->event_fd();
+}
+std::optional<Event> Context::next_event()
+{
+    return impl_->next_event();
+}
 
-Pool Context::define_pool(const PoolDef& def, Job* job) { return Pool::Access::make(storage::define_pool(*impl_, def, job)); }
+Pool Context::define_pool(const PoolDef& def, Job* job)
+{
+    return Pool::Access::make(storage::define_pool(*impl_, def, job));
+}
 
 Pool Context::create_pool(const PoolDef& def, BuildMode build, Job* job)
 {
@@ -143,8 +181,8 @@ bool matches(const PoolFilter& filter, const PoolPointer& pool, const Host& host
     const auto files = pool->files();
     if (!files->exists())
         return false;
-    if (!filter.types.empty() &&
-        std::find(filter.types.begin(), filter.types.end(), files->current().type) == filter.types.end())
+    if (!filter.types.empty() && std::find(filter.types.begin(), filter.types.end(),
+                                           files->current().type) == filter.types.end())
         return false;
     if (filter.persistent && *filter.persistent != (files->persistent != nullptr))
         return false;
@@ -156,15 +194,18 @@ bool matches(const PoolFilter& filter, const PoolPointer& pool, const Host& host
 /** "" when the path does not lead anywhere. */
 std::string real_path(const std::string& path)
 {
-    const std::unique_ptr<char, void (*)(void*)> result(::realpath(path.c_str(), nullptr), std::free);
+    const std::unique_ptr<char, void (*)(void*)> result(::realpath(path.c_str(), nullptr),
+                                                        std::free);
     return result ? std::string(result.get()) : std::string();
 }
 
-/** The real path of a path whose last component is taken as it is; "" when its directory does not exist. */
+/** The real path of a path whose last component is taken as it is; "" when its directory does not
+ * exist. */
 std::string real_entry(const std::string& path)
 {
     const auto directory = real_path(parent_directory(path));
-    return directory.empty() ? directory : directory + path.substr(std::min(path.rfind('/'), path.size()));
+    return directory.empty() ? directory
+                             : directory + path.substr(std::min(path.rfind('/'), path.size()));
 }
 
 } // namespace
@@ -219,25 +260,6 @@ Pool Context::find_pool_by_target_path(std::string_view path) const
 
 namespace {
 
-/** The volume that `find` names in one of the started pools. */
-template <typename Find>
-std::optional<Volume> search(Context::Impl& context, Find&& find)
-{
-    for (const auto& pool : context.all()) {
-        if (!pool->files()->started)
-            continue;
-        try {
-            PoolAccess access(pool);
-            access.require_started();
-            if (auto name = find(access); !name.empty())
-                return Volume::Access::make(pool, std::move(name));
-        } catch (const Error& error) { // a pool that does not work must not hide the others' volumes
-            context.log(LogLevel::info, std::string("passed over while looking for a volume: ") + error.what());
-        }
-    }
-    return std::nullopt;
-}
-
 /** In pools whose volumes lie in a directory: the name, when the path is that of a direct entry. */
 std::string_view entry_below(const std::string& directory, std::string_view path)
 {
@@ -248,15 +270,51 @@ std::string_view entry_below(const std::string& directory, std::string_view path
     return name.find('/') == std::string_view::npos ? name : std::string_view();
 }
 
+bool keeps_volumes_in_target(const PoolDef& def)
+{
+    return backend_type(def.type).info.volume_type == VolumeType::file;
+}
+
+/** The started pools in which a volume may have this key or path, as it is written. */
+std::vector<PoolPointer> candidates(const Context::Impl& context, std::string_view text)
+{
+    return context.all_where([&](const PoolFiles& files) {
+        return files.started &&
+               (!entry_below(files.started->definition.target.path, text).empty() ||
+                !keeps_volumes_in_target(files.started->definition));
+    });
+}
+
+/** The volume that find() names in one of the pools. */
+template <typename Find>
+std::optional<Volume> search(Context::Impl& context, const std::vector<PoolPointer>& pools,
+                             Find&& find)
+{
+    for (const auto& pool : pools) {
+        try {
+            PoolAccess access(pool);
+            access.require_started();
+            if (auto name = find(access); !name.empty())
+                return Volume::Access::make(pool, std::move(name));
+        } catch (
+            const Error& error) { // a pool that does not work must not hide the others' volumes
+            context.log(LogLevel::info,
+                        std::string("passed over while looking for a volume: ") + error.what());
+        }
+    }
+    return std::nullopt;
+}
+
 std::string find_in(PoolAccess& access, std::string_view text, bool by_key)
 {
     const auto name = entry_below(access.def().target.path, text);
     if (!name.empty() && find_volume_name(access, name))
         return std::string(name);
-    if (access.info().volume_type == VolumeType::file)
+    if (keeps_volumes_in_target(access.def()))
         return {}; // key and path are always target and name
     const auto volumes = access.volumes();
-    const auto index = by_key ? volumes.table->find_by_key(text) : volumes.table->find_by_path(text);
+    const auto index =
+        by_key ? volumes.table->find_by_key(text) : volumes.table->find_by_path(text);
     return index ? std::string(volumes.table->name(*index)) : std::string();
 }
 
@@ -265,15 +323,18 @@ std::string find_in(PoolAccess& access, std::string_view text, bool by_key)
 Volume Context::find_volume_by_key(std::string_view key) const
 {
     impl_->synchronise(Impl::Look::quick);
-    if (auto volume = search(*impl_, [&](PoolAccess& access) { return find_in(access, key, true); }))
+    if (auto volume = search(*impl_, candidates(*impl_, key),
+                             [&](PoolAccess& access) { return find_in(access, key, true); }))
         return *volume;
-    throw Error(ErrorCode::not_found, "no volume with key '" + std::string(key) + "' in an active pool");
+    throw Error(ErrorCode::not_found,
+                "no volume with key '" + std::string(key) + "' in an active pool");
 }
 
 Volume Context::find_volume_by_path(std::string_view path) const
 {
     impl_->synchronise(Impl::Look::quick);
-    if (auto volume = search(*impl_, [&](PoolAccess& access) { return find_in(access, path, false); }))
+    if (auto volume = search(*impl_, candidates(*impl_, path),
+                             [&](PoolAccess& access) { return find_in(access, path, false); }))
         return *volume;
     const auto real = real_entry(std::string(path));
     const auto by_real_path = [&](PoolAccess& access) {
@@ -281,17 +342,23 @@ Volume Context::find_volume_by_path(std::string_view path) const
         return !name.empty() && find_volume_name(access, name) ? std::string(name) : std::string();
     };
     if (!real.empty())
-        if (auto volume = search(*impl_, by_real_path))
+        if (auto volume = search(*impl_, impl_->all_where([](const PoolFiles& files) {
+                return files.started != nullptr;
+            }),
+                                 by_real_path))
             return *volume;
-    throw Error(ErrorCode::not_found, "no volume with path '" + std::string(path) + "' in an active pool");
+    throw Error(ErrorCode::not_found,
+                "no volume with path '" + std::string(path) + "' in an active pool");
 }
 
-std::vector<PoolSource> Context::find_pool_sources(std::string_view type, const PoolSource& where, Job* job)
+std::vector<PoolSource> Context::find_pool_sources(std::string_view type, const PoolSource& where,
+                                                   Job* job)
 {
     begin(job);
     const auto& backend = backend_type(type);
     if (!backend.find_sources)
-        throw Error(ErrorCode::not_supported, "sources of pools of type '" + std::string(type) + "' cannot be discovered",
+        throw Error(ErrorCode::not_supported,
+                    "sources of pools of type '" + std::string(type) + "' cannot be discovered",
                     "write the <source> by hand");
     return backend.find_sources(where, impl_->host, job);
 }

@@ -75,7 +75,8 @@ LoggedEvent decode(const Slot& slot)
 {
     return {.sequence = slot.sequence,
             .writer = slot.writer,
-            .kind = static_cast<EventKind>(std::min<std::uint8_t>(slot.kind, static_cast<std::uint8_t>(EventKind::overflow))),
+            .kind = static_cast<EventKind>(
+                std::min<std::uint8_t>(slot.kind, static_cast<std::uint8_t>(EventKind::overflow))),
             .time = {slot.seconds, slot.nanoseconds},
             .pool_name = get(slot.pool_name),
             .pool_uuid = get(slot.pool_uuid),
@@ -124,7 +125,8 @@ void EventLog::attach()
     Header header{};
     if (!fresh->fd || ::fstat(fresh->fd.get(), &info) != 0 ||
         info.st_size < static_cast<off_t>(file_size) ||
-        ::pread(fresh->fd.get(), &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header) ||
+        ::pread(fresh->fd.get(), &header, sizeof header, 0) !=
+            static_cast<ssize_t>(sizeof header) ||
         header.magic != ring_magic)
         return; // being made by another process; looked at again at the next call
     fresh->device = info.st_dev;
@@ -158,8 +160,9 @@ void EventLog::create() const
     const auto temporary = directory + '/' + temporary_name();
     const auto fd = open_file(temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     const Header header{ring_magic, 0};
-    const bool made = ::ftruncate(fd.get(), static_cast<off_t>(file_size)) == 0 &&
-                      ::pwrite(fd.get(), &header, sizeof header, 0) == static_cast<ssize_t>(sizeof header);
+    const bool made =
+        ::ftruncate(fd.get(), static_cast<off_t>(file_size)) == 0 &&
+        ::pwrite(fd.get(), &header, sizeof header, 0) == static_cast<ssize_t>(sizeof header);
     const int os_error = errno;
     const bool linked = made && (::link(temporary.c_str(), path_.c_str()) == 0 || errno == EEXIST);
     const int link_error = errno;
@@ -198,14 +201,16 @@ void EventLog::append(std::span<const LoggedEvent> events)
     int failed = 0;
     for (const auto& event : events) {
         const auto slot = encode(event, sequence + 1, writer_);
-        if (::pwrite(fd, &slot, sizeof slot, slot_offset(sequence + 1)) != static_cast<ssize_t>(sizeof slot)) {
+        if (::pwrite(fd, &slot, sizeof slot, slot_offset(sequence + 1)) !=
+            static_cast<ssize_t>(sizeof slot)) {
             failed = errno;
             break;
         }
         ++sequence;
     }
     // The slots first, then the counter: a reader never sees a number without its event.
-    if (::pwrite(fd, &sequence, sizeof sequence, offsetof(Header, newest)) != static_cast<ssize_t>(sizeof sequence))
+    if (::pwrite(fd, &sequence, sizeof sequence, offsetof(Header, newest)) !=
+        static_cast<ssize_t>(sizeof sequence))
         failed = errno;
     ::flock(fd, LOCK_UN);
     if (failed)
@@ -227,7 +232,8 @@ bool EventLog::read_after(std::uint64_t& cursor, std::vector<LoggedEvent>& out) 
     const auto end = std::min(last, cursor + batch);
     while (cursor < end) {
         Slot slot{};
-        if (::pread(current->fd.get(), &slot, sizeof slot, slot_offset(cursor + 1)) != static_cast<ssize_t>(sizeof slot))
+        if (::pread(current->fd.get(), &slot, sizeof slot, slot_offset(cursor + 1)) !=
+            static_cast<ssize_t>(sizeof slot))
             throw system_error(errno, "cannot read '" + path_ + "'");
         if (slot.sequence != cursor + 1) { // overwritten while we read
             cursor = current->counter()->load(std::memory_order_acquire);

@@ -23,7 +23,8 @@ void set_mode(int fd, std::uint32_t mode, const std::string& path)
         throw system_error(errno, "cannot set the mode of '" + path + "'");
 }
 
-void set_owner(int fd, std::optional<std::uint32_t> owner, std::optional<std::uint32_t> group, const std::string& path)
+void set_owner(int fd, std::optional<std::uint32_t> owner, std::optional<std::uint32_t> group,
+               const std::string& path)
 {
     struct stat info {};
     if (::fstat(fd, &info) != 0)
@@ -35,8 +36,9 @@ void set_owner(int fd, std::optional<std::uint32_t> owner, std::optional<std::ui
         return;
     if (::fchown(fd, uid, gid) != 0)
         throw system_error(errno,
-                           "cannot give '" + path + "' to user " + (owner ? std::to_string(*owner) : "(unchanged)") +
-                               ", group " + (group ? std::to_string(*group) : "(unchanged)"),
+                           "cannot give '" + path + "' to user " +
+                               (owner ? std::to_string(*owner) : "(unchanged)") + ", group " +
+                               (group ? std::to_string(*group) : "(unchanged)"),
                            "leave <owner> and <group> out, or run as a user who may change them");
 }
 
@@ -44,7 +46,8 @@ void set_label(int fd, const std::string& label, const std::string& path)
 {
     // The kernel keeps the NUL that SELinux tools store with the label (fsetfilecon(3)).
     if (::fsetxattr(fd, "security.selinux", label.c_str(), label.size() + 1, 0) != 0)
-        throw system_error(errno, "cannot set the security label of '" + path + "' to '" + label + "'",
+        throw system_error(errno,
+                           "cannot set the security label of '" + path + "' to '" + label + "'",
                            "leave <label> out where SELinux is not in use");
 }
 
@@ -55,7 +58,8 @@ void set_copy_on_write(int fd, bool on, bool required, const std::string& path)
         throw system_error(errno, "cannot look at '" + path + "'");
     if (info.f_type != BTRFS_SUPER_MAGIC) {
         if (required)
-            throw Error(ErrorCode::not_supported, "'" + path + "': copy-on-write can be switched on btrfs only",
+            throw Error(ErrorCode::not_supported,
+                        "'" + path + "': copy-on-write can be switched on btrfs only",
                         "leave <cow> or <nocow> out");
         return;
     }
@@ -75,12 +79,14 @@ void write_zeros(int fd, std::uint64_t start, std::uint64_t end, const std::stri
     const std::vector<char> zeros(std::size_t{1} << 20);
     while (start < end) {
         check(job, "allocating '" + path + "'");
-        const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(zeros.size(), end - start));
+        const auto want =
+            static_cast<std::size_t>(std::min<std::uint64_t>(zeros.size(), end - start));
         const auto n = ::pwrite(fd, zeros.data(), want, static_cast<off_t>(start));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            throw system_error(errno, "cannot allocate " + std::to_string(end) + " bytes for '" + path + "'");
+            throw system_error(errno, "cannot allocate " + std::to_string(end) + " bytes for '" +
+                                          path + "'");
         start += static_cast<std::uint64_t>(n);
         advance(job, static_cast<std::uint64_t>(n));
     }
@@ -101,8 +107,9 @@ void allocate_range(int fd, std::uint64_t length, const std::string& path, Job* 
                 continue;
             if (errno == EOPNOTSUPP || errno == ENOSYS)
                 return write_zeros(fd, start, length, path, job);
-            throw system_error(errno, "cannot allocate " + std::to_string(length) + " bytes for '" + path + "'",
-                               "free some space, or ask for a smaller allocation");
+            throw system_error(
+                errno, "cannot allocate " + std::to_string(length) + " bytes for '" + path + "'",
+                "free some space, or ask for a smaller allocation");
         }
         start += size;
         advance(job, size);

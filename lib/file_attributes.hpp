@@ -11,10 +11,13 @@
 namespace storage::inline v1 {
 
 void set_mode(int fd, std::uint32_t mode, const std::string& path);
-/** Changes owner and group where they differ; an unprivileged user may only name what is so already. */
-void set_owner(int fd, std::optional<std::uint32_t> owner, std::optional<std::uint32_t> group, const std::string& path);
+/** Changes owner and group where they differ; an unprivileged user may only name what is so
+ * already. */
+void set_owner(int fd, std::optional<std::uint32_t> owner, std::optional<std::uint32_t> group,
+               const std::string& path);
 void set_label(int fd, const std::string& label, const std::string& path);
-/** btrfs keeps the flag for new, empty files only. @param required  fail where the file system has no such switch */
+/** btrfs keeps the flag for new, empty files only. @param required  fail where the file system has
+ * no such switch */
 void set_copy_on_write(int fd, bool on, bool required, const std::string& path);
 /** Allocates the first `length` bytes: by fallocate(2), else by writing zeros; shows progress. */
 void allocate_range(int fd, std::uint64_t length, const std::string& path, Job* job);

@@ -59,7 +59,8 @@ std::string text_of(int os_error)
 
 Error system_error(int os_error, const std::string& what, std::string remedy)
 {
-    return Error(code_of(os_error), what + ": " + text_of(os_error), std::move(remedy), {}, os_error);
+    return Error(code_of(os_error), what + ": " + text_of(os_error), std::move(remedy), {},
+                 os_error);
 }
 
 UniqueFd open_file(const std::string& path, int flags, unsigned mode)
@@ -147,7 +148,8 @@ std::string parent_directory(const std::string& path)
     return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-void replace_file(const std::string& path, std::string_view content, unsigned mode, Durability durability)
+void replace_file(const std::string& path, std::string_view content, unsigned mode,
+                  Durability durability)
 {
     const auto directory = parent_directory(path);
     const auto temporary = directory + '/' + temporary_name();
@@ -179,7 +181,8 @@ std::uint64_t random_bits()
 std::string temporary_name()
 {
     std::array<char, 17> digits{};
-    std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(random_bits()));
+    std::snprintf(digits.data(), digits.size(), "%016llx",
+                  static_cast<unsigned long long>(random_bits()));
     return std::string(temporary_prefix) + digits.data();
 }
 

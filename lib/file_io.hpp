@@ -62,7 +62,8 @@ enum class Durability : bool { volatile_file, durable };
  * Replaces path by a file with this content: written beside it under a temporary name, renamed
  * over it. Durable: file and directory are flushed before it returns.
  */
-void replace_file(const std::string& path, std::string_view content, unsigned mode, Durability durability);
+void replace_file(const std::string& path, std::string_view content, unsigned mode,
+                  Durability durability);
 
 /** A name for a temporary file, unlikely to exist: ".basin-" and 16 hex digits. */
 std::string temporary_name();

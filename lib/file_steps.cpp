@@ -2,6 +2,7 @@
 #include "file_steps.hpp"
 
 #include "file_attributes.hpp"
+#include "image/copy.hpp"
 #include "job_impl.hpp"
 
 #include <algorithm>
@@ -178,8 +179,8 @@ void set_cow_argument(int fd, const StepRun& run, const std::string& path)
 
 /** The components of path below the part that exists: first the top one that is missing. */
 struct MissingPart {
-    std::string parent{};              ///< exists
-    std::vector<std::string> names{};  ///< to be made, top first
+    std::string parent{};             ///< exists
+    std::vector<std::string> names{}; ///< to be made, top first
 };
 
 MissingPart missing_part(const std::string& path)
@@ -194,7 +195,8 @@ MissingPart missing_part(const std::string& path)
     return part;
 }
 
-std::string tree_path(const std::string& top, const std::vector<std::string>& names, std::size_t depth)
+std::string tree_path(const std::string& top, const std::vector<std::string>& names,
+                      std::size_t depth)
 {
     auto path = top;
     for (std::size_t i = 1; i < depth; ++i)
@@ -203,7 +205,8 @@ std::string tree_path(const std::string& top, const std::vector<std::string>& na
 }
 
 /** Removes empty directories from the leaf up to top, which must be the one of that identity. */
-bool remove_tree(const std::string& top, const std::vector<std::string>& names, const std::string& identity)
+bool remove_tree(const std::string& top, const std::vector<std::string>& names,
+                 const std::string& identity)
 {
     if (identity.empty() || file_identity(top) != identity)
         return false;
@@ -244,7 +247,8 @@ void apply_make_tree(StepRun& run)
             throw system_error(errno, "cannot make directory '" + path + "'");
     }
     {
-        const auto leaf = open_file(tree_path(temporary, part.names, part.names.size()), O_RDONLY | O_DIRECTORY);
+        const auto leaf =
+            open_file(tree_path(temporary, part.names, part.names.size()), O_RDONLY | O_DIRECTORY);
         set_cow_argument(leaf.get(), run, path);
         set_attributes(leaf.get(), run, path);
     }
@@ -267,7 +271,8 @@ void undo_make_tree(StepRun& run)
         start = end + 1;
     }
     const auto& identity = run.evidence("identity");
-    if (identity.empty()) { // killed between mkdir and its record: empty, and nobody else uses that name
+    if (identity.empty()) { // killed between mkdir and its record: empty, and nobody else uses that
+                            // name
         if (::rmdir(temporary.c_str()) != 0 && errno != ENOENT)
             throw system_error(errno, "cannot remove directory '" + temporary + "'");
         return;
@@ -284,8 +289,8 @@ void apply_set_attributes(StepRun& run)
     if (::fstat(directory.get(), &info) != 0)
         throw system_error(errno, "cannot look at '" + path + "'");
     run.declare("old", std::to_string(info.st_dev) + ':' + std::to_string(info.st_ino) + ' ' +
-                           std::to_string(info.st_mode & 07777) + ' ' + std::to_string(info.st_uid) + ' ' +
-                           std::to_string(info.st_gid));
+                           std::to_string(info.st_mode & 07777) + ' ' +
+                           std::to_string(info.st_uid) + ' ' + std::to_string(info.st_gid));
     set_cow_argument(directory.get(), run, path);
     set_attributes(directory.get(), run, path);
 }
@@ -315,18 +320,22 @@ void apply_remove_directory(StepRun& run)
     }
     if (errno == ENOTEMPTY || errno == EEXIST)
         throw Error(ErrorCode::busy, "directory '" + path + "' is not empty",
-                    "delete its volumes first; basin never deletes files that it was not asked to", {}, errno);
+                    "delete its volumes first; basin never deletes files that it was not asked to",
+                    {}, errno);
     throw system_error(errno, "cannot remove directory '" + path + "'");
 }
 
 // ---- volumes ----------------------------------------------------------------------------------
 
-UniqueFd open_directory(const std::string& path) { return open_file(path, O_RDONLY | O_DIRECTORY); }
+UniqueFd open_directory(const std::string& path)
+{
+    return open_file(path, O_RDONLY | O_DIRECTORY);
+}
 
 Error exists_already(const std::string& directory, const std::string& name)
 {
-    return Error(ErrorCode::already_exists, "'" + join(directory, name) + "' exists", "choose another name", {},
-                 EEXIST);
+    return Error(ErrorCode::already_exists, "'" + join(directory, name) + "' exists",
+                 "choose another name", {}, EEXIST);
 }
 
 /** Gives an unnamed file a name; false where it must be tried another way. */
@@ -338,14 +347,27 @@ bool link_unnamed(int fd, int directory, const char* name)
            (errno == ENOENT && ::linkat(fd, "", directory, name, AT_EMPTY_PATH) == 0);
 }
 
-void fill_file(int fd, StepRun& run, const std::string& path)
+/** Returns whether data was written, which must be on the disk before the name is. */
+bool fill_file(int fd, StepRun& run, const std::string& path)
 {
-    const auto capacity = std::stoull(run.argument("capacity"));
-    const auto allocation = std::min(std::stoull(run.argument("allocation")), capacity);
-    if (::ftruncate(fd, static_cast<off_t>(capacity)) != 0)
-        throw system_error(errno, "cannot set the size of '" + path + "' to " + std::to_string(capacity) + " bytes");
+    const auto& source_path = run.argument("source");
+    std::uint64_t copied = 0;
+    if (!source_path.empty()) {
+        const auto source = open_file(source_path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+        copied = copy_content(source.get(), fd,
+                              run.argument("reflink_only") == "yes" ? CopyMethod::reflink_only
+                                                                    : CopyMethod::cheapest,
+                              source_path, path, run.job());
+    }
+    const auto capacity = std::max<std::uint64_t>(std::stoull(run.argument("capacity")), copied);
+    const auto allocation =
+        std::min<std::uint64_t>(std::stoull(run.argument("allocation")), capacity);
+    if (capacity != copied && ::ftruncate(fd, static_cast<off_t>(capacity)) != 0)
+        throw system_error(errno, "cannot set the size of '" + path + "' to " +
+                                      std::to_string(capacity) + " bytes");
     if (allocation > 0)
         allocate_range(fd, allocation, path, run.job());
+    return copied > 0;
 }
 
 void apply_create_file(StepRun& run)
@@ -366,7 +388,8 @@ void apply_create_file(StepRun& run)
             throw system_error(errno, "cannot create '" + path + "'");
         temporary = temporary_name();
         run.declare("temporary", temporary);
-        fd = UniqueFd(::openat(directory.get(), temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0));
+        fd = UniqueFd(::openat(directory.get(), temporary.c_str(),
+                               O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0));
         if (!fd)
             throw system_error(errno, "cannot create '" + path + "'");
         run.declare("identity", file_identity(join(directory_path, temporary)));
@@ -375,21 +398,27 @@ void apply_create_file(StepRun& run)
     }
 
     set_cow_argument(fd.get(), run, path); // only an empty file can change it
-    fill_file(fd.get(), run, path);
+    const bool has_data = fill_file(fd.get(), run, path);
     set_attributes(fd.get(), run, path);
+    if (has_data && ::fdatasync(fd.get()) != 0)
+        throw system_error(errno, "cannot flush '" + path + "'");
     check(run.job(), "creating '" + path + "'");
 
-    const bool linked = temporary.empty() ? link_unnamed(fd.get(), directory.get(), name.c_str())
-                                          : ::renameat2(directory.get(), temporary.c_str(), directory.get(),
-                                                        name.c_str(), RENAME_NOREPLACE) == 0 ||
-                                                (errno == EINVAL && ::linkat(directory.get(), temporary.c_str(), directory.get(), name.c_str(), 0) == 0 &&
-                                                 ::unlinkat(directory.get(), temporary.c_str(), 0) == 0);
+    const bool linked = temporary.empty()
+                            ? link_unnamed(fd.get(), directory.get(), name.c_str())
+                            : ::renameat2(directory.get(), temporary.c_str(), directory.get(),
+                                          name.c_str(), RENAME_NOREPLACE) == 0 ||
+                                  (errno == EINVAL &&
+                                   ::linkat(directory.get(), temporary.c_str(), directory.get(),
+                                            name.c_str(), 0) == 0 &&
+                                   ::unlinkat(directory.get(), temporary.c_str(), 0) == 0);
     if (!linked) {
         if (errno == EEXIST)
             throw exists_already(directory_path, name);
         throw system_error(errno, "cannot create '" + path + "'");
     }
-    // Size and extents are metadata and were logged before the link, so one flush makes all of it last.
+    // Size and extents are metadata and were logged before the link, so one flush makes all of it
+    // last.
     if (::fsync(fd.get()) != 0 || (::fsync(directory.get()) != 0 && errno != EINVAL))
         throw system_error(errno, "cannot flush '" + path + "'");
 }
@@ -408,7 +437,8 @@ void undo_create_file(StepRun& run)
     const auto& temporary = run.evidence("temporary");
     if (!temporary.empty()) {
         const auto path = join(directory, temporary);
-        // The random name was on record before the file was made: it is ours even without an identity.
+        // The random name was on record before the file was made: it is ours even without an
+        // identity.
         if (::unlink(path.c_str()) != 0 && errno != ENOENT)
             throw system_error(errno, "cannot remove '" + path + "'");
     }
@@ -441,7 +471,8 @@ void undo_create_directory(StepRun& run)
     const auto& temporary = run.evidence("temporary");
     if (!temporary.empty() && ::rmdir(temporary.c_str()) != 0 && errno != ENOENT)
         throw system_error(errno, "cannot remove directory '" + temporary + "'");
-    remove_if_same(join(run.argument("directory"), run.argument("name")), run.evidence("identity"), true);
+    remove_if_same(join(run.argument("directory"), run.argument("name")), run.evidence("identity"),
+                   true);
 }
 
 void apply_remove_volume(StepRun& run)
@@ -455,7 +486,8 @@ void apply_remove_volume(StepRun& run)
     const bool is_directory = run.argument("is_directory") == "yes";
     if ((is_directory ? ::rmdir(path.c_str()) : ::unlink(path.c_str())) != 0) {
         if (is_directory && (errno == ENOTEMPTY || errno == EEXIST))
-            throw Error(ErrorCode::busy, "directory '" + path + "' is not empty", "delete its content first", {}, errno);
+            throw Error(ErrorCode::busy, "directory '" + path + "' is not empty",
+                        "delete its content first", {}, errno);
         throw system_error(errno, "cannot delete '" + path + "'");
     }
 }
@@ -475,7 +507,9 @@ constexpr std::array actions{
 Step make_step(std::string_view action, Arguments arguments, StepRecord record)
 {
     record.kind = action;
-    return {.action = find_action(action), .arguments = std::move(arguments), .record = std::move(record)};
+    return {.action = find_action(action),
+            .arguments = std::move(arguments),
+            .record = std::move(record)};
 }
 
 std::string describe(const Attributes& attributes)
@@ -499,86 +533,110 @@ std::string describe(const Attributes& attributes)
 
 const Action* find_action(std::string_view name)
 {
-    const auto found = std::find_if(actions.begin(), actions.end(), [&](const Action& a) { return a.name == name; });
+    const auto found = std::find_if(actions.begin(), actions.end(),
+                                    [&](const Action& a) { return a.name == name; });
     return found == actions.end() ? nullptr : &*found;
 }
 
-Step write_file_step(const std::string& path, std::string content, bool durable, std::string summary)
+Step write_file_step(const std::string& path, std::string content, bool durable,
+                     std::string summary)
 {
-    return make_step("write_file", {{"path", path}, {"content", std::move(content)}, {"durable", durable ? "yes" : "no"}},
-                     {.call = {"rename", path}, .summary = std::move(summary), .undo = "put the old file back"});
+    return make_step(
+        "write_file",
+        {{"path", path}, {"content", std::move(content)}, {"durable", durable ? "yes" : "no"}},
+        {.call = {"rename", path}, .summary = std::move(summary), .undo = "put the old file back"});
 }
 
 Step remove_file_step(const std::string& path, bool durable, std::string summary)
 {
-    return make_step("remove_file", {{"path", path}, {"durable", durable ? "yes" : "no"}},
-                     {.call = {"unlink", path}, .summary = std::move(summary), .undo = "put the file back"});
+    return make_step(
+        "remove_file", {{"path", path}, {"durable", durable ? "yes" : "no"}},
+        {.call = {"unlink", path}, .summary = std::move(summary), .undo = "put the file back"});
 }
 
 Step make_link_step(const std::string& path, const std::string& target, std::string summary)
 {
     return make_step("make_link", {{"path", path}, {"target", target}},
-                     {.call = {"symlink", target, path}, .summary = std::move(summary), .undo = "remove the link"});
+                     {.call = {"symlink", target, path},
+                      .summary = std::move(summary),
+                      .undo = "remove the link"});
 }
 
 Step make_tree_step(const std::string& path, const Attributes& attributes)
 {
     auto arguments = attribute_arguments(attributes);
     arguments["path"] = path;
-    return make_step("make_tree", std::move(arguments),
-                     {.call = {"mkdir", path},
-                      .summary = "make directory '" + path + "' and its missing parents" + describe(attributes),
-                      .undo = "remove the directories that were made"});
+    return make_step(
+        "make_tree", std::move(arguments),
+        {.call = {"mkdir", path},
+         .summary = "make directory '" + path + "' and its missing parents" + describe(attributes),
+         .undo = "remove the directories that were made"});
 }
 
 Step set_attributes_step(const std::string& path, const Attributes& attributes)
 {
     auto arguments = attribute_arguments(attributes);
     arguments["path"] = path;
-    return make_step("set_attributes", std::move(arguments),
-                     {.call = {"fchmod", path},
-                      .summary = "set attributes of directory '" + path + "'" + describe(attributes),
-                      .undo = "restore mode, owner and group"});
+    return make_step(
+        "set_attributes", std::move(arguments),
+        {.call = {"fchmod", path},
+         .summary = "set attributes of directory '" + path + "'" + describe(attributes),
+         .undo = "restore mode, owner and group"});
 }
 
 Step remove_directory_step(const std::string& path)
 {
     return make_step("remove_directory", {{"path", path}},
-                     {.call = {"rmdir", path}, .summary = "remove the empty directory '" + path + "'", .destructive = true});
+                     {.call = {"rmdir", path},
+                      .summary = "remove the empty directory '" + path + "'",
+                      .destructive = true});
 }
 
-Step create_file_step(const std::string& directory, const std::string& name, std::uint64_t capacity,
-                      std::uint64_t allocation, const Attributes& attributes)
+Step create_file_step(const std::string& directory, const std::string& name,
+                      const FileContent& content, const Attributes& attributes)
 {
     auto arguments = attribute_arguments(attributes);
     arguments["directory"] = directory;
     arguments["name"] = name;
-    arguments["capacity"] = std::to_string(capacity);
-    arguments["allocation"] = std::to_string(allocation);
+    arguments["capacity"] = std::to_string(content.capacity);
+    arguments["allocation"] = std::to_string(content.allocation);
+    arguments["source"] = content.source;
+    arguments["reflink_only"] = content.reflink_only ? "yes" : "no";
+    const auto path = join(directory, name);
+    auto summary = "create raw file '" + path + "' of " + std::to_string(content.capacity) +
+                   " bytes, " + std::to_string(std::min(content.allocation, content.capacity)) +
+                   " of them allocated";
+    if (!content.source.empty())
+        summary += content.reflink_only
+                       ? ", sharing the blocks of '" + content.source + "'"
+                       : ", a copy of '" + content.source + "' (shared blocks where possible)";
     return make_step("create_file", std::move(arguments),
-                     {.call = {"linkat", join(directory, name)},
-                      .summary = "create raw file '" + join(directory, name) + "' of " + std::to_string(capacity) +
-                                 " bytes, " + std::to_string(std::min(allocation, capacity)) + " of them allocated" +
-                                 describe(attributes),
+                     {.call = {"linkat", path},
+                      .summary = summary + describe(attributes),
                       .undo = "remove the file"});
 }
 
-Step create_directory_step(const std::string& directory, const std::string& name, const Attributes& attributes)
+Step create_directory_step(const std::string& directory, const std::string& name,
+                           const Attributes& attributes)
 {
     auto arguments = attribute_arguments(attributes);
     arguments["directory"] = directory;
     arguments["name"] = name;
-    return make_step("create_directory", std::move(arguments),
-                     {.call = {"mkdir", join(directory, name)},
-                      .summary = "create directory '" + join(directory, name) + "'" + describe(attributes),
-                      .undo = "remove the directory"});
+    return make_step(
+        "create_directory", std::move(arguments),
+        {.call = {"mkdir", join(directory, name)},
+         .summary = "create directory '" + join(directory, name) + "'" + describe(attributes),
+         .undo = "remove the directory"});
 }
 
-Step remove_volume_step(const std::string& directory, const std::string& name, const std::string& identity,
-                        bool is_directory)
+Step remove_volume_step(const std::string& directory, const std::string& name,
+                        const std::string& identity, bool is_directory)
 {
     return make_step("remove_volume",
-                     {{"directory", directory}, {"name", name}, {"identity", identity}, {"is_directory", is_directory ? "yes" : "no"}},
+                     {{"directory", directory},
+                      {"name", name},
+                      {"identity", identity},
+                      {"is_directory", is_directory ? "yes" : "no"}},
                      {.call = {is_directory ? "rmdir" : "unlink", join(directory, name)},
                       .summary = "delete '" + join(directory, name) + "'",
                       .destructive = true});

@@ -21,15 +21,22 @@ void report(Job& job)
 Job::Job() : impl_(std::make_unique<Impl>()) {}
 Job::~Job() = default;
 
-void Job::cancel() noexcept { impl_->cancelled.store(true, std::memory_order_relaxed); }
-bool Job::is_cancelled() const noexcept { return impl_->cancelled.load(std::memory_order_relaxed); }
+void Job::cancel() noexcept
+{
+    impl_->cancelled.store(true, std::memory_order_relaxed);
+}
+bool Job::is_cancelled() const noexcept
+{
+    return impl_->cancelled.load(std::memory_order_relaxed);
+}
 
 void Job::set_timeout(std::chrono::milliseconds timeout)
 {
     const auto at = steady_clock::now() + timeout;
-    impl_->deadline_ns = timeout.count() == 0
-                             ? 0
-                             : std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
+    impl_->deadline_ns =
+        timeout.count() == 0
+            ? 0
+            : std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
 }
 
 std::optional<steady_clock::time_point> Job::deadline() const
@@ -40,11 +47,23 @@ std::optional<steady_clock::time_point> Job::deadline() const
     return steady_clock::time_point(std::chrono::nanoseconds(ns));
 }
 
-void Job::set_wait(std::chrono::milliseconds wait) { impl_->wait_ms = wait.count(); }
-std::chrono::milliseconds Job::wait() const { return std::chrono::milliseconds(impl_->wait_ms.load()); }
+void Job::set_wait(std::chrono::milliseconds wait)
+{
+    impl_->wait_ms = wait.count();
+}
+std::chrono::milliseconds Job::wait() const
+{
+    return std::chrono::milliseconds(impl_->wait_ms.load());
+}
 
-void Job::set_dry_run(bool dry_run) { impl_->dry_run = dry_run; }
-bool Job::is_dry_run() const { return impl_->dry_run; }
+void Job::set_dry_run(bool dry_run)
+{
+    impl_->dry_run = dry_run;
+}
+bool Job::is_dry_run() const
+{
+    return impl_->dry_run;
+}
 
 void Job::set_progress_callback(std::function<void(const Progress&)> callback)
 {
@@ -118,6 +137,9 @@ void advance(Job* job, std::uint64_t by)
         report(*job);
 }
 
-bool is_dry_run(const Job* job) noexcept { return job && job->is_dry_run(); }
+bool is_dry_run(const Job* job) noexcept
+{
+    return job && job->is_dry_run();
+}
 
 } // namespace storage::inline v1

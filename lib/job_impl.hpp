@@ -26,7 +26,8 @@ struct Job::Impl {
     std::vector<StepRecord> trace{};
 };
 
-/** Starts a call: clears progress, plan and trace of the last one. A null job is allowed everywhere below. */
+/** Starts a call: clears progress, plan and trace of the last one. A null job is allowed everywhere
+ * below. */
 void begin(Job* job);
 
 /** Throws cancelled or timed_out if it is time to end. `what` names the operation and object. */

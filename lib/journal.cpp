@@ -37,7 +37,10 @@ std::string JournalEntry::read() const
     return read_fd(fd_.get(), entry_limit, path_);
 }
 
-void JournalEntry::remove() noexcept { ::unlink(path_.c_str()); }
+void JournalEntry::remove() noexcept
+{
+    ::unlink(path_.c_str());
+}
 
 JournalEntry Journal::open_entry(const std::string& first_line) const
 {

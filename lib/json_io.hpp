@@ -221,7 +221,9 @@ private:
     template <typename Value>
     static void from(const Json& json, const std::string& pointer, std::optional<Value>& value)
     {
-        from(json, pointer, value.emplace());
+        Value inner{};
+        from(json, pointer, inner);
+        value = std::move(inner);
     }
     template <typename Value>
     static void from(const Json& json, const std::string& pointer, std::vector<Value>& values)

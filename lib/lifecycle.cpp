@@ -19,8 +19,10 @@ std::string make_uuid()
     const auto low = (random_bits() & ~(std::uint64_t{3} << 62)) | (std::uint64_t{2} << 62);
     std::array<char, 37> text{};
     std::snprintf(text.data(), text.size(), "%08llx-%04llx-%04llx-%04llx-%012llx",
-                  static_cast<unsigned long long>(high >> 32), static_cast<unsigned long long>((high >> 16) & 0xffff),
-                  static_cast<unsigned long long>(high & 0xffff), static_cast<unsigned long long>(low >> 48),
+                  static_cast<unsigned long long>(high >> 32),
+                  static_cast<unsigned long long>((high >> 16) & 0xffff),
+                  static_cast<unsigned long long>(high & 0xffff),
+                  static_cast<unsigned long long>(low >> 48),
                   static_cast<unsigned long long>(low & 0xffffffffffffULL));
     return text.data();
 }
@@ -47,7 +49,8 @@ PoolPointer imagined_pool(Context::Impl& context, const PoolDef& def)
 void require_stopped(const PoolAccess& access, std::string_view what)
 {
     if (access.files->started)
-        throw Error(ErrorCode::invalid_state, access.title() + " is active: " + std::string(what) + " needs it stopped",
+        throw Error(ErrorCode::invalid_state,
+                    access.title() + " is active: " + std::string(what) + " needs it stopped",
                     "stop it first");
 }
 
@@ -55,7 +58,8 @@ void require_running(Backend& backend, const std::string& title)
 {
     const auto presence = backend.presence();
     if (presence.state == PoolState::inactive)
-        throw Error(ErrorCode::not_found, title + ": " + presence.reason, "build the pool, or correct its definition");
+        throw Error(ErrorCode::not_found, title + ": " + presence.reason,
+                    "build the pool, or correct its definition");
 }
 
 /** An implemented type, or a clear answer why it is not. */
@@ -63,16 +67,19 @@ const BackendType& implemented_type(const PoolDef& def)
 {
     const auto& type = backend_type(def.type);
     if (!type.open)
-        throw Error(ErrorCode::not_supported, "pool '" + def.name + "': " + std::string(type.info.unavailable_reason));
+        throw Error(ErrorCode::not_supported,
+                    "pool '" + def.name + "': " + std::string(type.info.unavailable_reason));
     return type;
 }
 
-void list_build_steps(const PoolDef& def, const BackendInfo& info, Backend& backend, BuildMode mode, Change& change)
+void list_build_steps(const PoolDef& def, const BackendInfo& info, Backend& backend, BuildMode mode,
+                      Change& change)
 {
     if (mode == BuildMode::none)
         return;
     const auto refuse = [&](const std::string& what) {
-        throw Error(ErrorCode::not_supported, "pool '" + def.name + "': pools of type '" + def.type + "' " + what);
+        throw Error(ErrorCode::not_supported,
+                    "pool '" + def.name + "': pools of type '" + def.type + "' " + what);
     };
     if (!info.capabilities.has(Capability::build_pool))
         refuse("have nothing to build");
@@ -108,7 +115,8 @@ bool is_active(PoolObject& pool, const PoolFiles& files, const Host& host)
         return false;
     try {
         const auto presence = pool.backend(host)->presence();
-        return presence.state != PoolState::inactive && presence.identity == files.started->identity;
+        return presence.state != PoolState::inactive &&
+               presence.identity == files.started->identity;
     } catch (const Error&) {
         return false; // info() says why
     }
@@ -119,7 +127,8 @@ bool find_volume_name(PoolAccess& access, std::string_view name)
     {
         const std::shared_lock reading(access.pool->table_mutex);
         const auto& table = access.pool->table;
-        if (table && !access.pool->reload && access.pool->outdated.empty() && table->find_index(name))
+        if (table && !access.pool->reload && access.pool->outdated.empty() &&
+            table->find_index(name))
             return true;
     }
     // Not known here, or not read yet: one volume is asked for, not all are read.
@@ -151,7 +160,8 @@ PoolPointer define_pool(Context::Impl& context, const PoolDef& given, Job* job)
     context.reload_pool(def.name);
     auto pool = context.find(def.name);
     if (!pool)
-        throw Error(ErrorCode::io, "pool '" + def.name + "': its definition was stored, but cannot be read back");
+        throw Error(ErrorCode::io,
+                    "pool '" + def.name + "': its definition was stored, but cannot be read back");
     context.emit(EventKind::pool_defined, *pool);
     return pool;
 }
@@ -180,7 +190,8 @@ PoolPointer create_pool(Context::Impl& context, const PoolDef& given, BuildMode 
     context.reload_pool(def.name);
     auto pool = context.find(def.name);
     if (!pool)
-        throw Error(ErrorCode::io, "pool '" + def.name + "': its record was written, but cannot be read back");
+        throw Error(ErrorCode::io,
+                    "pool '" + def.name + "': its record was written, but cannot be read back");
     context.emit(EventKind::pool_started, *pool);
     return pool;
 }
@@ -199,7 +210,8 @@ void build_pool(const PoolPointer& pool, BuildMode mode, Job* job)
         require_stopped(access, "building");
     }
     Change change("pool-build " + pool->name);
-    list_build_steps(access.def(), access.info(), access.backend(), mode == BuildMode::none ? BuildMode::keep : mode, change);
+    list_build_steps(access.def(), access.info(), access.backend(),
+                     mode == BuildMode::none ? BuildMode::keep : mode, change);
     if (change.execute(access.context->change_host(job)))
         access.context->emit(EventKind::pool_built, *pool);
 }
@@ -222,7 +234,8 @@ void start_pool(const PoolPointer& pool, BuildMode build, Job* job)
     const auto pool_lock = context.locks.lock_pool(pool->uuid, pool->name, "pool-start", job);
     access = PoolAccess(pool, Context::Impl::Look::full);
     refuse_active();
-    // A record that the system does not bear out is replaced; a pending definition comes into force.
+    // A record that the system does not bear out is replaced; a pending definition comes into
+    // force.
     const auto def = access.files->persistent ? *access.files->persistent : access.def();
     run_start(context, def, build, job);
     context.reload_pool(pool->name);
@@ -313,8 +326,8 @@ void set_autostart(const PoolPointer& pool, bool on, Job* job)
         access = PoolAccess(pool, Context::Impl::Look::full);
     }
     if (!access.files->persistent)
-        throw Error(ErrorCode::invalid_state, access.title() + " is transient: it cannot start by itself",
-                    "define it first");
+        throw Error(ErrorCode::invalid_state,
+                    access.title() + " is transient: it cannot start by itself", "define it first");
     if (access.files->autostart == on)
         return;
     Change change(std::string(on ? "pool-autostart " : "pool-autostart --disable ") + pool->name);

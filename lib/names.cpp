@@ -3,6 +3,8 @@
 
 #include "numbers.hpp"
 
+#include <arpa/inet.h>
+
 namespace storage::inline v1 {
 namespace {
 
@@ -88,6 +90,31 @@ std::string sanitized_path(std::string_view path)
     if (after_slash && result.size() > 1 && result != "//")
         result.pop_back();
     return result;
+}
+
+bool is_iqn(std::string_view text)
+{
+    if (!text.starts_with("iqn.") || text.size() < 13)
+        return false;
+    const auto year = text.substr(4, 4);
+    const auto month = to_integer<unsigned>(text.substr(9, 2));
+    auto domain = text.substr(12);
+    domain = domain.substr(0, domain.find(':'));
+    return year.find_first_not_of("0123456789") == year.npos && text[8] == '-' && month &&
+           *month >= 1 && *month <= 12 && text[11] == '.' && !domain.empty() &&
+           domain.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                    "0123456789.-") == domain.npos;
+}
+
+bool is_host_name(std::string_view text)
+{
+    constexpr std::string_view dns = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                     "0123456789.-";
+    if (text.empty() || text.find_first_not_of(dns) == text.npos)
+        return !text.empty();
+    in6_addr address{};
+    const std::string name(text.substr(0, text.find('%'))); // fe80::1%eth0
+    return inet_pton(AF_INET6, name.c_str(), &address) == 1;
 }
 
 bool is_wwn(std::string_view text)

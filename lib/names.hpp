@@ -29,6 +29,12 @@ std::optional<std::string> canonical_uuid(std::string_view text);
  */
 std::string sanitized_path(std::string_view path);
 
+/** Whether it has the form `iqn.YYYY-MM.reverse.domain[:anything]` (RFC 3720, 3.2.6.3.1). */
+bool is_iqn(std::string_view text);
+
+/** Whether it has the form of a DNS name, or is an IP address. */
+bool is_host_name(std::string_view text);
+
 /** Whether it is sixteen hexadecimal digits, also behind "0x". */
 bool is_wwn(std::string_view text);
 

@@ -56,7 +56,8 @@ void unlock(int fd, off_t start)
 void write_note(int fd, std::size_t slot, std::string_view operation, std::string_view object)
 {
     std::array<char, note_size> note{};
-    const auto text = std::to_string(::getpid()) + ' ' + std::string(operation) + ' ' + std::string(object);
+    const auto text =
+        std::to_string(::getpid()) + ' ' + std::string(operation) + ' ' + std::string(object);
     std::memcpy(note.data(), text.data(), std::min(text.size(), note.size() - 1));
     // Only for the error text of whoever finds the lock taken; a failure changes nothing.
     [[maybe_unused]] const auto written =
@@ -80,12 +81,14 @@ std::string describe_holder(const std::string& note, std::string_view object)
     const auto noted = std::string_view(note).substr(second + 1);
     if (!object.empty() && noted != object.substr(0, noted.size()))
         return "another operation";
-    return "process " + note.substr(0, first) + " (" + note.substr(first + 1, second - first - 1) + ")";
+    return "process " + note.substr(0, first) + " (" + note.substr(first + 1, second - first - 1) +
+           ")";
 }
 
 /** Repeats attempt() with growing pauses until it holds, or the job's patience or time ends. */
 template <typename Attempt>
-bool wait_for(Attempt&& attempt, std::chrono::milliseconds patience, Job* job, std::string_view what)
+bool wait_for(Attempt&& attempt, std::chrono::milliseconds patience, Job* job,
+              std::string_view what)
 {
     using namespace std::chrono;
     const auto end = steady_clock::now() + patience;
@@ -107,7 +110,8 @@ std::chrono::milliseconds patience_of(Job* job)
 
 Error busy(const std::string& object, const std::string& holder)
 {
-    return Error(ErrorCode::busy, object + ": in use by " + holder, "retry later, or give the job time to wait");
+    return Error(ErrorCode::busy, object + ": in use by " + holder,
+                 "retry later, or give the job time to wait");
 }
 
 } // namespace
@@ -139,9 +143,10 @@ HeldLock LockDirectory::lock_registry(Job* job) const
 {
     auto fd = open("registry");
     // Held only while definitions are written, so a long wait means that the holder is stopped.
-    if (!wait_for([&] { return try_lock(fd.get(), F_WRLCK, pool_byte); }, std::chrono::seconds(30), job,
-                  "waiting for the registry lock"))
-        throw busy("the pool registry in '" + path_ + "'", describe_holder(read_note(fd.get(), 0), {}));
+    if (!wait_for([&] { return try_lock(fd.get(), F_WRLCK, pool_byte); }, std::chrono::seconds(30),
+                  job, "waiting for the registry lock"))
+        throw busy("the pool registry in '" + path_ + "'",
+                   describe_holder(read_note(fd.get(), 0), {}));
     write_note(fd.get(), 0, "registry", {});
     return HeldLock(std::move(fd));
 }
@@ -157,13 +162,14 @@ bool is_current(int fd)
 
 } // namespace
 
-HeldLock LockDirectory::lock_pool(const std::string& uuid, const std::string& name, std::string_view operation,
-                                  Job* job) const
+HeldLock LockDirectory::lock_pool(const std::string& uuid, const std::string& name,
+                                  std::string_view operation, Job* job) const
 {
     const auto object = "pool '" + name + "'";
     for (;;) {
         auto fd = open(uuid);
-        if (!wait_for([&] { return try_lock(fd.get(), F_WRLCK, pool_byte); }, patience_of(job), job, object)) {
+        if (!wait_for([&] { return try_lock(fd.get(), F_WRLCK, pool_byte); }, patience_of(job), job,
+                      object)) {
             throw busy(object, describe_holder(read_note(fd.get(), 0), {}));
         }
         if (!is_current(fd.get()))
@@ -173,8 +179,9 @@ HeldLock LockDirectory::lock_pool(const std::string& uuid, const std::string& na
     }
 }
 
-HeldLock LockDirectory::lock_volume(const std::string& uuid, const std::string& pool_name, std::string_view volume,
-                                    std::string_view operation, Job* job) const
+HeldLock LockDirectory::lock_volume(const std::string& uuid, const std::string& pool_name,
+                                    std::string_view volume, std::string_view operation,
+                                    Job* job) const
 {
     const auto object = "volume '" + std::string(volume) + "' in pool '" + pool_name + "'";
     const auto byte = volume_byte(volume);

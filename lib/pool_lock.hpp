@@ -6,7 +6,6 @@
 
 #include <basin/job.hpp>
 
-
 namespace storage::inline v1 {
 
 /**
@@ -38,11 +37,13 @@ public:
      * Guards one pool's life cycle against everything that goes on in it.
      * @throws Error busy  naming the holder, once the job's wait has passed
      */
-    HeldLock lock_pool(const std::string& uuid, const std::string& name, std::string_view operation, Job* job) const;
+    HeldLock lock_pool(const std::string& uuid, const std::string& name, std::string_view operation,
+                       Job* job) const;
 
-    /** Guards one volume; volumes of one pool do not wait for each other, life-cycle changes wait for all. */
-    HeldLock lock_volume(const std::string& uuid, const std::string& pool_name, std::string_view volume,
-                         std::string_view operation, Job* job) const;
+    /** Guards one volume; volumes of one pool do not wait for each other, life-cycle changes wait
+     * for all. */
+    HeldLock lock_volume(const std::string& uuid, const std::string& pool_name,
+                         std::string_view volume, std::string_view operation, Job* job) const;
 
     /** Forgets the lock file of a pool that is gone. The caller holds the pool's lock. */
     void forget(const std::string& uuid) const noexcept;

@@ -37,7 +37,8 @@ std::shared_ptr<Backend> PoolObject::backend(const Host& host)
         const auto& def = files_->current();
         const auto& type = backend_type(def.type);
         if (!type.open)
-            throw Error(ErrorCode::not_supported, "pool '" + name + "': " + std::string(type.info.unavailable_reason));
+            throw Error(ErrorCode::not_supported,
+                        "pool '" + name + "': " + std::string(type.info.unavailable_reason));
         backend_ = type.open(def, host);
         backend_files_ = files_;
     }
@@ -56,7 +57,10 @@ PoolAccess::PoolAccess(const PoolPointer& pointer, Context::Impl::Look look)
         throw Error(ErrorCode::not_found, "pool '" + pool->name + "' does not exist any more");
 }
 
-const BackendInfo& PoolAccess::info() const { return backend_type(def().type).info; }
+const BackendInfo& PoolAccess::info() const
+{
+    return backend_type(def().type).info;
+}
 
 Backend& PoolAccess::backend()
 {
@@ -76,12 +80,13 @@ Backend& PoolAccess::active_backend()
     require_started();
     const auto presence = backend().presence();
     if (presence.state == PoolState::inactive)
-        throw Error(ErrorCode::invalid_state, title() + " is started, but not accessible: " + presence.reason,
+        throw Error(ErrorCode::invalid_state,
+                    title() + " is started, but not accessible: " + presence.reason,
                     "bring the storage back, or stop the pool");
     if (presence.identity != files->started->identity)
         throw Error(ErrorCode::invalid_state,
-                    title() + " is started, but its target is on another file system or device now",
-                    "mount it again, or stop and start the pool");
+                    title() + " is started, but its target is not the one that it was started on",
+                    "bring the old one back (mount it again?), or stop and start the pool");
     return backend();
 }
 
@@ -93,27 +98,48 @@ void PoolAccess::require(Capability capability, std::string_view what) const
                     "see the capabilities of the pool type");
 }
 
+void PoolAccess::bring_up_to_date(bool read_all, Job* job)
+{
+    if (read_all) {
+        refresh(job, Announce::changes);
+        return;
+    }
+    std::vector<std::string> names;
+    {
+        const std::unique_lock writing(pool->table_mutex);
+        names.swap(pool->outdated);
+    }
+    try {
+        for (const auto& name : names)
+            update_volume(name);
+    } catch (const Error&) {
+        const std::unique_lock writing(pool->table_mutex);
+        pool->outdated.insert(pool->outdated.end(), names.begin(), names.end());
+        throw;
+    }
+}
+
 PoolAccess::Volumes PoolAccess::volumes(Job* job)
 {
     for (;;) {
         std::shared_lock reading(pool->table_mutex);
-        if (pool->table && !pool->reload && pool->outdated.empty())
-            return {pool->table, std::move(reading)};
         const bool read_all = !pool->table || pool->reload;
-        if (!read_all && pool->refreshing) // what changed meanwhile is applied by the refresh
+        if (pool->table && ((!read_all && pool->outdated.empty()) || pool->refreshing))
             return {pool->table, std::move(reading)};
+        const bool known = pool->table != nullptr;
         reading.unlock();
-        if (read_all) {
-            refresh(job);
-            continue;
+        try {
+            bring_up_to_date(read_all, job);
+        } catch (const Error& error) {
+            if (!known || error.code() == ErrorCode::cancelled ||
+                error.code() == ErrorCode::timed_out)
+                throw;
+            context->log(LogLevel::warning,
+                         title() + ": the volumes are those of the last look: " + error.what());
+            reading.lock();
+            if (pool->table)
+                return {pool->table, std::move(reading)};
         }
-        std::vector<std::string> names;
-        {
-            const std::unique_lock writing(pool->table_mutex);
-            names.swap(pool->outdated);
-        }
-        for (const auto& name : names)
-            update_volume(name);
     }
 }
 
@@ -134,8 +160,9 @@ std::shared_ptr<VolumeTable> copy_of(const VolumeTable& table)
 bool looks_changed(const VolumeFacts& before, const VolumeFacts& after)
 {
     // Allocation and times change all the time under a running guest; that is not news.
-    return before.capacity != after.capacity || before.inode != after.inode || before.device != after.device ||
-           before.format != after.format || before.type != after.type;
+    return before.capacity != after.capacity || before.inode != after.inode ||
+           before.device != after.device || before.format != after.format ||
+           before.type != after.type;
 }
 
 } // namespace
@@ -163,7 +190,7 @@ bool PoolAccess::update_volume(const std::string& name)
     return record.has_value();
 }
 
-void PoolAccess::refresh(Job* job)
+void PoolAccess::refresh(Job* job, Announce announce)
 {
     const std::lock_guard one_at_a_time(pool->refresh_mutex);
     auto& storage = active_backend();
@@ -174,7 +201,8 @@ void PoolAccess::refresh(Job* job)
         pool->outdated.clear(); // whatever they are now, the scan will see it
         pool->refreshing = true;
     }
-    auto fresh = std::make_shared<VolumeTable>(def().target.path.empty() ? std::string() : def().target.path + '/');
+    auto fresh = std::make_shared<VolumeTable>(def().target.path.empty() ? std::string()
+                                                                         : def().target.path + '/');
     try {
         storage.refresh(previous.get(), *fresh, job);
     } catch (...) {
@@ -204,7 +232,8 @@ void PoolAccess::refresh(Job* job)
                 if (!fresh->find_index(previous->name(i)))
                     tell(EventKind::volume_deleted, previous->name(i));
     }
-    news.push_back(context->make_event(EventKind::pool_refreshed, *pool));
+    if (announce == Announce::refresh)
+        news.push_back(context->make_event(EventKind::pool_refreshed, *pool));
     {
         const std::unique_lock writing(pool->table_mutex);
         pool->refreshing = false;
@@ -237,8 +266,9 @@ void check_volume_name(std::string_view name)
         refuse("is longer than 255 bytes");
     if (name == "." || name == "..")
         refuse("means a directory");
-    if (std::any_of(name.begin(), name.end(),
-                    [](char c) { return c == '/' || static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }))
+    if (std::any_of(name.begin(), name.end(), [](char c) {
+            return c == '/' || static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+        }))
         refuse("contains '/' or a control character");
     if (name.starts_with(temporary_prefix))
         refuse("begins with '" + std::string(temporary_prefix) + "', which basin keeps for itself");

@@ -14,7 +14,7 @@ namespace storage::inline v1 {
 
 /** A pool as the files on disk describe it. Replaced as a whole, so that readers copy a pointer. */
 struct PoolFiles {
-    std::shared_ptr<const PoolDef> persistent{}; ///< null: transient
+    std::shared_ptr<const PoolDef> persistent{};  ///< null: transient
     std::shared_ptr<const StartRecord> started{}; ///< null: not started
     bool autostart{};
     FileStamp config_stamp{};
@@ -45,10 +45,11 @@ struct PoolObject {
 
     // The volumes. Replaced whole by refresh(); single volumes change under the lock.
     mutable std::shared_mutex table_mutex{};
-    std::shared_ptr<VolumeTable> table{};   ///< null: not read yet
-    std::vector<std::string> outdated{};    ///< names that changed since it was read, or while it is read
+    std::shared_ptr<VolumeTable> table{}; ///< null: not read yet
+    std::vector<std::string>
+        outdated{}; ///< names that changed since it was read, or while it is read
     bool refreshing{};
-    bool reload{};                          ///< more changed than is known by name
+    bool reload{}; ///< more changed than is known by name
 
 private:
     mutable std::mutex files_mutex_{};
@@ -83,7 +84,21 @@ struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
 
     PoolPointer find(std::string_view name) const;
     PoolPointer find_uuid(std::string_view uuid) const;
-    std::vector<PoolPointer> all() const;
+    std::vector<PoolPointer> all() const
+    {
+        return all_where([](const PoolFiles&) { return true; });
+    }
+    /** The pools whose files satisfy a predicate that must not block. */
+    template <typename Predicate>
+    std::vector<PoolPointer> all_where(Predicate&& wanted) const
+    {
+        const std::shared_lock lock(registry_mutex_);
+        std::vector<PoolPointer> pools;
+        for (const auto& [name, pool] : registry_.by_name)
+            if (wanted(*pool->files()))
+                pools.push_back(pool);
+        return pools;
+    }
 
     /** @throws Error already_exists  another pool has the name, uuid or source */
     void refuse_conflicts(const PoolDef& def) const;
@@ -91,10 +106,13 @@ struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
     ChangeHost change_host(Job* job) const { return {.journal = journal, .log = log, .job = job}; }
     void require_writable(std::string_view what) const;
     void emit(EventKind kind, const PoolObject& pool, const std::string& volume = {}) noexcept;
-    LoggedEvent make_event(EventKind kind, const PoolObject& pool, const std::string& volume = {}) const;
+    LoggedEvent make_event(EventKind kind, const PoolObject& pool,
+                           const std::string& volume = {}) const;
     Timestamp now() const;
 
     std::vector<RecoveryResult> recover();
+    std::mutex recovered_mutex{};
+    std::vector<RecoveryResult> recovered_at_opening{}; ///< until somebody asks for it
 
     // Events for the application.
     int event_fd();
@@ -107,7 +125,8 @@ private:
     };
 
     void scan();
-    void read_pool(const std::string& name, const StoredFile* config, const StoredFile* record, bool autostart);
+    void read_pool(const std::string& name, const StoredFile* config, const StoredFile* record,
+                   bool autostart);
     void drop(const PoolPointer& pool);
     void apply_events();
 
@@ -122,7 +141,7 @@ private:
 
     // Which pool is made of what; filled for the pools in `unindexed` when it is next asked.
     struct SourceIndex {
-        std::multimap<std::string, std::string> uuid_of{};              ///< by identity
+        std::multimap<std::string, std::string> uuid_of{};               ///< by identity
         std::map<std::string, std::vector<std::string>> identities_of{}; ///< by uuid
         std::vector<PoolPointer> unindexed{};
     };
@@ -141,7 +160,8 @@ private:
 
 /** A pool handle's object and context, both alive and up to date; throws when either is gone. */
 struct PoolAccess {
-    explicit PoolAccess(const PoolPointer& pointer, Context::Impl::Look look = Context::Impl::Look::quick);
+    explicit PoolAccess(const PoolPointer& pointer,
+                        Context::Impl::Look look = Context::Impl::Look::quick);
 
     PoolPointer pool;
     std::shared_ptr<Context::Impl> context;
@@ -157,18 +177,25 @@ struct PoolAccess {
     void require(Capability capability, std::string_view what) const;
     std::string title() const { return "pool '" + pool->name + "'"; }
 
-    /** The volumes, read if need be, with others' changes applied. Locked for reading as long as it lives. */
+    /** The volumes, read if need be, with others' changes applied. Locked for reading as long as it
+     * lives. */
     struct Volumes {
         std::shared_ptr<VolumeTable> table;
         std::shared_lock<std::shared_mutex> lock;
     };
     Volumes volumes(Job* job = nullptr);
+    enum class Announce : bool {
+        changes, ///< a mere look: only what is found to have changed is news
+        refresh, ///< also that somebody asked for a refresh
+    };
     /** Reads all volumes again and tells what changed. */
-    void refresh(Job* job);
-    /** Takes one volume's present state into the table, if that was read. Returns whether the volume exists. */
+    void refresh(Job* job, Announce announce);
+    /** Takes one volume's present state into the table, if that was read. Returns whether the
+     * volume exists. */
     bool update_volume(const std::string& name);
 
 private:
+    void bring_up_to_date(bool read_all, Job* job);
     std::shared_ptr<Backend> backend_{};
 };
 
@@ -179,7 +206,10 @@ struct Pool::Access {
 };
 
 struct Volume::Access {
-    static Volume make(PoolPointer pool, std::string name) { return Volume(std::move(pool), std::move(name)); }
+    static Volume make(PoolPointer pool, std::string name)
+    {
+        return Volume(std::move(pool), std::move(name));
+    }
     static const PoolPointer& pool(const Volume& volume) { return volume.pool_; }
 };
 

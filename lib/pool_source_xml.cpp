@@ -24,6 +24,8 @@ std::vector<SourceHost> read_hosts(const XmlElement& source)
     std::vector<SourceHost> result;
     for (const auto& element : source.children("host")) {
         SourceHost host{.name = element.required_attribute("name")};
+        element.check_strictly("name", is_host_name(host.name),
+                               "is neither a DNS name nor an IP address");
         if (element.has_attribute("port")) {
             const auto text = element.attribute("port");
             host.port = to_integer<std::int32_t>(text);
@@ -38,10 +40,24 @@ std::vector<SourceHost> read_hosts(const XmlElement& source)
     return result;
 }
 
-std::vector<SourceDevice> read_devices(const XmlElement& source)
+std::string read_initiator(const XmlElement& source)
+{
+    const auto element = source.child("initiator").child("iqn");
+    auto name = element.attribute("name");
+    if (!name.empty())
+        element.check_strictly("name", is_iqn(name), "is not an IQN (iqn.YYYY-MM.domain[:text])");
+    return name;
+}
+
+std::vector<SourceDevice> read_devices(const XmlElement& source, const BackendInfo& info)
 {
     std::vector<SourceDevice> result;
+    const bool is_target = info.source_accepted.has(SourceField::initiator);
     for (const auto& element : source.children("device")) {
+        const auto path = element.attribute("path");
+        element.check_strictly("path", path.starts_with('/') || (is_target && is_iqn(path)),
+                               is_target ? "is neither an IQN nor an absolute path"
+                                         : "is not an absolute path");
         result.push_back({.path = element.required_attribute("path"),
                           .part_separator = element.yes_no("part_separator")});
         element.accept("freeExtent");
@@ -240,9 +256,9 @@ PoolSource read_pool_source(const XmlElement& element, bool present, const Backe
     if (accepts(SourceField::host))
         source.hosts = read_hosts(element);
     if (accepts(SourceField::initiator))
-        source.initiator_iqn = element.child("initiator").child("iqn").attribute("name");
+        source.initiator_iqn = read_initiator(element);
     if (accepts(SourceField::device))
-        source.devices = read_devices(element);
+        source.devices = read_devices(element, info);
     if (accepts(SourceField::dir)) {
         source.dir = sanitized_path(element.child("dir").attribute("path"));
         if (source.dir.empty())

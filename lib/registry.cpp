@@ -87,7 +87,7 @@ std::string format_capabilities()
         if (!formats.empty())
             format_list(xml, "volOptions", "targetFormatType", info.volume_formats.front(),
                         formats);
-        xml.close();
+        xml.close(true);
     }
     xml.close();
     return xml.take();

@@ -24,12 +24,14 @@ std::int64_t wall_clock_ns()
 
 std::int64_t newest_of(const StateStore::Stamps& stamps)
 {
-    return std::max({stamps.config.modified_ns, stamps.autostart.modified_ns, stamps.records.modified_ns});
+    return std::max(
+        {stamps.config.modified_ns, stamps.autostart.modified_ns, stamps.records.modified_ns});
 }
 
 bool is_volume_event(EventKind kind)
 {
-    return kind == EventKind::volume_created || kind == EventKind::volume_changed || kind == EventKind::volume_deleted;
+    return kind == EventKind::volume_created || kind == EventKind::volume_changed ||
+           kind == EventKind::volume_deleted;
 }
 
 } // namespace
@@ -121,13 +123,15 @@ void Context::Impl::reload_pool(const std::string& name)
     const std::lock_guard lock(synchronise_mutex_);
     const StoredFile config{name, StateStore::stamp(store.config_path(name))};
     const StoredFile record{name, StateStore::stamp(store.record_path(name))};
-    const bool link = config.stamp.inode != 0 && StateStore::stamp(store.autostart_path(name)) == config.stamp;
-    read_pool(name, config.stamp.inode ? &config : nullptr, record.stamp.inode ? &record : nullptr, link);
+    const bool link =
+        config.stamp.inode != 0 && StateStore::stamp(store.autostart_path(name)) == config.stamp;
+    read_pool(name, config.stamp.inode ? &config : nullptr, record.stamp.inode ? &record : nullptr,
+              link);
     stamps_ = store.stamps();
 }
 
-void Context::Impl::read_pool(const std::string& name, const StoredFile* config, const StoredFile* record,
-                              bool autostart)
+void Context::Impl::read_pool(const std::string& name, const StoredFile* config,
+                              const StoredFile* record, bool autostart)
 {
     auto pool = find(name);
     const auto before = pool ? pool->files() : std::make_shared<const PoolFiles>();
@@ -135,8 +139,8 @@ void Context::Impl::read_pool(const std::string& name, const StoredFile* config,
     files->config_stamp = config ? config->stamp : FileStamp{};
     files->record_stamp = record ? record->stamp : FileStamp{};
     files->autostart = autostart;
-    if (pool && files->config_stamp == before->config_stamp && files->record_stamp == before->record_stamp &&
-        autostart == before->autostart)
+    if (pool && files->config_stamp == before->config_stamp &&
+        files->record_stamp == before->record_stamp && autostart == before->autostart)
         return;
 
     // A file that cannot be read is left alone and told of; the pool's other file still counts.
@@ -150,7 +154,8 @@ void Context::Impl::read_pool(const std::string& name, const StoredFile* config,
     if (config && before->persistent && files->config_stamp == before->config_stamp)
         files->persistent = before->persistent;
     else if (config)
-        attempt([&] { files->persistent = std::make_shared<const PoolDef>(store.read_config(name)); });
+        attempt(
+            [&] { files->persistent = std::make_shared<const PoolDef>(store.read_config(name)); });
     if (record && before->started && files->record_stamp == before->record_stamp)
         files->started = before->started;
     else if (record)
@@ -171,7 +176,8 @@ void Context::Impl::read_pool(const std::string& name, const StoredFile* config,
     }
     if (!pool) {
         if (const auto other = find_uuid(uuid)) {
-            log(LogLevel::error, "pool '" + name + "' is left out: it has the uuid of pool '" + other->name + "'");
+            log(LogLevel::error,
+                "pool '" + name + "' is left out: it has the uuid of pool '" + other->name + "'");
             return;
         }
         pool = std::make_shared<PoolObject>(weak_from_this(), uuid, name);
@@ -210,23 +216,14 @@ PoolPointer Context::Impl::find_uuid(std::string_view uuid) const
     return found == registry_.by_uuid.end() ? nullptr : found->second;
 }
 
-std::vector<PoolPointer> Context::Impl::all() const
-{
-    const std::shared_lock lock(registry_mutex_);
-    std::vector<PoolPointer> pools;
-    pools.reserve(registry_.by_name.size());
-    for (const auto& [name, pool] : registry_.by_name)
-        pools.push_back(pool);
-    return pools;
-}
-
 void Context::Impl::index_sources(SourceIndex& index) const
 {
     for (const auto& pool : index.unindexed) {
         auto& identities = index.identities_of[pool->uuid];
         for (const auto& identity : identities) {
             const auto [first, last] = index.uuid_of.equal_range(identity);
-            const auto mine = std::find_if(first, last, [&](const auto& entry) { return entry.second == pool->uuid; });
+            const auto mine = std::find_if(
+                first, last, [&](const auto& entry) { return entry.second == pool->uuid; });
             if (mine != last)
                 index.uuid_of.erase(mine);
         }
@@ -261,7 +258,8 @@ void Context::Impl::refuse_conflicts(const PoolDef& def) const
     const auto same_uuid = find_uuid(def.uuid);
     if (same_uuid && same_uuid->name != def.name)
         throw Error(ErrorCode::already_exists,
-                    "pool '" + def.name + "': uuid " + def.uuid + " is that of pool '" + same_uuid->name + "'",
+                    "pool '" + def.name + "': uuid " + def.uuid + " is that of pool '" +
+                        same_uuid->name + "'",
                     "choose another uuid, or leave <uuid> out");
     auto* const function = backend_type(def.type).source_identities;
     if (!function)
@@ -275,7 +273,8 @@ void Context::Impl::refuse_conflicts(const PoolDef& def) const
             if (!other || other->uuid == def.uuid)
                 continue;
             throw Error(ErrorCode::already_exists,
-                        "pool '" + def.name + "': its source is that of pool '" + other->name + "' (" + identity + ")",
+                        "pool '" + def.name + "': its source is that of pool '" + other->name +
+                            "' (" + identity + ")",
                         "use pool '" + other->name + "', or undefine it first");
         }
     }

@@ -5,10 +5,14 @@
 
 namespace storage::inline v1 {
 
-Secret::Secret(std::string_view bytes) : storage_(bytes.begin(), bytes.end()), bytes_(storage_.data(), storage_.size()) {}
+Secret::Secret(std::string_view bytes)
+    : storage_(bytes.begin(), bytes.end()), bytes_(storage_.data(), storage_.size())
+{
+}
 Secret::Secret(const Secret& other) : Secret(other.bytes_) {}
 
-Secret::Secret(Secret&& other) noexcept : storage_(std::move(other.storage_)), bytes_(storage_.data(), storage_.size())
+Secret::Secret(Secret&& other) noexcept
+    : storage_(std::move(other.storage_)), bytes_(storage_.data(), storage_.size())
 {
     other.bytes_ = {};
 }
@@ -31,6 +35,9 @@ Secret& Secret::operator=(Secret&& other) noexcept
     return *this;
 }
 
-Secret::~Secret() { explicit_bzero(storage_.data(), storage_.size()); }
+Secret::~Secret()
+{
+    explicit_bzero(storage_.data(), storage_.size());
+}
 
 } // namespace storage::inline v1

@@ -24,10 +24,11 @@ constexpr std::string_view config_suffix = ".xml";
 constexpr std::string_view record_suffix = ".json";
 constexpr std::size_t definition_limit = std::size_t{1} << 20;
 
-constexpr std::string_view config_head = "<!--\n"
-                                         "WARNING: basin keeps this file and replaces it as a whole. Change the pool by\n"
-                                         "defining it again, for example with: basin pool-edit NAME\n"
-                                         "-->\n\n";
+constexpr std::string_view config_head =
+    "<!--\n"
+    "WARNING: basin keeps this file and replaces it as a whole. Change the pool by\n"
+    "defining it again, for example with: basin pool-edit NAME\n"
+    "-->\n\n";
 
 std::string environment(const char* name)
 {
@@ -43,7 +44,8 @@ std::string user_directory(const char* variable, const char* fallback)
         base = environment("HOME");
         if (base.empty())
             throw Error(ErrorCode::invalid_argument,
-                        std::string("neither ") + variable + " nor HOME names an absolute directory",
+                        std::string("neither ") + variable +
+                            " nor HOME names an absolute directory",
                         "set one of them, or ContextOptions::root");
         base += fallback;
     }
@@ -55,7 +57,8 @@ std::string user_run_directory()
     const auto base = environment("XDG_RUNTIME_DIR");
     // Without a session there is no directory that a reboot empties; the boot id in each record
     // keeps an old one from being believed.
-    return base.empty() ? user_directory("XDG_STATE_HOME", "/.local/state") + "/run" : base + "/basin/storage";
+    return base.empty() ? user_directory("XDG_STATE_HOME", "/.local/state") + "/run"
+                        : base + "/basin/storage";
 }
 
 std::string absolute(const std::string& path)
@@ -81,7 +84,8 @@ std::string pick(const std::string& given, const std::string& root, const char* 
 std::vector<StoredFile> list_files(const std::string& directory_path, std::string_view suffix)
 {
     std::vector<StoredFile> files;
-    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(directory_path.c_str()), ::closedir);
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(directory_path.c_str()),
+                                                        ::closedir);
     if (!directory) {
         if (errno == ENOENT)
             return files;
@@ -89,7 +93,8 @@ std::vector<StoredFile> list_files(const std::string& directory_path, std::strin
     }
     while (const auto* item = ::readdir(directory.get())) {
         const std::string_view name = item->d_name;
-        if (name.size() <= suffix.size() || !name.ends_with(suffix) || name.starts_with(temporary_prefix))
+        if (name.size() <= suffix.size() || !name.ends_with(suffix) ||
+            name.starts_with(temporary_prefix))
             continue;
         files.push_back({std::string(name.substr(0, name.size() - suffix.size())),
                          StateStore::stamp(directory_path + '/' + std::string(name))});
@@ -99,7 +104,8 @@ std::vector<StoredFile> list_files(const std::string& directory_path, std::strin
 
 void remove_temporaries(const std::string& directory_path) noexcept
 {
-    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(directory_path.c_str()), ::closedir);
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(directory_path.c_str()),
+                                                        ::closedir);
     if (!directory)
         return;
     while (const auto* item = ::readdir(directory.get()))
@@ -114,10 +120,12 @@ StateStore::StateStore(const ContextOptions& options)
                        [] { return user_directory("XDG_CONFIG_HOME", "/.config"); })),
       state_dir_(pick(options.state_dir, options.root, "/var", "/var/lib/basin/storage",
                       [] { return user_directory("XDG_STATE_HOME", "/.local/state"); })),
-      run_dir_(pick(options.run_dir, options.root, "/run", "/run/basin/storage", user_run_directory))
+      run_dir_(
+          pick(options.run_dir, options.root, "/run", "/run/basin/storage", user_run_directory))
 {
     const SystemRoot system(options.system_root);
-    boot_id_ = read_small_file(system.path("/proc/sys/kernel/random/boot_id"), 256).value_or("unknown");
+    boot_id_ =
+        read_small_file(system.path("/proc/sys/kernel/random/boot_id"), 256).value_or("unknown");
     while (!boot_id_.empty() && boot_id_.back() == '\n')
         boot_id_.pop_back();
 }
@@ -151,11 +159,19 @@ FileStamp StateStore::stamp(const std::string& path)
 
 StateStore::Stamps StateStore::stamps() const
 {
-    return {.config = stamp(config_dir_), .autostart = stamp(autostart_dir()), .records = stamp(records_dir())};
+    return {.config = stamp(config_dir_),
+            .autostart = stamp(autostart_dir()),
+            .records = stamp(records_dir())};
 }
 
-std::vector<StoredFile> StateStore::config_files() const { return list_files(config_dir_, config_suffix); }
-std::vector<StoredFile> StateStore::record_files() const { return list_files(records_dir(), record_suffix); }
+std::vector<StoredFile> StateStore::config_files() const
+{
+    return list_files(config_dir_, config_suffix);
+}
+std::vector<StoredFile> StateStore::record_files() const
+{
+    return list_files(records_dir(), record_suffix);
+}
 
 std::vector<std::string> StateStore::autostart_links() const
 {
@@ -177,10 +193,12 @@ PoolDef StateStore::read_config(const std::string& pool) const
         throw Error(ErrorCode::not_found, "'" + path + "' vanished");
     auto def = parse_pool(*xml);
     if (def.name != pool)
-        throw Error(ErrorCode::invalid_xml, "'" + path + "' defines pool '" + def.name + "', not '" + pool + "'",
+        throw Error(ErrorCode::invalid_xml,
+                    "'" + path + "' defines pool '" + def.name + "', not '" + pool + "'",
                     "name the file after the pool");
     if (def.uuid.empty())
-        throw Error(ErrorCode::invalid_xml, "'" + path + "' has no <uuid>", "define the pool again");
+        throw Error(ErrorCode::invalid_xml, "'" + path + "' has no <uuid>",
+                    "define the pool again");
     return def;
 }
 
@@ -192,10 +210,12 @@ std::optional<StartRecord> StateStore::read_record(const std::string& pool) cons
     const auto document = json::parse(*text, nullptr, false);
     const auto member = [&](const char* name) {
         const auto found = document.find(name);
-        return found != document.end() && found->is_string() ? found->get<std::string>() : std::string();
+        return found != document.end() && found->is_string() ? found->get<std::string>()
+                                                             : std::string();
     };
     if (!document.is_object() || !document.contains("pool"))
-        throw Error(ErrorCode::parse_failed, "'" + record_path(pool) + "' is not a record of a started pool");
+        throw Error(ErrorCode::parse_failed,
+                    "'" + record_path(pool) + "' is not a record of a started pool");
     StartRecord record{.definition = pool_from_json(document["pool"].dump()),
                        .boot_id = member("boot_id"),
                        .identity = member("identity")};
@@ -207,34 +227,42 @@ std::optional<StartRecord> StateStore::read_record(const std::string& pool) cons
 Step StateStore::write_config_step(const PoolDef& def) const
 {
     return write_file_step(config_path(def.name), std::string(config_head) + format_pool(def), true,
-                           "store the definition of pool '" + def.name + "' in '" + config_path(def.name) + "'");
+                           "store the definition of pool '" + def.name + "' in '" +
+                               config_path(def.name) + "'");
 }
 
 Step StateStore::remove_config_step(const std::string& pool) const
 {
-    return remove_file_step(config_path(pool), true, "remove the definition of pool '" + pool + "'");
+    return remove_file_step(config_path(pool), true,
+                            "remove the definition of pool '" + pool + "'");
 }
 
 Step StateStore::write_record_step(const PoolDef& def, std::function<std::string()> identity) const
 {
-    auto step = write_file_step(record_path(def.name), {}, false, "record that pool '" + def.name + "' is started");
+    auto step = write_file_step(record_path(def.name), {}, false,
+                                "record that pool '" + def.name + "' is started");
     step.prepare = [def, boot_id = boot_id_, identity = std::move(identity)](Arguments& arguments) {
-        arguments["content"] =
-            json{{"boot_id", boot_id}, {"identity", identity()}, {"pool", json::parse(to_json(def))}}.dump();
+        arguments["content"] = json{{"boot_id", boot_id},
+                                    {"identity", identity()},
+                                    {"pool", json::parse(to_json(def))}}
+                                   .dump();
     };
     return step;
 }
 
 Step StateStore::remove_record_step(const std::string& pool) const
 {
-    return remove_file_step(record_path(pool), false, "remove the record that pool '" + pool + "' is started");
+    return remove_file_step(record_path(pool), false,
+                            "remove the record that pool '" + pool + "' is started");
 }
 
 Step StateStore::autostart_step(const std::string& pool, bool on) const
 {
     if (on)
-        return make_link_step(autostart_path(pool), config_path(pool), "mark pool '" + pool + "' for autostart");
-    return remove_file_step(autostart_path(pool), true, "remove the autostart mark of pool '" + pool + "'");
+        return make_link_step(autostart_path(pool), config_path(pool),
+                              "mark pool '" + pool + "' for autostart");
+    return remove_file_step(autostart_path(pool), true,
+                            "remove the autostart mark of pool '" + pool + "'");
 }
 
 void StateStore::remove_leftovers() const noexcept

@@ -6,14 +6,20 @@
 
 namespace storage::inline v1 {
 
-Volume::Volume(std::shared_ptr<PoolObject> pool, std::string name) : pool_(std::move(pool)), name_(std::move(name)) {}
+Volume::Volume(std::shared_ptr<PoolObject> pool, std::string name)
+    : pool_(std::move(pool)), name_(std::move(name))
+{
+}
 Volume::Volume(const Volume&) = default;
 Volume::Volume(Volume&&) noexcept = default;
 Volume& Volume::operator=(const Volume&) = default;
 Volume& Volume::operator=(Volume&&) noexcept = default;
 Volume::~Volume() = default;
 
-Pool Volume::pool() const { return Pool::Access::make(pool_); }
+Pool Volume::pool() const
+{
+    return Pool::Access::make(pool_);
+}
 
 namespace {
 
@@ -38,7 +44,8 @@ VolumeRecord present_record(PoolAccess& access, std::string_view name)
     const PoolAccess access(pool);
     access.require_started();
     access.require(capability, what);
-    throw Error(ErrorCode::internal, access.title() + ": " + std::string(to_string(capability)) + " is announced, but not implemented");
+    throw Error(ErrorCode::internal, access.title() + ": " + std::string(to_string(capability)) +
+                                         " is announced, but not implemented");
 }
 
 } // namespace
@@ -134,12 +141,19 @@ void Volume::delete_storage(Job* job)
 
 void Volume::resize(std::uint64_t, ResizeFlags flags, Job*)
 {
-    not_yet(pool_, has(flags, ResizeFlags::shrink) ? Capability::shrink_volume : Capability::grow_volume,
+    not_yet(pool_,
+            has(flags, ResizeFlags::shrink) ? Capability::shrink_volume : Capability::grow_volume,
             "resize volumes yet");
 }
 
-void Volume::rename(const std::string&, Job*) { not_yet(pool_, Capability::rename_volume, "rename volumes yet"); }
-void Volume::wipe(WipeAlgorithm, Job*) { not_yet(pool_, Capability::wipe_volume, "wipe volumes yet"); }
+void Volume::rename(const std::string&, Job*)
+{
+    not_yet(pool_, Capability::rename_volume, "rename volumes yet");
+}
+void Volume::wipe(WipeAlgorithm, Job*)
+{
+    not_yet(pool_, Capability::wipe_volume, "wipe volumes yet");
+}
 
 void Volume::upload(int, std::uint64_t, std::uint64_t, bool, Job*)
 {
@@ -151,19 +165,29 @@ void Volume::download(int, std::uint64_t, std::uint64_t, bool, Job*)
     not_yet(pool_, Capability::download, "give downloads yet");
 }
 
-std::vector<Snapshot> Volume::snapshots() const { not_yet(pool_, Capability::snapshots, "list snapshots yet"); }
+std::vector<Snapshot> Volume::snapshots() const
+{
+    not_yet(pool_, Capability::snapshots, "list snapshots yet");
+}
 
 Snapshot Volume::create_snapshot(const std::string&, Job*)
 {
     not_yet(pool_, Capability::snapshots, "make snapshots yet");
 }
 
-void Volume::delete_snapshot(const std::string&, Job*) { not_yet(pool_, Capability::snapshots, "delete snapshots yet"); }
-void Volume::revert_snapshot(const std::string&, Job*) { not_yet(pool_, Capability::snapshots, "revert snapshots yet"); }
+void Volume::delete_snapshot(const std::string&, Job*)
+{
+    not_yet(pool_, Capability::snapshots, "delete snapshots yet");
+}
+void Volume::revert_snapshot(const std::string&, Job*)
+{
+    not_yet(pool_, Capability::snapshots, "revert snapshots yet");
+}
 
 std::vector<Blocker> Volume::blockers() const
 {
-    throw Error(ErrorCode::not_supported, volume_title(name_, *pool_) + ": blockers are not looked for yet");
+    throw Error(ErrorCode::not_supported,
+                volume_title(name_, *pool_) + ": blockers are not looked for yet");
 }
 
 } // namespace storage::inline v1

@@ -189,6 +189,12 @@ void XmlElement::fail(const std::string& message) const
     document_->fail(XmlDocument::position_of(node_), XmlDocument::path_of(node_), message);
 }
 
+void XmlElement::check_strictly(const char* name, bool condition, const std::string& message) const
+{
+    if (document_->options_.strict && !condition)
+        fail_attribute(name, "'" + attribute(name) + "' " + message);
+}
+
 void XmlElement::ignore(const std::string& message) const
 {
     document_->ignore(XmlDocument::position_of(node_), XmlDocument::path_of(node_), message);
@@ -250,6 +256,9 @@ void XmlDocument::finish(pugi::xml_node node)
     finish_attributes(node);
     const auto& asked = asked_[node.internal_object()];
     for (const auto child : node.children()) {
+        // Each report costs walks over text and siblings: a hostile text must not ask for many.
+        if (reported_ >= report_limit)
+            return;
         if (child.type() == pugi::node_element) {
             if (read_.contains(child.internal_object()))
                 finish(child);
@@ -289,12 +298,10 @@ void XmlDocument::ignore(const char* position, const std::string& path, const st
 {
     if (options_.strict)
         fail(position, path, message);
-    // Each report costs a walk over the text: a hostile one must not ask for many.
-    constexpr unsigned limit = 100;
-    if (!options_.on_ignored || ++reported_ > limit)
+    if (!options_.on_ignored || ++reported_ > report_limit)
         return;
-    options_.on_ignored(reported_ == limit ? std::string(what_) + ": more is ignored"
-                                           : describe(position, path, message));
+    options_.on_ignored(reported_ == report_limit ? std::string(what_) + ": more is ignored"
+                                                  : describe(position, path, message));
 }
 
 std::string XmlDocument::path_of(pugi::xml_node node)

@@ -67,6 +67,8 @@ public:
     [[noreturn]] void fail_value(std::string_view value, const std::string& message) const;
     [[noreturn]] void fail_attribute(const char* name, const std::string& message) const;
     [[noreturn]] void fail(const std::string& message) const;
+    /** What libvirt's schema refuses and its parser does not: an error only in strict reading. */
+    void check_strictly(const char* name, bool condition, const std::string& message) const;
     /** Strict reading: an error. Lenient: reported, and reading goes on. */
     void ignore(const std::string& message) const;
 
@@ -116,6 +118,7 @@ private:
     pugi::xml_document document_{};
     pugi::xml_node root_{};
     bool has_default_name_space_{};
+    static constexpr unsigned report_limit = 100;
     unsigned reported_{};
 
     struct Asked {

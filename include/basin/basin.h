@@ -23,8 +23,8 @@
  *     BASIN_E_INVALID_ARGUMENT (a NULL where none is allowed, an unknown flag bit, a bad value),
  *     BASIN_E_NO_MEMORY and BASIN_E_INTERNAL, and one that uses a pool or volume
  *     BASIN_E_NOT_FOUND once that has vanished; the lists below name the codes beyond these.
- *   - `flags` is 0 or the bits that the function names. `job` may be NULL. Only functions that
- *     take a job can last long; all others cost a few system calls at most.
+ *   - `flags` is 0 or the bits that the function names. `job` may be NULL. Functions that take a
+ *     job can last long, and can be cancelled; the others read or write local state at most.
  *   - Outputs are written only on success and must not be NULL. `error` may be NULL; otherwise it
  *     is set to NULL on success and to a new object on failure, which basin_error_free() frees.
  *     What it held before is not freed.
@@ -1486,7 +1486,7 @@ BASIN_API int basin_pool_create_volume_from(basin_pool* pool, const char* defini
  * Lists what would stop basin_pool_stop() or basin_pool_delete() now.
  * @param flags     0
  * @param blockers  freed with basin_blocker_list_free()
- * @return BASIN_OK or BASIN_E_NOT_FOUND
+ * @return BASIN_OK or BASIN_E_NOT_SUPPORTED: this pool type cannot tell
  * @note Blocks on the disk. Thread-safe.
  * @since 0.1
  */
@@ -1861,7 +1861,8 @@ BASIN_API int basin_volume_revert_snapshot(basin_volume* volume, const char* nam
  * Lists what would stop delete, resize, wipe and rename now.
  * @param flags     0
  * @param blockers  freed with basin_blocker_list_free()
- * @return BASIN_OK, BASIN_E_NOT_FOUND or BASIN_E_INVALID_STATE (pool not active)
+ * @return BASIN_OK, BASIN_E_INVALID_STATE (pool not active) or BASIN_E_NOT_SUPPORTED: this pool
+ *         type cannot tell
  * @note Blocks on the disk. Thread-safe.
  * @since 0.1
  */

@@ -51,35 +51,43 @@ struct ImageFinding {
 
 /** A reference from an image to another file. Never followed by the inspector. */
 struct ImageReference {
-    std::string path{};     ///< the string in the header, as it is
+    std::string path{};     ///< the string in the header, as it is; "" where it is no text that can
+                            ///< be passed on (see findings) or where the header has only `uuid`
     std::string format{};   ///< declared format; "" when undeclared
     bool format_declared{}; ///< the header names the format, or the format allows no other
     std::string uuid{};     ///< the identity that the other image must have; "" where none is given
     bool operator==(const ImageReference&) const = default;
 };
 
-/** What an image's header says. Sizes are the header's claims, checked for sense but not for truth.
+/**
+ * What an image's header says. Sizes are the header's claims, checked for sense but not for truth.
+ *
+ * All strings are valid UTF-8 without control characters. A number that cannot be true (a virtual
+ * size that the format or off_t cannot express, a cluster size that the format does not allow) is
+ * a finding, and its member stays 0.
  */
 struct ImageInfo {
     ImageFormat format{ImageFormat::raw};
     std::string
         variant{}; ///< "fixed", "dynamic", "differencing", "monolithicSparse", "streamOptimized" …
     std::string version{}; ///< the format's own version, such as "2" or "3"; "" where it has none
-    std::uint64_t virtual_size{}; ///< bytes that a guest sees; the file's size for raw
+    std::uint64_t virtual_size{}; ///< bytes that a guest sees; the file's size for raw and iso; 0
+                                  ///< where the header does not tell (detached LUKS header)
     std::uint64_t cluster_size{}; ///< allocation unit in bytes; 0 where the format has none
     std::string compat{};         ///< qcow2: "0.10" or "1.1"
     std::optional<ImageReference> backing{}; ///< the image below
     std::optional<ImageReference>
         data_file{};                    ///< qcow2 external data file; vmdk flat extents: the first
     std::vector<std::string> extents{}; ///< other files that hold the data (vmdk), as written
-    std::optional<Encryption> encryption{};
-    std::vector<std::string> features{};  ///< lazy_refcounts, extended_l2, data_file
-    std::string compression{};            ///< "zlib", "zstd", "" where the format has none
-    std::uint32_t refcount_bits{};        ///< qcow2
-    std::uint32_t snapshot_count{};       ///< internal snapshots
-    std::uint64_t payload_offset{};       ///< LUKS: where the data begins
-    std::string uuid{};                   ///< where the format has one
-    std::vector<ImageFinding> findings{}; ///< empty for a healthy image
+    std::optional<Encryption> encryption{}; ///< format qcow, luks or luks2; the cipher's size is
+                                            ///< that of one key: aes-xts with 512 bits has 256
+    std::vector<std::string> features{};    ///< lazy_refcounts, extended_l2, data_file
+    std::string compression{};              ///< "zlib", "zstd", "" where the format has none
+    std::uint32_t refcount_bits{};          ///< qcow2
+    std::uint32_t snapshot_count{};         ///< internal snapshots
+    std::uint64_t payload_offset{};         ///< LUKS: where the data begins
+    std::string uuid{};                     ///< where the format has one
+    std::vector<ImageFinding> findings{};   ///< empty for a healthy image
     bool operator==(const ImageInfo&) const = default;
 };
 

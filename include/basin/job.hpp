@@ -73,7 +73,7 @@ public:
     /** The steps that the call did, in order. */
     std::vector<StepRecord> trace() const;
 
-    struct Impl;
+    struct BASIN_LOCAL Impl;
     Impl& impl() noexcept { return *impl_; } ///< for the library itself
 
 private:

@@ -139,7 +139,7 @@ public:
 
     bool operator==(const Pool& other) const noexcept { return object_ == other.object_; }
 
-    struct Access; ///< for the library itself
+    struct BASIN_LOCAL Access; ///< for the library itself
 private:
     friend struct Access;
     explicit Pool(std::shared_ptr<PoolObject> object);

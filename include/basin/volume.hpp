@@ -167,7 +167,7 @@ public:
      * name. */
     std::string identity() const;
 
-    struct Access; ///< for the library itself
+    struct BASIN_LOCAL Access; ///< for the library itself
 private:
     friend struct Access;
     Volume(std::shared_ptr<PoolObject> pool, std::string name);

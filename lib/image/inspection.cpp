@@ -47,10 +47,15 @@ void Inspection::set_virtual_size(std::uint64_t bytes, std::uint64_t limit)
 
 std::string Inspection::take_text(std::string_view what, std::string_view text)
 {
-    if (is_plain_text(text))
+    constexpr std::size_t max_length = 4095; // PATH_MAX; nothing else comes near it
+    if (text.size() > max_length)
+        find(ImageIssue::malformed,
+             std::string(what) + " is " + number(text.size()) + " bytes long");
+    else if (!is_plain_text(text))
+        find(ImageIssue::malformed,
+             std::string(what) + " is not valid UTF-8 or has control characters");
+    else
         return std::string(text);
-    find(ImageIssue::malformed,
-         std::string(what) + " is not valid UTF-8 or has control characters");
     return {};
 }
 

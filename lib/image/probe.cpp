@@ -45,8 +45,10 @@ constinit const Format vmdk_descriptor{{}, 0, ImageFormat::vmdk, inspect_vmdk_de
 
 const Format* find_format(Bytes head)
 {
+    // Most files are raw: the first byte alone refuses nearly all of the table.
     for (const auto& format : formats)
-        if (head.matches(format.offset, format.magic))
+        if (head.u8(format.offset) == static_cast<unsigned char>(format.magic.front()) &&
+            head.matches(format.offset, format.magic))
             return &format;
     return is_vmdk_descriptor(head) ? &vmdk_descriptor : nullptr;
 }

@@ -23,9 +23,10 @@ bool checksum_fits(Bytes data, std::uint64_t checksum_offset)
 }
 
 /**
- * Virtual PC showed guests the size of the geometry, everybody else the current size. QEMU decides
- * by the program that made the image, and by the current size where the geometry is at its maximum
- * (block/vpc.c; "vpc " and "qemu" alone since 10.0).
+ * Virtual PC showed guests the size of the geometry, everybody else the current size; the program
+ * that made the image tells which, unless the geometry is at its maximum. QEMU 7.2 goes the same
+ * way for the programs that it knows, and for others by the geometry; here the specification's
+ * current size counts for them.
  */
 std::uint64_t guest_size(Bytes footer)
 {

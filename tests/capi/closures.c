@@ -97,7 +97,7 @@ static void test_failing_context(void)
     EXPECT_CODE(basin_context_new(&options, 0, &context, &error), BASIN_E_INVALID_ARGUMENT);
     expect_freed(1);
     options = options_with_callbacks();
-    options.root = "not/absolute";
+    options.root = "/dev/null/below";
     EXPECT(basin_context_new(&options, 0, &context, &error) != BASIN_OK);
     basin_error_free(error);
     error = NULL;

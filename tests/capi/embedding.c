@@ -80,6 +80,13 @@ static void expect_close_on_exec(void)
     }
 }
 
+/** What the test itself was started with does not count. */
+static void close_inherited_on_exec(void)
+{
+    for (int fd = 3; fd < 256; ++fd)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
 /** Runs pools and volumes through their life, with things that go wrong on the way. */
 static void work(void)
 {
@@ -197,6 +204,7 @@ static void test_fork(void)
 
 int main(void)
 {
+    close_inherited_on_exec();
     fixture_open();
     setlocale(LC_ALL, "C");
     test_process_is_unchanged();

@@ -4,6 +4,14 @@
 
 #include <errno.h>
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
 /* This program's malloc() is everybody's, also the library's operator new. */
 extern void* __libc_malloc(size_t size);
 
@@ -109,7 +117,7 @@ static void starve(const char* name, int (*call)(basin_error**))
 
 int main(void)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef SANITIZED
     fprintf(stderr, "skipped: the sanitizer owns malloc()\n");
     return 77;
 #endif

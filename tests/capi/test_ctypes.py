@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A consumer without a compiler: the whole life of a pool through ctypes. Usage: LIBRARY"""
+"""A consumer without a compiler: the whole life of a pool through ctypes. Usage: test_ctypes.py LIBRARY [SANITIZER]"""
 import ctypes
 import json
 import os
@@ -7,7 +7,12 @@ import select
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
+from xml.sax.saxutils import escape
 from ctypes import POINTER, Structure, byref, c_char_p, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+
+if sys.argv[2:] not in ([], ["none"]):
+    print("skipped: the interpreter cannot load a library with the sanitizer", sys.argv[2])
+    sys.exit(77)
 
 BUILD_KEEP = 1
 NOT_FOUND = -3
@@ -146,7 +151,7 @@ class Context:
         return descriptor.value
 
     def events(self):
-        """Takes all events: the names of their kinds, checked against their JSON."""
+        """Takes all events but refreshes: the names of their kinds, checked against their JSON."""
         kinds = []
         while True:
             event = POINTER(Event)()
@@ -158,12 +163,13 @@ class Context:
             assert view["kind"] == kind and view["sequence"] == event.contents.sequence, view
             assert view["pool_name"] == event.contents.pool_name.decode(), view
             library.basin_event_free(event)
-            kinds.append(kind)
+            if kind != "pool_refreshed":  # also comes when volumes are read for the first time
+                kinds.append(kind)
 
 
 def check_volumes(pool, target):
     """Creates, lists, describes and deletes volumes."""
-    volumes = [pool.create_volume("<volume><name>%s</name><capacity unit='KiB'>64</capacity></volume>" % name)
+    volumes = [pool.create_volume("<volume><name>%s</name><capacity unit='KiB'>64</capacity></volume>" % escape(name))
                for name in ("b.img", "a.img", "ü <&>")]
     assert [name for name, _ in pool.entries()] == ["a.img", "b.img", "ü <&>"], pool.entries()
     assert pool.entries()[0][1] == target + "/a.img"
@@ -215,7 +221,8 @@ def main():
         assert json_of("pool_get_info_json", pool.handle)["state"] == "running"
         assert json_of("pool_get_diagnostics_json", pool.handle) == []
         check_volumes(pool, target)
-        assert context.events() == ["volume_created"] * 3 + ["volume_deleted"] * 3
+        seen = context.events()
+        assert seen == ["volume_created"] * 3 + ["volume_deleted"] * 3, seen
         check_job(pool)
         error = expect_error(NOT_FOUND, context.find, "other")
         assert error.view["code"] == "not_found" and "other" in error.view["message"], error.view

@@ -29,6 +29,7 @@ static void* use(void* argument)
     int (*define)(basin_context*, const char*, uint32_t, basin_job*, basin_pool**, basin_error**);
     int (*start)(basin_pool*, uint32_t, uint32_t, basin_job*, basin_error**);
     int (*stop)(basin_pool*, uint32_t, basin_job*, basin_error**);
+    int (*undefine)(basin_pool*, uint32_t, basin_job*, basin_error**);
     int (*find)(basin_context*, const char*, uint32_t, basin_pool**, basin_error**);
     int (*event_fd)(basin_context*, uint32_t, int*, basin_error**);
     void (*context_free)(basin_context*);
@@ -51,6 +52,7 @@ static void* use(void* argument)
     LOAD(handle, define, "basin_context_define_pool");
     LOAD(handle, start, "basin_pool_start");
     LOAD(handle, stop, "basin_pool_stop");
+    LOAD(handle, undefine, "basin_pool_undefine");
     LOAD(handle, find, "basin_context_find_pool");
     LOAD(handle, event_fd, "basin_context_event_fd");
     LOAD(handle, context_free, "basin_context_free");
@@ -62,6 +64,7 @@ static void* use(void* argument)
     EXPECT(define(context, fixture_xml, 0, NULL, &pool, NULL) == BASIN_OK);
     EXPECT(start(pool, BASIN_BUILD_KEEP, 0, NULL, NULL) == BASIN_OK);
     EXPECT(stop(pool, 0, NULL, NULL) == BASIN_OK);
+    EXPECT(undefine(pool, 0, NULL, NULL) == BASIN_OK);
     /* An exception was thrown and caught inside. */
     EXPECT(find(context, "missing", 0, &missing, &not_found) == BASIN_E_NOT_FOUND);
     error_free(not_found);

@@ -133,7 +133,8 @@ TEST_CASE("a redefinition waits until the pool stops", "[pool]")
     context.define_pool(def);
     CHECK(pool.definition().target.path == scratch.target());
     CHECK(pool.definition(Which::next).target.path == def.target.path);
-    CHECK(Context(scratch.options()).find_pool("pool").definition().target.path == scratch.target());
+    CHECK(Context(scratch.options()).find_pool("pool").definition().target.path ==
+          scratch.target());
     pool.stop();
     CHECK(pool.definition().target.path == def.target.path);
 }
@@ -143,7 +144,8 @@ TEST_CASE("a name, uuid or source that is taken is refused", "[pool]")
     Scratch scratch;
     Context context(scratch.options());
     auto pool = scratch.running_pool(context);
-    CHECK(error_code([&] { context.define_pool(scratch.dir_pool()); }) == ErrorCode::already_exists);
+    CHECK(error_code([&] { context.define_pool(scratch.dir_pool()); }) ==
+          ErrorCode::already_exists);
     auto def = scratch.dir_pool("other");
     def.uuid = pool.uuid();
     CHECK(error_code([&] { context.define_pool(def); }) == ErrorCode::already_exists);
@@ -270,7 +272,9 @@ or other application using the libvirt API.
 </pool>
 )");
     scratch.directory.write("libvirt/broken.xml", "<pool");
-    scratch.directory.write("libvirt/misnamed.xml", "<pool type='dir'><name>x</name><target><path>/x</path></target></pool>");
+    scratch.directory.write(
+        "libvirt/misnamed.xml",
+        "<pool type='dir'><name>x</name><target><path>/x</path></target></pool>");
     REQUIRE(::symlink((scratch.directory / "libvirt/images.xml").c_str(),
                       (scratch.directory / "libvirt/autostart/images.xml").c_str()) == 0);
     auto options = scratch.options();
@@ -283,11 +287,13 @@ or other application using the libvirt API.
     CHECK(pools[0].autostart());
     CHECK(scratch.log.size() >= 2); // the two others are told of
     // A file that libvirt, or a hand, changes is seen at the next call.
-    scratch.directory.write("libvirt/images.xml",
-                            "<pool type='dir'><name>images</name><uuid>3e3fce45-4f53-4fa7-bb32-11f34168b82b</uuid>"
-                            "<target><path>/elsewhere</path></target></pool>");
+    scratch.directory.write(
+        "libvirt/images.xml",
+        "<pool type='dir'><name>images</name><uuid>3e3fce45-4f53-4fa7-bb32-11f34168b82b</uuid>"
+        "<target><path>/elsewhere</path></target></pool>");
     ::usleep(30000);
-    std::filesystem::last_write_time(scratch.directory / "libvirt", std::filesystem::file_time_type::clock::now());
+    std::filesystem::last_write_time(scratch.directory / "libvirt",
+                                     std::filesystem::file_time_type::clock::now());
     CHECK(context.find_pool("images").definition().target.path == "/elsewhere");
     std::filesystem::remove(scratch.directory / "libvirt/images.xml");
     CHECK(context.pools().empty());
@@ -305,8 +311,10 @@ TEST_CASE("a read-only context reads and changes nothing", "[pool]")
     CHECK(pool.volume_count() == 1);
     CHECK(error_code([&] { pool.stop(); }) == ErrorCode::permission_denied);
     CHECK(error_code([&] { pool.create_volume(raw_volume("b")); }) == ErrorCode::permission_denied);
-    CHECK(error_code([&] { pool.find_volume("a").delete_storage(); }) == ErrorCode::permission_denied);
-    CHECK(error_code([&] { context.define_pool(scratch.dir_pool("x")); }) == ErrorCode::permission_denied);
+    CHECK(error_code([&] { pool.find_volume("a").delete_storage(); }) ==
+          ErrorCode::permission_denied);
+    CHECK(error_code([&] { context.define_pool(scratch.dir_pool("x")); }) ==
+          ErrorCode::permission_denied);
     CHECK(pool.is_active());
 }
 
@@ -348,4 +356,30 @@ TEST_CASE("a dry run of every changing call changes nothing", "[pool]")
     CHECK(scratch.directory.exists("pool"));
     pool.undefine(&job);
     CHECK(context.pools().size() == 1);
+}
+
+TEST_CASE("a directory that took the place of the pool's is not taken for it", "[pool]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    REQUIRE(::rename(scratch.target().c_str(), (scratch.directory / "away").c_str()) == 0);
+    REQUIRE(::mkdir(scratch.target().c_str(), 0700) == 0);
+    CHECK(pool.info().state == PoolState::inaccessible);
+    CHECK(error_code([&] { pool.create_volume(raw_volume("a")); }) == ErrorCode::invalid_state);
+    CHECK(scratch.directory.count("pool") == 0);
+    pool.stop();
+    pool.start();
+    pool.create_volume(raw_volume("a"));
+}
+
+TEST_CASE("the first look at a pool's volumes is not news", "[events]")
+{
+    Scratch scratch;
+    Context actor(scratch.options());
+    auto pool = scratch.running_pool(actor);
+    Context watcher(scratch.options());
+    watcher.event_fd();
+    CHECK(watcher.find_pool("pool").volumes().empty());
+    CHECK_FALSE(watcher.next_event());
 }

@@ -15,8 +15,10 @@ TEST_CASE("a volume's name cannot leave its pool", "[volume]")
     Context context(scratch.options());
     auto pool = scratch.running_pool(context);
     for (const auto* name : {"", ".", "..", "../x", "a/b", "/etc/x", "a\nb", ".basin-0000"})
-        CHECK(error_code([&] { pool.create_volume(raw_volume(name)); }) == ErrorCode::invalid_argument);
-    CHECK(error_code([&] { pool.create_volume(raw_volume(std::string(256, 'a'))); }) == ErrorCode::invalid_argument);
+        CHECK(error_code([&] { pool.create_volume(raw_volume(name)); }) ==
+              ErrorCode::invalid_argument);
+    CHECK(error_code([&] { pool.create_volume(raw_volume(std::string(256, 'a'))); }) ==
+          ErrorCode::invalid_argument);
     pool.create_volume(raw_volume(std::string(255, 'a')));
     pool.create_volume(raw_volume("with blank, comma & <angle> 'quote' \xc3\xa4"));
     pool.create_volume(raw_volume("-dash"));
@@ -32,10 +34,12 @@ TEST_CASE("create never replaces what is there", "[volume]")
     Context context(scratch.options());
     auto pool = scratch.running_pool(context);
     scratch.directory.write("pool/taken", "precious");
-    CHECK(error_code([&] { pool.create_volume(raw_volume("taken")); }) == ErrorCode::already_exists);
+    CHECK(error_code([&] { pool.create_volume(raw_volume("taken")); }) ==
+          ErrorCode::already_exists);
     CHECK(scratch.directory.read("pool/taken") == "precious");
     REQUIRE(::symlink("nowhere", (scratch.target() + "/dangling").c_str()) == 0);
-    CHECK(error_code([&] { pool.create_volume(raw_volume("dangling")); }) == ErrorCode::already_exists);
+    CHECK(error_code([&] { pool.create_volume(raw_volume("dangling")); }) ==
+          ErrorCode::already_exists);
 }
 
 TEST_CASE("allocation is what was asked for", "[volume]")
@@ -73,9 +77,11 @@ TEST_CASE("what a raw volume cannot have is refused", "[volume]")
     def = raw_volume("x");
     def.target.encryption = Encryption{.format = "luks"};
     CHECK(error_code([&] { pool.create_volume(def); }) == ErrorCode::not_supported);
-    CHECK(error_code([&] { pool.create_volume(raw_volume("x"), CreateFlags::prealloc_metadata); }) ==
-          ErrorCode::not_supported);
-    CHECK(error_code([&] { pool.create_volume(raw_volume("x", std::uint64_t{1} << 63)); }) == ErrorCode::invalid_argument);
+    CHECK(error_code([&] {
+              pool.create_volume(raw_volume("x"), CreateFlags::prealloc_metadata);
+          }) == ErrorCode::not_supported);
+    CHECK(error_code([&] { pool.create_volume(raw_volume("x", std::uint64_t{1} << 63)); }) ==
+          ErrorCode::invalid_argument);
     CHECK(pool.volume_count() == 0);
     CHECK(scratch.directory.count("pool") == 0);
 }
@@ -107,7 +113,8 @@ TEST_CASE("deleting a symbolic link deletes the link", "[volume]")
     Context context(scratch.options());
     auto pool = scratch.running_pool(context);
     scratch.directory.write("outside", "precious");
-    REQUIRE(::symlink((scratch.directory / "outside").c_str(), (scratch.target() + "/link").c_str()) == 0);
+    REQUIRE(::symlink((scratch.directory / "outside").c_str(),
+                      (scratch.target() + "/link").c_str()) == 0);
     pool.refresh();
     auto volume = pool.find_volume("link");
     CHECK(volume.info().capacity == 8);
@@ -181,11 +188,11 @@ TEST_CASE("events tell what happened, in order, without gaps, across contexts", 
         CHECK(event->from_other_process);
         kinds.push_back(event->kind);
     }
-    CHECK(kinds == std::vector<EventKind>{EventKind::pool_defined, EventKind::pool_built, EventKind::pool_started,
-                                          EventKind::volume_created, EventKind::pool_refreshed,
-                                          EventKind::volume_created, EventKind::pool_refreshed,
-                                          EventKind::volume_deleted, EventKind::pool_stopped,
-                                          EventKind::pool_undefined});
+    CHECK(kinds == std::vector<EventKind>{EventKind::pool_defined, EventKind::pool_built,
+                                          EventKind::pool_started, EventKind::volume_created,
+                                          EventKind::pool_refreshed, EventKind::volume_created,
+                                          EventKind::pool_refreshed, EventKind::volume_deleted,
+                                          EventKind::pool_stopped, EventKind::pool_undefined});
 }
 
 TEST_CASE("the event descriptor polls readable exactly while there may be events", "[events]")
@@ -199,4 +206,50 @@ TEST_CASE("the event descriptor polls readable exactly while there may be events
     REQUIRE(context.next_event());
     CHECK_FALSE(context.next_event());
     CHECK(::poll(&poll_fd, 1, 0) == 0);
+}
+
+TEST_CASE("a raw volume is copied whole, holes and all, in a pool and across pools", "[volume]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto other = scratch.running_pool(context, "other");
+    auto source = pool.create_volume(raw_volume("source", 64 << 20));
+    {
+        std::fstream file(source.path(), std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(10 << 20);
+        file << std::string(3 << 20, 'x');
+        file.seekp(63 << 20);
+        file << "end";
+    }
+    const auto content = [&](const std::string& name) { return scratch.directory.read(name); };
+    Job job;
+    auto def = raw_volume("copy", 0);
+    auto copy = pool.create_volume_from(def, source, CreateFlags::none, &job);
+    CHECK(content("pool/copy") == content("pool/source"));
+    CHECK(copy.info().capacity == 64 << 20);
+    CHECK(copy.info().allocation < 8 << 20);
+    CHECK(job.progress().done == job.progress().total);
+
+    def.name = "larger";
+    def.capacity = 65 << 20;
+    CHECK(other.create_volume_from(def, source).info().capacity == 65 << 20);
+    CHECK(content("other/larger") == content("pool/source") + std::string(1 << 20, '\0'));
+
+    def = raw_volume("full", 0);
+    def.allocation = std::nullopt;
+    CHECK(pool.create_volume_from(def, source).info().allocation >= 64 << 20);
+    CHECK(content("pool/full") == content("pool/source"));
+
+    CHECK(error_code([&] { pool.create_volume_from(raw_volume("copy"), source); }) ==
+          ErrorCode::already_exists);
+    def.name = "converted";
+    def.target.format = "qcow2";
+    CHECK(error_code([&] { pool.create_volume_from(def, source); }) == ErrorCode::not_supported);
+    job.cancel();
+    CHECK(error_code([&] {
+              pool.create_volume_from(raw_volume("cancelled"), source, CreateFlags::none, &job);
+          }) == ErrorCode::cancelled);
+    CHECK_FALSE(scratch.directory.exists("pool/cancelled"));
+    CHECK(scratch.directory.count("pool") == 3);
 }

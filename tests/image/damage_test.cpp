@@ -2,7 +2,7 @@
 // Damage of every kind to every format: nothing crashes, and no size is made up.
 #include "samples.hpp"
 
-#include "image/probe.hpp"
+#include "image/inspection.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -45,17 +45,40 @@ private:
     std::uint64_t size_;
 };
 
+bool is_clean(const std::string& text)
+{
+    return text.size() <= 4096 && storage::image::is_plain_text(text);
+}
+
+bool is_clean(const std::optional<storage::ImageReference>& reference)
+{
+    return !reference ||
+           (is_clean(reference->path) && is_clean(reference->format) && is_clean(reference->uuid));
+}
+
+bool is_clean(const std::optional<storage::Encryption>& encryption)
+{
+    if (!encryption || !encryption->cipher)
+        return true;
+    const auto& cipher = *encryption->cipher;
+    return is_clean(cipher.name) && is_clean(cipher.mode) && is_clean(cipher.hash) &&
+           (!encryption->ivgen ||
+            (is_clean(encryption->ivgen->name) && is_clean(encryption->ivgen->hash)));
+}
+
 /** What must hold of any answer about any bytes. */
 bool believable(const ImageInfo& info)
 {
-    const auto text_fits = [](const std::string& text) { return text.size() <= 4096; };
     return info.virtual_size <= INT64_MAX && info.findings.size() <= 65 &&
            info.extents.size() <= 256 && info.cluster_size <= std::uint64_t{1} << 41 &&
-           info.snapshot_count <= 65536 && text_fits(info.uuid) && text_fits(info.variant) &&
-           text_fits(info.version) && (!info.backing || text_fits(info.backing->path)) &&
-           std::all_of(info.findings.begin(), info.findings.end(),
-                       [](const auto& finding) { return !finding.message.empty(); }) &&
-           !to_json(info).empty();
+           info.snapshot_count <= 65536 && is_clean(info.uuid) && is_clean(info.variant) &&
+           is_clean(info.version) && is_clean(info.backing) && is_clean(info.data_file) &&
+           is_clean(info.encryption) &&
+           std::all_of(info.extents.begin(), info.extents.end(),
+                       [](const auto& extent) { return is_clean(extent); }) &&
+           std::all_of(info.findings.begin(), info.findings.end(), [](const auto& finding) {
+               return !finding.message.empty() && storage::image::is_plain_text(finding.message);
+           });
 }
 
 /** The bytes of a sample that are worth damaging: those that are not zero, and their neighbours. */

@@ -20,15 +20,15 @@ struct Case {
 constexpr const char* secret = "--object secret,id=s0,data=passphrase";
 
 // QEMU 7.2 measures the CPU with a clock that ticks too slowly for it now and then ("Unable to get
-// accurate CPU usage"), so images with a key may take several attempts.
+// accurate CPU usage"), so images with a key may take many attempts.
 std::string created(const TempDir& dir, const Case& c)
 {
     const auto path = dir.path("image." + c.format);
     const bool keyed = c.arguments.find("s0") != std::string::npos;
     const auto command = std::string("qemu-img create -q ") + (keyed ? secret : "") + " -f " +
                          c.format + " " + c.arguments + " " + path + " " + c.size;
-    run("cd " + dir.path("") + " && for i in " + (keyed ? "1 2 3 4 5 6 7 8 9" : "1") + "; do " +
-        command + " && exit 0; rm -f " + path + "; done; exit 1");
+    run("cd " + dir.path("") + " && for i in " + (keyed ? "$(seq 100)" : "1") + "; do " + command +
+        " && exit 0; rm -f " + path + "; done; exit 1");
     return path;
 }
 

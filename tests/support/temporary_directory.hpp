@@ -12,7 +12,8 @@ class TemporaryDirectory {
 public:
     TemporaryDirectory()
     {
-        std::string pattern = (std::filesystem::temp_directory_path() / "basin-test-XXXXXX").string();
+        std::string pattern =
+            (std::filesystem::temp_directory_path() / "basin-test-XXXXXX").string();
         if (!::mkdtemp(pattern.data()))
             throw std::runtime_error("mkdtemp");
         path_ = pattern;
@@ -44,7 +45,8 @@ public:
     std::size_t count(const std::string& name = ".") const
     {
         std::size_t n = 0;
-        for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(path_ + '/' + name))
+        for ([[maybe_unused]] const auto& entry :
+             std::filesystem::directory_iterator(path_ + '/' + name))
             ++n;
         return n;
     }

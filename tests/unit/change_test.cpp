@@ -21,7 +21,10 @@ struct Bench {
     Job job{};
 
     ChangeHost host() { return {.journal = journal, .log = log, .job = &job}; }
-    std::size_t journal_files() { return directory.exists("journal") ? directory.count("journal") : 0; }
+    std::size_t journal_files()
+    {
+        return directory.exists("journal") ? directory.count("journal") : 0;
+    }
 };
 
 Step failing_step()
@@ -176,7 +179,9 @@ TEST_CASE("a journal that makes no sense is set aside, not obeyed", "[change]")
 {
     Bench bench;
     ::mkdir((bench.directory / "journal").c_str(), 0700);
-    bench.directory.write("journal/.basin-1.journal", "{\"operation\":\"x\",\"commit\":0,\"steps\":[{\"action\":\"rm_rf\"}]}\n");
+    bench.directory.write(
+        "journal/.basin-1.journal",
+        "{\"operation\":\"x\",\"commit\":0,\"steps\":[{\"action\":\"rm_rf\"}]}\n");
     const auto results = recover_changes(bench.journal, bench.log);
     REQUIRE(results.size() == 1);
     CHECK(bench.directory.exists("journal/.basin-1.journal.unreadable"));
@@ -211,7 +216,9 @@ TEST_CASE("a file is created whole, with its attributes, and never over another"
     Bench bench;
     const auto create = [&](const std::string& name, std::uint64_t allocation) {
         Change change("vol-create");
-        change.add(create_file_step(bench.directory.path(), name, 1 << 20, allocation, {.permissions = {.mode = 0640}}));
+        change.add(create_file_step(bench.directory.path(), name,
+                                    {.capacity = 1 << 20, .allocation = allocation},
+                                    {.permissions = {.mode = 0640}}));
         change.execute(bench.host());
     };
     create("sparse", 0);

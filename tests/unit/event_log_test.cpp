@@ -14,7 +14,10 @@ namespace {
 
 LoggedEvent volume_event(const std::string& name)
 {
-    return {.kind = EventKind::volume_created, .pool_name = "vms", .pool_uuid = "u", .volume_name = name};
+    return {.kind = EventKind::volume_created,
+            .pool_name = "vms",
+            .pool_uuid = "u",
+            .volume_name = name};
 }
 
 } // namespace

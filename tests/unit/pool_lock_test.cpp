@@ -32,7 +32,8 @@ TEST_CASE("volumes of one pool do not exclude each other, one volume excludes it
     const auto a = locks.lock_volume(uuid, "vms", "a", "vol-create", nullptr);
     const auto b = locks.lock_volume(uuid, "vms", "b", "vol-create", nullptr);
     std::string text;
-    CHECK(code_of([&] { locks.lock_volume(uuid, "vms", "a", "vol-delete", nullptr); }, &text) == ErrorCode::busy);
+    CHECK(code_of([&] { locks.lock_volume(uuid, "vms", "a", "vol-delete", nullptr); }, &text) ==
+          ErrorCode::busy);
     CHECK(text.find("volume 'a' in pool 'vms'") != std::string::npos);
     CHECK(text.find(std::to_string(::getpid())) != std::string::npos);
     CHECK(text.find("vol-create") != std::string::npos);
@@ -44,11 +45,13 @@ TEST_CASE("a life-cycle change excludes all that goes on in the pool", "[lock]")
     const LockDirectory locks(directory / "lock");
     {
         const auto a = locks.lock_volume(uuid, "vms", "a", "vol-create", nullptr);
-        CHECK(code_of([&] { locks.lock_pool(uuid, "vms", "pool-stop", nullptr); }) == ErrorCode::busy);
+        CHECK(code_of([&] { locks.lock_pool(uuid, "vms", "pool-stop", nullptr); }) ==
+              ErrorCode::busy);
     }
     {
         const auto pool = locks.lock_pool(uuid, "vms", "pool-stop", nullptr);
-        CHECK(code_of([&] { locks.lock_volume(uuid, "vms", "a", "vol-create", nullptr); }) == ErrorCode::busy);
+        CHECK(code_of([&] { locks.lock_volume(uuid, "vms", "a", "vol-create", nullptr); }) ==
+              ErrorCode::busy);
     }
     const auto other = locks.lock_pool(uuid, "vms", "pool-start", nullptr);
 }

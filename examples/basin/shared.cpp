@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What several verbs share.
+#include "shared.hpp"
+
+#include <algorithm>
+
+namespace command {
+
+std::vector<Option> with_build_options(std::vector<Option> options)
+{
+    options.push_back({.name = "build", .help = "build the pool first"});
+    options.push_back({.name = "no-overwrite", .help = "build, unless the source holds data"});
+    options.push_back({.name = "overwrite", .help = "build, whatever the source holds"});
+    return options;
+}
+
+storage::BuildMode build_mode(const Call& call)
+{
+    call.exclusive({"overwrite", "no-overwrite"});
+    if (call.given("overwrite"))
+        return storage::BuildMode::overwrite;
+    if (call.given("no-overwrite"))
+        return storage::BuildMode::no_overwrite;
+    return call.given("build") ? storage::BuildMode::keep : storage::BuildMode::none;
+}
+
+std::string label(std::string name)
+{
+    constexpr std::size_t width = 15;
+    name += ':';
+    name.resize(std::max(name.size(), width), ' ');
+    return name + ' ';
+}
+
+std::string yes_no(bool value)
+{
+    return value ? "yes" : "no";
+}
+
+void print_blockers(Call& call, const std::vector<storage::Blocker>& blockers)
+{
+    Table table({"Kind", "Process", "Message"});
+    std::vector<std::string> values;
+    for (const auto& [kind, message, pid] : blockers) {
+        table.add({kind, pid ? std::to_string(pid) : "-", message});
+        values.push_back(
+            JsonObject().text("kind", kind).text("message", message).integer("pid", pid).str());
+    }
+    call.table(table, values);
+}
+
+} // namespace command

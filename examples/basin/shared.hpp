@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What several verbs share: options, and ways to show things.
+#pragma once
+
+#include "call.hpp"
+
+namespace command {
+
+inline constexpr Option pool_option{.name = "pool",
+                                    .takes = Takes::pool,
+                                    .help = "name, uuid or target path of the pool",
+                                    .required = true};
+inline constexpr Option optional_pool_option{
+    .name = "pool", .takes = Takes::pool, .help = "name, uuid or target path of the volume's pool"};
+inline constexpr Option volume_option{.name = "vol",
+                                      .takes = Takes::volume,
+                                      .help = "name, key or path of the volume",
+                                      .required = true};
+
+/** The options with --build, --no-overwrite and --overwrite. */
+std::vector<Option> with_build_options(std::vector<Option> options);
+
+/** @throws UsageError when the options contradict each other */
+storage::BuildMode build_mode(const Call& call);
+
+/** "Name:           vms" up to the value, as virsh prints it. */
+std::string label(std::string name);
+
+std::string yes_no(bool value);
+
+void print_blockers(Call& call, const std::vector<storage::Blocker>& blockers);
+
+} // namespace command

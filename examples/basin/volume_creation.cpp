@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Verbs that make volumes.
+#include "shared.hpp"
+
+namespace command {
+
+namespace {
+
+using storage::CreateFlags;
+using storage::VolumeDef;
+using storage::VolumePurpose;
+
+constexpr std::string_view group = "Making volumes";
+
+CreateFlags create_flags(const Call& call)
+{
+    auto flags = CreateFlags::none;
+    if (call.given("prealloc-metadata"))
+        flags = flags | CreateFlags::prealloc_metadata;
+    if (call.given("reflink"))
+        flags = flags | CreateFlags::reflink;
+    return flags;
+}
+
+VolumeDef read_definition(Call& call, const std::string& pool_type, VolumePurpose purpose)
+{
+    return storage::parse_volume(
+        read_file(call.text("file")), pool_type, purpose,
+        {.strict = call.given("validate"), .on_ignored = call.on_ignored()});
+}
+
+bool print_only(Call& call, const VolumeDef& def, const std::string& pool_type)
+{
+    if (!call.given("print-xml"))
+        return false;
+    const auto xml = format_volume(def, pool_type);
+    call.print(call.json()
+                   ? JsonObject().text("xml", xml).raw("definition", to_json(def)).str() + '\n'
+                   : xml);
+    return true;
+}
+
+void create(Call& call, Pool& pool, const VolumeDef& def, const std::string& how)
+{
+    std::optional<Volume> volume;
+    if (call.change([&](Job* job) { volume = pool.create_volume(def, create_flags(call), job); }))
+        call.done("Vol " + def.name + " created" + how, identity(*volume));
+}
+
+void create_from(Call& call, Pool& pool, const VolumeDef& def, const Volume& source,
+                 const std::string& how)
+{
+    std::optional<Volume> volume;
+    if (call.change([&](Job* job) {
+            volume = pool.create_volume_from(def, source, create_flags(call), job);
+        }))
+        call.done("Vol " + def.name + how + source.name(), identity(*volume));
+}
+
+void vol_create(Call& call)
+{
+    auto pool = call.pool();
+    create(call, pool, read_definition(call, pool.type(), VolumePurpose::create),
+           " from " + call.text("file"));
+}
+
+/** The backing image may be a volume of this pool by its name, or any volume by key or path. */
+storage::BackingStore backing_store(Call& call, const Pool& pool)
+{
+    const auto wanted = call.text("backing-vol");
+    storage::BackingStore backing{.format = call.text("backing-vol-format")};
+    backing.format_declared = !backing.format.empty();
+    try {
+        backing.path = pool.find_volume(wanted).path();
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::not_found || !wanted.starts_with('/'))
+            throw;
+        backing.path = call.context().find_volume_by_path(wanted).path();
+    }
+    return backing;
+}
+
+void vol_create_as(Call& call)
+{
+    auto pool = call.pool();
+    VolumeDef def;
+    def.name = call.text("name");
+    def.capacity = call.size("capacity");
+    if (call.given("allocation"))
+        def.allocation = call.size("allocation");
+    def.target.format = call.text("format");
+    if (call.given("backing-vol"))
+        def.backing.push_back(backing_store(call, pool));
+    else if (call.given("backing-vol-format"))
+        throw UsageError("--backing-vol-format needs --backing-vol",
+                         "name the volume below as well");
+    if (!print_only(call, def, pool.type()))
+        create(call, pool, def, {});
+}
+
+void vol_create_from(Call& call)
+{
+    auto pool = call.pool();
+    const auto source = call.volume("vol", call.given("inputpool") ? "inputpool" : "pool");
+    create_from(call, pool, read_definition(call, pool.type(), VolumePurpose::create_from), source,
+                " created from input vol ");
+}
+
+/** What of a volume's description also describes a copy of it. */
+VolumeDef copy_of(const VolumeDef& original, const std::string& name)
+{
+    auto def = original;
+    def.name = name;
+    def.key.clear();
+    def.type.reset();
+    def.physical = 0;
+    def.extents.clear();
+    def.target.path.clear();
+    def.target.timestamps.reset();
+    return def;
+}
+
+void vol_clone(Call& call)
+{
+    const auto source = call.volume();
+    auto pool = source.pool();
+    const auto def = copy_of(source.definition(), call.text("newname"));
+    if (!print_only(call, def, pool.type()))
+        create_from(call, pool, def, source, " cloned from ");
+}
+
+constexpr Option prealloc{.name = "prealloc-metadata",
+                          .help = "allocate the metadata of a qcow2 image"};
+constexpr Option reflink{.name = "reflink",
+                         .help = "share the data with the original (copy on write)"};
+constexpr Option validate{.name = "validate", .help = "refuse what would be ignored"};
+constexpr Option print_xml{.name = "print-xml", .help = "print the XML and create nothing"};
+constexpr Option file{.name = "file",
+                      .takes = Takes::file,
+                      .help = "file with the XML of a volume, - for standard input",
+                      .required = true};
+
+} // namespace
+
+std::vector<Verb> volume_creation_verbs()
+{
+    return {
+        {"vol-create",
+         group,
+         "Create a volume from an XML file",
+         "basin vol-create vms disk.xml",
+         {pool_option, file, prealloc, validate},
+         vol_create},
+        {"vol-create-as",
+         group,
+         "Create a volume from arguments",
+         "basin vol-create-as vms disk.img 10G --allocation 0",
+         {pool_option,
+          {.name = "name", .takes = Takes::text, .help = "name of the volume", .required = true},
+          {.name = "capacity",
+           .takes = Takes::size,
+           .help = "bytes, or with a unit: 10G is 10 GiB",
+           .required = true},
+          {.name = "allocation",
+           .takes = Takes::size,
+           .help = "bytes to allocate at once (default: all)"},
+          {.name = "format", .takes = Takes::volume_format, .help = "format of the image"},
+          {.name = "backing-vol", .takes = Takes::volume, .help = "volume below"},
+          {.name = "backing-vol-format", .takes = Takes::volume_format, .help = "its format"},
+          prealloc,
+          print_xml},
+         vol_create_as},
+        {"vol-create-from",
+         group,
+         "Create a volume from an XML file with the content of another",
+         "basin vol-create-from vms copy.xml disk.img",
+         {pool_option,
+          file,
+          volume_option,
+          {.name = "inputpool", .takes = Takes::pool, .help = "pool of the other volume"},
+          prealloc,
+          reflink,
+          validate},
+         vol_create_from},
+        {"vol-clone",
+         group,
+         "Copy a volume within its pool",
+         "basin vol-clone disk.img copy.img --pool vms",
+         {volume_option,
+          {.name = "newname", .takes = Takes::text, .help = "name of the copy", .required = true},
+          optional_pool_option,
+          prealloc,
+          reflink,
+          print_xml},
+         vol_clone},
+    };
+}
+
+} // namespace command
