@@ -77,17 +77,16 @@ DirectoryVolumes::DirectoryVolumes(std::string path)
 Presence DirectoryVolumes::presence() const
 {
     struct ::statx status;
-    if (::statx(AT_FDCWD, path_.c_str(), 0, STATX_TYPE | STATX_INO | STATX_MNT_ID, &status) != 0) {
+    if (::statx(AT_FDCWD, path_.c_str(), 0, STATX_TYPE | STATX_INO, &status) != 0) {
         if (errno == ENOENT)
             return {.reason = "directory '" + path_ + "' does not exist"};
         return {.reason = system_error(errno, "directory '" + path_ + "'").what()};
     }
     if (!S_ISDIR(status.stx_mode))
         return {.reason = "'" + path_ + "' is not a directory"};
-    const auto mount = status.stx_mask & STATX_MNT_ID ? status.stx_mnt_id : 0; // from Linux 5.8 on
+    // Not the mount's id: it differs between mount namespaces, and after every automount.
     return {.state = PoolState::running,
-            .identity = "dir:" + device_text(status) + ":" + std::to_string(status.stx_ino) + ":" +
-                        std::to_string(mount)};
+            .identity = "dir:" + device_text(status) + ":" + std::to_string(status.stx_ino)};
 }
 
 // The ext family keeps blocks back that root alone may fill: f_bfree counts them, f_bavail does not

@@ -122,7 +122,7 @@ std::optional<Event> Context::Impl::next_event()
 
 Context::Context(ContextOptions options) : impl_(std::make_shared<Impl>(std::move(options)))
 {
-    impl_->recover();
+    impl_->recovered_at_opening = impl_->recover();
 }
 Context::~Context() = default;
 Context::Context(Context&&) noexcept = default;
@@ -143,7 +143,11 @@ const std::string& Context::run_dir() const noexcept
 
 std::vector<RecoveryResult> Context::recover()
 {
-    return impl_->recover();
+    auto more = impl_->recover();
+    const std::lock_guard lock(impl_->recovered_mutex);
+    auto results = std::exchange(impl_->recovered_at_opening, {});
+    results.insert(results.end(), more.begin(), more.end());
+    return results;
 }
 int Context::event_fd()
 {

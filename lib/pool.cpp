@@ -127,7 +127,7 @@ void Pool::refresh(Job* job)
 {
     begin(job);
     PoolAccess access(object_, Context::Impl::Look::full);
-    access.refresh(job);
+    access.refresh(job, PoolAccess::Announce::refresh);
 }
 
 std::vector<Volume> Pool::volumes() const

@@ -85,8 +85,8 @@ Backend& PoolAccess::active_backend()
                     "bring the storage back, or stop the pool");
     if (presence.identity != files->started->identity)
         throw Error(ErrorCode::invalid_state,
-                    title() + " is started, but its target is on another file system or device now",
-                    "mount it again, or stop and start the pool");
+                    title() + " is started, but its target is not the one that it was started on",
+                    "bring the old one back (mount it again?), or stop and start the pool");
     return backend();
 }
 
@@ -101,7 +101,7 @@ void PoolAccess::require(Capability capability, std::string_view what) const
 void PoolAccess::bring_up_to_date(bool read_all, Job* job)
 {
     if (read_all) {
-        refresh(job);
+        refresh(job, Announce::changes);
         return;
     }
     std::vector<std::string> names;
@@ -190,7 +190,7 @@ bool PoolAccess::update_volume(const std::string& name)
     return record.has_value();
 }
 
-void PoolAccess::refresh(Job* job)
+void PoolAccess::refresh(Job* job, Announce announce)
 {
     const std::lock_guard one_at_a_time(pool->refresh_mutex);
     auto& storage = active_backend();
@@ -232,7 +232,8 @@ void PoolAccess::refresh(Job* job)
                 if (!fresh->find_index(previous->name(i)))
                     tell(EventKind::volume_deleted, previous->name(i));
     }
-    news.push_back(context->make_event(EventKind::pool_refreshed, *pool));
+    if (announce == Announce::refresh)
+        news.push_back(context->make_event(EventKind::pool_refreshed, *pool));
     {
         const std::unique_lock writing(pool->table_mutex);
         pool->refreshing = false;

@@ -111,6 +111,8 @@ struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
     Timestamp now() const;
 
     std::vector<RecoveryResult> recover();
+    std::mutex recovered_mutex{};
+    std::vector<RecoveryResult> recovered_at_opening{}; ///< until somebody asks for it
 
     // Events for the application.
     int event_fd();
@@ -182,8 +184,12 @@ struct PoolAccess {
         std::shared_lock<std::shared_mutex> lock;
     };
     Volumes volumes(Job* job = nullptr);
+    enum class Announce : bool {
+        changes, ///< a mere look: only what is found to have changed is news
+        refresh, ///< also that somebody asked for a refresh
+    };
     /** Reads all volumes again and tells what changed. */
-    void refresh(Job* job);
+    void refresh(Job* job, Announce announce);
     /** Takes one volume's present state into the table, if that was read. Returns whether the
      * volume exists. */
     bool update_volume(const std::string& name);

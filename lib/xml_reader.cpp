@@ -256,6 +256,9 @@ void XmlDocument::finish(pugi::xml_node node)
     finish_attributes(node);
     const auto& asked = asked_[node.internal_object()];
     for (const auto child : node.children()) {
+        // Each report costs walks over text and siblings: a hostile text must not ask for many.
+        if (reported_ >= report_limit)
+            return;
         if (child.type() == pugi::node_element) {
             if (read_.contains(child.internal_object()))
                 finish(child);
@@ -295,11 +298,9 @@ void XmlDocument::ignore(const char* position, const std::string& path, const st
 {
     if (options_.strict)
         fail(position, path, message);
-    // Each report costs a walk over the text: a hostile one must not ask for many.
-    constexpr unsigned limit = 100;
-    if (!options_.on_ignored || ++reported_ > limit)
+    if (!options_.on_ignored || ++reported_ > report_limit)
         return;
-    options_.on_ignored(reported_ == limit ? std::string(what_) + ": more is ignored"
+    options_.on_ignored(reported_ == report_limit ? std::string(what_) + ": more is ignored"
                                            : describe(position, path, message));
 }
 

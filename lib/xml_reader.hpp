@@ -118,6 +118,7 @@ private:
     pugi::xml_document document_{};
     pugi::xml_node root_{};
     bool has_default_name_space_{};
+    static constexpr unsigned report_limit = 100;
     unsigned reported_{};
 
     struct Asked {

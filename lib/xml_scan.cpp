@@ -210,6 +210,9 @@ private:
             if (!blank)
                 fail("white space, '>' or '/>' expected");
             count_node();
+            if (attributes_.size() == xml_attribute_limit)
+                fail("more than " + std::to_string(xml_attribute_limit) +
+                     " attributes in one element");
             attributes_.push_back(name("an attribute"));
             attribute_value();
         }

@@ -11,6 +11,7 @@ namespace storage::inline v1 {
 inline constexpr std::size_t xml_size_limit = 1024 * 1024;
 inline constexpr std::size_t xml_depth_limit = 64;
 inline constexpr std::size_t xml_node_limit = 65'536;
+inline constexpr std::size_t xml_attribute_limit = 256; ///< of one element
 
 /** "line 3, column 12" of a byte offset; columns count characters, both from 1. */
 std::string xml_position(std::string_view text, std::size_t offset);

@@ -88,8 +88,14 @@ std::uint64_t Call::size(std::string_view option) const
     const auto value = text(option);
     const auto digits = std::min(value.find_first_not_of("0123456789"), value.size());
     const auto unit = std::min(value.find_first_not_of(' ', digits), value.size());
-    return storage::parse_size(std::string_view(value).substr(0, digits),
-                               std::string_view(value).substr(unit));
+    try {
+        return storage::parse_size(std::string_view(value).substr(0, digits),
+                                   std::string_view(value).substr(unit));
+    } catch (const Error& error) {
+        throw Error(error.code(), std::string(option) + " '" + value + "': " + error.what(),
+                    error.remedy().empty() ? "give a number with a unit, such as 10G"
+                                           : error.remedy());
+    }
 }
 
 void Call::exclusive(std::initializer_list<std::string_view> options) const
@@ -231,13 +237,18 @@ void Call::table(const Table& table, const std::vector<std::string>& json_values
     print(json() ? json_array(json_values) + '\n' : table.str(!quiet()));
 }
 
+void Call::keep_plan()
+{
+    const auto plan = job_.plan();
+    steps_.insert(steps_.end(), plan.begin(), plan.end());
+}
+
 void Call::print_plan()
 {
-    const auto steps = job_.plan();
     const std::string name(invocation_.verb->name);
     if (json()) {
         std::vector<std::string> values;
-        for (const auto& step : steps)
+        for (const auto& step : steps_)
             values.push_back(to_json(step));
         JsonObject plan;
         plan.boolean("dry_run", true).text("verb", name).raw("steps", json_array(values));
@@ -246,12 +257,12 @@ void Call::print_plan()
         print(plan.str() + '\n');
         return;
     }
-    if (steps.empty())
+    if (steps_.empty())
         print(name + " has nothing to do\n");
     else
         print("Steps of " + name + ", none of which was done:\n");
     std::size_t index = 0;
-    for (const auto& step : steps) {
+    for (const auto& step : steps_) {
         std::array<char, 16> mark{};
         std::snprintf(mark.data(), mark.size(), "%3zu. ", ++index);
         print(mark.data() + std::string(step.destructive ? "DESTRUCTIVE: " : "") +

@@ -52,10 +52,14 @@ public:
     {
         body(&job_);
         bar_.clear();
-        if (dry_run())
+        if (dry_run()) {
+            keep_plan();
             print_plan();
+        }
         return !dry_run();
     }
+    /** Keeps the steps that a dry run listed, before the next call with the job forgets them. */
+    void keep_plan();
     /** "Pool vms started": a message for people, unless they want quiet; members for JSON. */
     void done(const std::string& message, JsonObject details = {});
     /** One value: a line for people, the object for JSON. */
@@ -80,6 +84,7 @@ private:
     Job job_;
     Interrupt interrupt_;
     ProgressBar bar_;
+    std::vector<storage::StepRecord> steps_; ///< of a dry run
     std::vector<std::string> warnings_;
     std::optional<Context> context_;
     int status_{};

@@ -91,8 +91,6 @@ void image_inspect(Call& call)
     }
 }
 
-/** Opening the context recovers as well, so that what is left to tell is what it could not do then.
- */
 void recover(Call& call)
 {
     Table table({"Operation", "Result", "Message"});

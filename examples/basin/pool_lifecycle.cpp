@@ -69,11 +69,27 @@ std::string outcome(const storage::AutostartResult& result)
     return result.started ? "started" : "was active";
 }
 
+/** Context::autostart() would keep the steps of the last pool only. */
+void plan_autostart(Call& call)
+{
+    call.change([&](Job* job) {
+        for (auto& pool : call.context().pools({.active = false, .autostart = true})) {
+            call.keep_plan();
+            try {
+                pool.start(storage::BuildMode::none, job);
+            } catch (
+                const Error& error) { // as little as in earnest does one pool hinder the others
+                call.warn(error.what());
+            }
+        }
+    });
+}
+
 void pool_autostart_all(Call& call)
 {
-    std::vector<storage::AutostartResult> results;
-    if (!call.change([&](Job* job) { results = call.context().autostart(job); }))
-        return;
+    if (call.dry_run())
+        return plan_autostart(call);
+    const auto results = call.context().autostart(&call.job());
     Table table({"Name", "Result"});
     std::vector<std::string> values;
     for (const auto& result : results) {

@@ -36,9 +36,15 @@ JsonObject snapshot_json(const Snapshot& snapshot)
 
 void snapshot_list(Call& call)
 {
+    const auto snapshots = call.volume().snapshots();
+    if (!call.json() && call.given("name")) {
+        for (const auto& snapshot : snapshots)
+            call.print(printable(snapshot.name) + '\n');
+        return;
+    }
     Table table({"Name", "Id", "Created", "Size"});
     std::vector<std::string> values;
-    for (const auto& snapshot : call.volume().snapshots()) {
+    for (const auto& snapshot : snapshots) {
         table.add({snapshot.name, snapshot.id, date(snapshot.created), pretty_size(snapshot.size)});
         values.push_back(snapshot_json(snapshot).str());
     }
@@ -91,7 +97,7 @@ std::vector<Verb> snapshot_verbs()
          group,
          "List the snapshots of a volume",
          "basin vol-snapshot-list disk.qcow2 --pool vms",
-         {volume_option, optional_pool_option},
+         {volume_option, optional_pool_option, {.name = "name", .help = "print names only"}},
          snapshot_list},
         {"vol-snapshot-create",
          group,

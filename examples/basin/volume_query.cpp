@@ -59,7 +59,13 @@ void list_details(Call& call, const Pool& pool, const std::vector<VolumeEntry>& 
 void vol_list(Call& call)
 {
     const auto pool = call.pool();
+    call.exclusive({"details", "name", "path"});
     const auto entries = sorted_entries(pool);
+    if (!call.json() && (call.given("name") || call.given("path"))) {
+        for (const auto& entry : entries)
+            call.print(printable(call.given("name") ? entry.name : entry.path) + '\n');
+        return;
+    }
     if (call.given("details"))
         return list_details(call, pool, entries);
     Table table({"Name", "Path"});
@@ -155,7 +161,10 @@ std::vector<Verb> volume_query_verbs()
          group,
          "List the volumes of a pool",
          "basin vol-list vms --details",
-         {pool_option, {.name = "details", .help = "show types and sizes"}},
+         {pool_option,
+          {.name = "details", .help = "show types and sizes"},
+          {.name = "name", .help = "print names only"},
+          {.name = "path", .help = "print paths only"}},
          vol_list},
         {"vol-names",
          group,

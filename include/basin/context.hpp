@@ -97,7 +97,8 @@ public:
     /** Starts each pool marked so, independently of the others. Throws only what concerns all. */
     std::vector<AutostartResult> autostart(Job* job = nullptr);
 
-    /** Finishes or undoes what killed processes left half-done; the constructor does it too. */
+    /** Finishes or undoes what killed processes left half-done. The constructor does it too; the
+     * first call tells of that as well. */
     std::vector<RecoveryResult> recover();
 
     /**

@@ -357,3 +357,29 @@ TEST_CASE("a dry run of every changing call changes nothing", "[pool]")
     pool.undefine(&job);
     CHECK(context.pools().size() == 1);
 }
+
+TEST_CASE("a directory that took the place of the pool's is not taken for it", "[pool]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    REQUIRE(::rename(scratch.target().c_str(), (scratch.directory / "away").c_str()) == 0);
+    REQUIRE(::mkdir(scratch.target().c_str(), 0700) == 0);
+    CHECK(pool.info().state == PoolState::inaccessible);
+    CHECK(error_code([&] { pool.create_volume(raw_volume("a")); }) == ErrorCode::invalid_state);
+    CHECK(scratch.directory.count("pool") == 0);
+    pool.stop();
+    pool.start();
+    pool.create_volume(raw_volume("a"));
+}
+
+TEST_CASE("the first look at a pool's volumes is not news", "[events]")
+{
+    Scratch scratch;
+    Context actor(scratch.options());
+    auto pool = scratch.running_pool(actor);
+    Context watcher(scratch.options());
+    watcher.event_fd();
+    CHECK(watcher.find_pool("pool").volumes().empty());
+    CHECK_FALSE(watcher.next_event());
+}

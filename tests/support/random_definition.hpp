@@ -69,18 +69,18 @@ private:
         return std::uniform_int_distribution<std::size_t>(0, limit - 1)(engine_);
     }
     bool coin() { return below(2) == 1; }
-    template <typename Value>
-    std::optional<Value> maybe(Value value)
-    {
-        return coin() ? std::optional(value) : std::nullopt;
-    }
     template <typename Make>
-    auto list(Make&& make)
+    auto list(Make&& make) -> std::vector<decltype(make())>
     {
         std::vector<decltype(make())> result;
         while (coin())
             result.push_back(make());
         return result;
+    }
+    template <typename Value>
+    std::optional<Value> maybe(Value value)
+    {
+        return coin() ? std::optional(value) : std::nullopt;
     }
     std::string hex(std::size_t count)
     {

@@ -2,6 +2,7 @@
 // Reads a definition from standard input and prints it again: the golden tests' and the
 // comparison's way to the library.
 //   xml-tool pool [--strict] [CAPACITY ALLOCATION AVAILABLE]
+//   xml-tool capabilities
 //   xml-tool volume POOL_TYPE create|create_from|describe [--strict]
 #include <basin/backend.hpp>
 #include <basin/error.hpp>
@@ -18,6 +19,7 @@ namespace {
 int usage()
 {
     std::cerr << "usage: xml-tool pool [--strict] [CAPACITY ALLOCATION AVAILABLE]\n"
+                 "       xml-tool capabilities\n"
                  "       xml-tool volume POOL_TYPE create|create_from|describe [--strict]\n";
     return 2;
 }
@@ -25,6 +27,8 @@ int usage()
 std::string format(const std::vector<std::string>& args, const std::string& input,
                    const ParseOptions& options)
 {
+    if (args[0] == "capabilities")
+        return format_capabilities();
     if (args[0] == "pool") {
         PoolSizes sizes;
         if (args.size() == 4)
@@ -48,7 +52,8 @@ int main(int argc, char** argv)
             options.strict = true;
         else
             args.emplace_back(argv[i]);
-    if (args.empty() || (args[0] == "volume" ? args.size() != 3 : args[0] != "pool"))
+    if (args.empty() ||
+        (args[0] == "volume" ? args.size() != 3 : args[0] != "pool" && args[0] != "capabilities"))
         return usage();
     options.on_ignored = [](std::string_view line) { std::cerr << "ignored: " << line << '\n'; };
 

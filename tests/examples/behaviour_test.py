@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Dry runs, exit statuses, error texts and what happens to the output of the command.
+import os
+import pty
+import subprocess
+
+from command import Skip, equal, main, tree, true
+
+
+def a_dry_run_of_any_changing_verb_changes_nothing(basin):
+    basin.define_vms()
+    basin.ok('vol-create-as', 'vms', 'a.img', '1M')
+    basin.ok('pool-define-as', 'idle', 'dir', '--target', basin.path('idle'))
+    basin.write('new.xml', f"<pool type='dir'><name>new</name><target><path>{basin.path('vms2')}</path></target></pool>")
+    basin.write('v.xml', '<volume><name>v</name><capacity>1</capacity></volume>')
+    os.mkdir(basin.path('vms2'))
+    before = tree(basin.directory)
+    for arguments in (
+            ['pool-define', 'new.xml'], ['pool-define-as', 'new', 'dir', '--target', basin.path('new')],
+            ['pool-create', 'new.xml'], ['pool-create-as', 'new', 'dir', '--target', basin.path('vms2')],
+            ['pool-build', 'idle'], ['pool-destroy', 'vms'], ['pool-autostart', 'vms'], ['pool-undefine', 'idle'],
+            ['vol-create', 'vms', 'v.xml'], ['vol-create-as', 'vms', 'v', '1M'], ['vol-delete', 'a.img', 'vms']):
+        for words in (['--dry-run', *arguments], [*arguments, '--dry-run']):
+            printed = basin.ok(*words)
+            true('  1. ' in printed and '     undo: ' in printed, f'{words} printed {printed}')
+    true('DESTRUCTIVE: ' in basin.ok('--dry-run', 'vol-delete', 'a.img', 'vms'), 'deleting is not marked')
+    true('nothing to do' in basin.ok('--dry-run', 'pool-refresh', 'vms'), 'refresh has steps')
+    equal(tree(basin.directory), before)
+    equal(basin.ok('-q', 'pool-list', '--all', '--name'), 'idle\nvms\n')
+
+
+def a_dry_run_of_autostart_lists_the_steps_of_every_pool(basin):
+    for name in ('a', 'b', 'gone'):
+        basin.ok('pool-define-as', name, 'dir', '--target', basin.path(name))
+        basin.ok('pool-autostart', name)
+    basin.ok('pool-build', 'a')
+    basin.ok('pool-build', 'b')
+    result = basin.run('--dry-run', 'pool-autostart-all')
+    equal(result.status, 0)
+    true("pool 'a'" in result.out and "pool 'b'" in result.out and '  2. ' in result.out, result)
+    true(result.err.startswith('warning: ') and "'gone'" in result.err, result)
+    equal(basin.ok('-q', 'pool-list'), '')
+
+
+def each_class_of_error_has_its_exit_status(basin):
+    basin.define_vms()
+    basin.write('bad.xml', "<pool type='dir'><name>x</name></pool>")
+    basin.write('odd.xml', "<pool type='dir'><name>x</name><odd/><target><path>/x</path></target></pool>")
+    for status, arguments in (
+            (2, ['pool-info']), (2, ['no-verb']), (2, ['--no-option']), (2, []), (2, ['pool-info', 'vms', 'more']),
+            (2, ['vol-create-as', 'vms', 'x', '10Q']), (2, ['vol-create-as', 'vms', 'x', '99999999999E']),
+            (2, ['pool-list', '--details', '--name']), (2, ['pool-list', '--type', 'dir,wrong']),
+            (2, ['pool-start', 'vms', '--overwrite', '--no-overwrite']), (2, ['--timeout', 'soon', 'pool-list']),
+            (2, ['pool-event']), (2, ['pool-event', '--event', 'wrong']), (2, ['vol-wipe', 'x', '--algorithm', 'wrong']),
+            (3, ['pool-info', 'nosuch']), (3, ['vol-info', 'nosuch', 'vms']), (3, ['vol-info', '/nosuch']),
+            (3, ['pool-define', 'nosuch.xml']), (3, ['image-inspect', 'nosuch']),
+            (6, ['pool-start', 'vms']), (6, ['pool-undefine', 'vms']),
+            (7, ['pool-define', 'bad.xml']), (7, ['pool-define', 'odd.xml', '--validate']),
+            (11, ['--readonly', 'pool-destroy', 'vms'])):
+        error = basin.fails(status, *arguments)
+        true(error.startswith('error: '), f'{arguments}: {error}')
+    basin.ok('vol-create-as', 'vms', 'a', '1M', '--allocation', '0')
+    basin.fails(5, 'vol-create-as', 'vms', 'a', '1M')
+
+
+def errors_name_the_object_and_a_way_out(basin):
+    equal(basin.fails(3, 'pool-info', 'x'), "error: pool 'x': no such pool\nhint: see 'basin pool-list --all'\n")
+    true("'vol-resize' requires CAPACITY\nhint: usage: basin vol-resize VOL CAPACITY" in
+         basin.fails(2, 'vol-resize', 'a'), 'a missing argument is not named')
+    hostile = basin.fails(3, 'pool-info', 'x\x1b[2Jy')
+    true('\x1b' not in hostile and r'\x1b[2Jy' in hostile, hostile)
+
+
+def ignored_parts_of_a_definition_are_warned_of(basin):
+    basin.write('odd.xml', f"<pool type='dir'><name>x</name><odd/><target><path>{basin.path('x')}</path></target></pool>")
+    result = basin.run('pool-define', 'odd.xml')
+    equal(result.status, 0)
+    true(result.err.startswith('warning: ') and 'odd' in result.err, result)
+    basin.ok('pool-undefine', 'x')
+    equal(basin.ok('--quiet', 'pool-define', 'odd.xml'), '')
+
+
+def the_root_may_come_from_the_environment(basin):
+    basin.define_vms()
+    for extra, expected in (({'BASIN_ROOT': basin.root}, 'vms\n'), ({'BASIN_ROOT': basin.path('other')}, '')):
+        done = subprocess.run([basin.program, '-q', 'pool-list', '--name'], capture_output=True, text=True, check=True,
+                              env={**basin.environment, **extra})
+        equal(done.stdout, expected)
+    elsewhere = [f'--{kind}-dir={basin.path(kind)}' for kind in ('config', 'state', 'run')]
+    equal(basin.ok('-q', *elsewhere, 'pool-list', '--all'), '')
+
+
+def unwritable_output_is_an_error(basin):
+    if not os.path.exists('/dev/full'):
+        raise Skip('no /dev/full')
+    with open('/dev/full', 'w', encoding='ascii') as full:
+        done = subprocess.run(basin.argv('help'), stdout=full, stderr=subprocess.PIPE, text=True, env=basin.environment,
+                              check=False)
+    equal((done.returncode, done.stderr), (1, 'error: cannot write the output: No space left on device\n'))
+
+
+def a_reader_that_has_enough_is_no_error_to_talk_about(basin):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, 'w') as closed:
+        done = subprocess.run(basin.argv('help'), stdout=closed, stderr=subprocess.PIPE, text=True, env=basin.environment,
+                              check=False)
+    equal((done.returncode, done.stderr), (1, ''))
+
+
+def a_definition_may_come_from_standard_input(basin):
+    xml = f"<pool type='dir'><name>x</name><target><path>{basin.path('x')}</path></target></pool>"
+    done = subprocess.run(basin.argv('pool-define', '-'), input=xml, capture_output=True, text=True, env=basin.environment,
+                          check=False)
+    equal((done.returncode, done.stdout, done.stderr), (0, 'Pool x defined from -\n\n', ''))
+
+
+def a_failed_edit_asks_on_a_terminal_and_tries_again(basin):
+    basin.define_vms(start=False)
+    basin.write('edit', '#!/bin/sh\nif [ -e tried ]; then sed -i s/tarpit/target/ "$1"; '
+                'else touch tried; sed -i s/target/tarpit/ "$1"; fi\n')
+    os.chmod(basin.path('edit'), 0o755)
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(basin.argv('pool-edit', 'vms'), stdin=terminal, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, cwd=basin.directory,
+                               env={**basin.environment, 'VISUAL': basin.path('edit')})
+    os.write(controller, b'?\ny\n')
+    out, err = process.communicate(timeout=60)
+    os.close(terminal)
+    os.close(controller)
+    equal((process.returncode, out), (0, 'Pool vms XML configuration not changed.\n\n'))
+    true('target path is missing' in err and err.count('Try again? [y,n,i,?]: ') == 2, err)
+
+
+main([a_dry_run_of_any_changing_verb_changes_nothing, a_dry_run_of_autostart_lists_the_steps_of_every_pool,
+      each_class_of_error_has_its_exit_status,
+      errors_name_the_object_and_a_way_out, ignored_parts_of_a_definition_are_warned_of,
+      the_root_may_come_from_the_environment, unwritable_output_is_an_error,
+      a_reader_that_has_enough_is_no_error_to_talk_about, a_definition_may_come_from_standard_input,
+      a_failed_edit_asks_on_a_terminal_and_tries_again])

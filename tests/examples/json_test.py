@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Every verb with --json: one document on standard output, or one error document on standard error.
+import json
+import os
+
+from command import equal, main, true
+
+VOLUME = '<volume><name>{name}</name><capacity>1048576</capacity><allocation>0</allocation></volume>'
+
+
+def document(basin, *arguments, **options):
+    """What a verb prints, whether this version can do it or not; never both documents, never neither."""
+    result = basin.run('--json', *arguments, **options)
+    if result.status == 0:
+        equal(result.err, '', arguments)
+        return json.loads(result.out)
+    equal(result.out, '', arguments)
+    error = json.loads(result.err)['error']
+    equal((error['code'], result.status), ('not_supported', 8), f'{arguments}: {result}')
+    return error
+
+
+def pools(basin):
+    path = basin.path('vms')
+    basin.write('vms.xml', f"<pool type='dir'><name>vms</name><wrong/><target><path>{path}</path></target></pool>")
+    defined = document(basin, 'pool-define', 'vms.xml')
+    equal((defined['name'], defined['message']), ('vms', 'Pool vms defined from vms.xml'))
+    true(len(defined['warnings']) == 1 and 'wrong' in defined['warnings'][0], defined)
+    equal(document(basin, 'pool-build', 'vms')['name'], 'vms')
+    document(basin, 'pool-autostart', 'vms')
+    equal(document(basin, 'pool-autostart-all'), [{'name': 'vms', 'started': True}])
+    document(basin, 'pool-destroy', 'vms')
+    document(basin, 'pool-start', 'vms')
+    document(basin, 'pool-refresh', 'vms')
+    info = document(basin, 'pool-info', 'vms')
+    listed = document(basin, 'pool-list')
+    equal([sorted(one) for one in listed], [sorted(info)])
+    equal((info['name'], info['uuid'], info['type'], info['state']), ('vms', defined['uuid'], 'dir', 'running'))
+    true(info['capacity'] >= info['available'] > 0 and info['persistent'] and info['autostart'], info)
+    equal(document(basin, 'pool-name', 'vms'), {'name': 'vms', 'uuid': defined['uuid']})
+    equal(document(basin, 'pool-uuid', 'vms'), {'name': 'vms', 'uuid': defined['uuid']})
+    dumped = document(basin, 'pool-dumpxml', 'vms')
+    equal((dumped['definition']['target']['path'], '<name>vms</name>' in dumped['xml']), (path, True))
+    equal(document(basin, 'pool-diagnostics', 'vms'), [])
+    document(basin, 'pool-blockers', 'vms')
+    equal(document(basin, 'pool-edit', 'vms', env={'VISUAL': 'true'})['changed'], False)
+    events = document(basin, 'pool-event', '--list')
+    true('lifecycle' in events, events)
+
+
+def volumes(basin):
+    basin.write('a.xml', VOLUME.format(name='a.img'))
+    equal(document(basin, 'vol-create', 'vms', 'a.xml'),
+          {'name': 'a.img', 'pool': 'vms', 'message': 'Vol a.img created from a.xml'})
+    document(basin, 'vol-create-as', 'vms', 'b "q".img', '1M', '--allocation', '0')
+    entries = document(basin, 'vol-list', 'vms')
+    equal([entry['name'] for entry in entries], ['a.img', 'b "q".img'])
+    detailed = document(basin, 'vol-list', 'vms', '--details')
+    equal([one['capacity'] for one in detailed], [1048576, 1048576])
+    equal(document(basin, 'vol-names', 'vms'), ['a.img', 'b "q".img'])
+    info = document(basin, 'vol-info', 'a.img', 'vms')
+    equal((info['name'], info['type'], info['capacity'], info['allocation']), ('a.img', 'file', 1048576, 0))
+    path = basin.path('vms/a.img')
+    equal(document(basin, 'vol-path', 'a.img', 'vms'), {'name': 'a.img', 'pool': 'vms', 'path': path})
+    equal(document(basin, 'vol-key', 'a.img', 'vms')['key'], entries[0]['key'])
+    equal(document(basin, 'vol-name', path), {'name': 'a.img', 'pool': 'vms'})
+    equal(document(basin, 'vol-pool', path)['name'], 'vms')
+    equal(document(basin, 'vol-dumpxml', 'a.img', 'vms')['definition']['capacity'], 1048576)
+    equal(document(basin, 'vol-inspect', 'a.img', 'vms')['format'], 'raw')
+    equal(document(basin, 'image-inspect', path)['virtual_size'], 1048576)
+    document(basin, 'vol-refresh', 'a.img', 'vms')
+    document(basin, 'vol-blockers', 'a.img', 'vms')
+
+
+def changes(basin):
+    document(basin, 'vol-resize', 'a.img', '2M', 'vms')
+    document(basin, 'vol-clone', 'a.img', 'c.img', 'vms')
+    basin.write('d.xml', VOLUME.format(name='d.img'))
+    document(basin, 'vol-create-from', 'vms', 'd.xml', 'a.img')
+    document(basin, 'vol-upload', 'a.img', 'd.xml', 'vms')
+    document(basin, 'vol-download', 'a.img', 'out', 'vms')
+    document(basin, 'vol-wipe', 'a.img', 'vms')
+    for verb in ('create', 'revert', 'delete'):
+        document(basin, f'vol-snapshot-{verb}', 'a.img', 'before', 'vms')
+    document(basin, 'vol-snapshot-list', 'a.img', 'vms')
+    document(basin, 'vol-rename', 'a.img', 'z.img', 'vms')
+    for name in document(basin, 'vol-names', 'vms'):
+        equal(document(basin, 'vol-delete', name, 'vms')['name'], name)
+
+
+def end(basin):
+    document(basin, 'pool-destroy', 'vms')
+    document(basin, 'pool-delete', 'vms')
+    document(basin, 'pool-undefine', 'vms')
+    equal(document(basin, 'pool-list', '--all'), [])
+    equal(document(basin, 'pool-define-as', 'x', 'dir', '--target', '/x', '--print-xml')['definition']['type'], 'dir')
+    document(basin, 'pool-create-as', 'x', 'dir', '--target', basin.path('x'), '--build')
+    document(basin, 'pool-destroy', 'x')
+    basin.write('t.xml', f"<pool type='dir'><name>t</name><target><path>{basin.path('t')}</path></target></pool>")
+    document(basin, 'pool-create', 't.xml', '--build')
+
+
+def general(basin):
+    equal(list(document(basin, 'version')), ['version'])
+    equal(document(basin, 'recover'), [])
+    true('$defs' in document(basin, 'json-schema'), 'json-schema')
+    kinds = document(basin, 'pool-capabilities')
+    equal(kinds[0]['type'], 'dir')
+    true('create_volume' in kinds[0]['capabilities'], kinds[0])
+    document(basin, 'find-storage-pool-sources', 'dir')
+    document(basin, 'find-storage-pool-sources-as', 'dir')
+    verbs = document(basin, 'help')
+    equal([verb['name'] for verb in verbs], list(basin.verbs()))
+
+
+def every_verb_prints_one_json_document(basin):
+    for part in (pools, volumes, changes, end, general):
+        part(basin)
+    equal(set(basin.verbs()) - basin.used, set(), 'verbs that no line of this test runs')
+
+
+def events_are_elements_of_one_array(basin):
+    basin.define_vms()
+    result = basin.run('--json', 'pool-event', 'vms', '--all', '--timeout', '0')
+    equal((result.status, json.loads(result.out), result.err), (1, [], ''))
+
+
+def a_dry_run_is_a_document_of_steps(basin):
+    basin.define_vms(start=False)
+    plan = basin.json('--dry-run', 'pool-build', 'vms')
+    equal((plan['dry_run'], plan['verb'], len(plan['steps'])), (True, 'pool-build', 1))
+    equal((plan['steps'][0]['call'][0], plan['steps'][0]['destructive']), ('mkdir', False))
+    true(not os.path.exists(basin.path('vms')), 'a dry run made the directory')
+
+
+def errors_are_documents_on_standard_error(basin):
+    missing = basin.json_error(3, 'pool-info', 'nosuch')
+    equal((missing['code'], missing['value'], missing['retryable']), ('not_found', -3, False))
+    true("'nosuch'" in missing['message'] and missing['remedy'], missing)
+    for usage in (['pool-info'], ['pool-info', '--wrong'], ['nonsense'], []):
+        equal(basin.json_error(2, *usage)['code'], 'invalid_argument')
+
+
+main([every_verb_prints_one_json_document, events_are_elements_of_one_array, a_dry_run_is_a_document_of_steps,
+      errors_are_documents_on_standard_error])
