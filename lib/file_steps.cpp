@@ -2,6 +2,7 @@
 #include "file_steps.hpp"
 
 #include "file_attributes.hpp"
+#include "image/copy.hpp"
 #include "job_impl.hpp"
 
 #include <algorithm>
@@ -346,15 +347,27 @@ bool link_unnamed(int fd, int directory, const char* name)
            (errno == ENOENT && ::linkat(fd, "", directory, name, AT_EMPTY_PATH) == 0);
 }
 
-void fill_file(int fd, StepRun& run, const std::string& path)
+/** Returns whether data was written, which must be on the disk before the name is. */
+bool fill_file(int fd, StepRun& run, const std::string& path)
 {
-    const auto capacity = std::stoull(run.argument("capacity"));
-    const auto allocation = std::min(std::stoull(run.argument("allocation")), capacity);
-    if (::ftruncate(fd, static_cast<off_t>(capacity)) != 0)
+    const auto& source_path = run.argument("source");
+    std::uint64_t copied = 0;
+    if (!source_path.empty()) {
+        const auto source = open_file(source_path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+        copied = copy_content(source.get(), fd,
+                              run.argument("reflink_only") == "yes" ? CopyMethod::reflink_only
+                                                                    : CopyMethod::cheapest,
+                              source_path, path, run.job());
+    }
+    const auto capacity = std::max<std::uint64_t>(std::stoull(run.argument("capacity")), copied);
+    const auto allocation =
+        std::min<std::uint64_t>(std::stoull(run.argument("allocation")), capacity);
+    if (capacity != copied && ::ftruncate(fd, static_cast<off_t>(capacity)) != 0)
         throw system_error(errno, "cannot set the size of '" + path + "' to " +
                                       std::to_string(capacity) + " bytes");
     if (allocation > 0)
         allocate_range(fd, allocation, path, run.job());
+    return copied > 0;
 }
 
 void apply_create_file(StepRun& run)
@@ -385,8 +398,10 @@ void apply_create_file(StepRun& run)
     }
 
     set_cow_argument(fd.get(), run, path); // only an empty file can change it
-    fill_file(fd.get(), run, path);
+    const bool has_data = fill_file(fd.get(), run, path);
     set_attributes(fd.get(), run, path);
+    if (has_data && ::fdatasync(fd.get()) != 0)
+        throw system_error(errno, "cannot flush '" + path + "'");
     check(run.job(), "creating '" + path + "'");
 
     const bool linked = temporary.empty()
@@ -577,20 +592,27 @@ Step remove_directory_step(const std::string& path)
                       .destructive = true});
 }
 
-Step create_file_step(const std::string& directory, const std::string& name, std::uint64_t capacity,
-                      std::uint64_t allocation, const Attributes& attributes)
+Step create_file_step(const std::string& directory, const std::string& name,
+                      const FileContent& content, const Attributes& attributes)
 {
     auto arguments = attribute_arguments(attributes);
     arguments["directory"] = directory;
     arguments["name"] = name;
-    arguments["capacity"] = std::to_string(capacity);
-    arguments["allocation"] = std::to_string(allocation);
+    arguments["capacity"] = std::to_string(content.capacity);
+    arguments["allocation"] = std::to_string(content.allocation);
+    arguments["source"] = content.source;
+    arguments["reflink_only"] = content.reflink_only ? "yes" : "no";
+    const auto path = join(directory, name);
+    auto summary = "create raw file '" + path + "' of " + std::to_string(content.capacity) +
+                   " bytes, " + std::to_string(std::min(content.allocation, content.capacity)) +
+                   " of them allocated";
+    if (!content.source.empty())
+        summary += content.reflink_only
+                       ? ", sharing the blocks of '" + content.source + "'"
+                       : ", a copy of '" + content.source + "' (shared blocks where possible)";
     return make_step("create_file", std::move(arguments),
-                     {.call = {"linkat", join(directory, name)},
-                      .summary = "create raw file '" + join(directory, name) + "' of " +
-                                 std::to_string(capacity) + " bytes, " +
-                                 std::to_string(std::min(allocation, capacity)) +
-                                 " of them allocated" + describe(attributes),
+                     {.call = {"linkat", path},
+                      .summary = summary + describe(attributes),
                       .undo = "remove the file"});
 }
 

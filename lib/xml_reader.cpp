@@ -301,7 +301,7 @@ void XmlDocument::ignore(const char* position, const std::string& path, const st
     if (!options_.on_ignored || ++reported_ > report_limit)
         return;
     options_.on_ignored(reported_ == report_limit ? std::string(what_) + ": more is ignored"
-                                           : describe(position, path, message));
+                                                  : describe(position, path, message));
 }
 
 std::string XmlDocument::path_of(pugi::xml_node node)

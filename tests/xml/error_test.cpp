@@ -382,12 +382,6 @@ TEST_CASE("hostile text is refused with a place", "[xml]")
             result += text;
         return result;
     };
-    const auto attributes = [](int count) {
-        std::string result;
-        for (int i = 0; i < count; ++i)
-            result += " a" + std::to_string(i) + "=''";
-        return result;
-    };
     const Case cases[] = {
         {"<pool type='dir'><name>a" + std::string(1, '\0') + "b</name></pool>",
          "line 1, column 25: character U+0000 is not allowed in XML"},
@@ -431,7 +425,6 @@ TEST_CASE("hostile text is refused with a place", "[xml]")
         {"<pool><?pi", "the processing instruction is not closed"},
         {repeat("<a>", 65) + repeat("</a>", 65), "elements are nested deeper than 64"},
         {"<a>" + repeat("<b/>", 65'536) + "</a>", "more than 65536 elements and attributes"},
-        {"<a" + attributes(257) + "/>", "more than 256 attributes in one element"},
         {std::string(1024 * 1024 + 1, ' '), "more than the limit of 1 MiB"},
     };
     for (const auto& each : cases) {
@@ -460,8 +453,7 @@ TEST_CASE("well-formed XML of every shape is read", "[xml]")
 
 TEST_CASE("what XML cannot hold is not printed", "[xml]")
 {
-    for (const auto& name :
-         {std::string("a\x01"), std::string("a\xFF"), std::string(1, '\0')})
+    for (const auto& name : {std::string("a\x01"), std::string("a\xFF"), std::string(1, '\0')})
         CHECK_THROWS_AS(format_pool({.type = "dir", .name = name}), Error);
     CHECK_THROWS_AS(format_pool({.type = "nosuch", .name = "a"}), Error);
     CHECK_THROWS_AS(format_volume({.name = "a\x1F"}, "dir"), Error);
