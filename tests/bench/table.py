@@ -40,6 +40,15 @@ class AtMostLimit:
 
 
 @dataclass
+class AtMostOrLimit:
+    """basin ≤ value, or no more than the bare loop has itself"""
+    value: float
+
+    def met(self, basin, limit, libvirt):
+        return basin <= max(self.value, limit or 0)
+
+
+@dataclass
 class TimesFaster:
     """libvirt ≥ factor × basin"""
     factor: float
