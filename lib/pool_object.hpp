@@ -116,7 +116,8 @@ struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
                            const std::string& volume = {}) const;
     Timestamp now() const;
 
-    std::vector<RecoveryResult> recover();
+    enum class Thoroughness : bool { changes, leftovers_too };
+    std::vector<RecoveryResult> recover(Thoroughness thoroughness);
     std::mutex recovered_mutex{};
     std::vector<RecoveryResult> recovered_at_opening{}; ///< until somebody asks for it
 

@@ -271,7 +271,7 @@ Step StateStore::autostart_step(const std::string& pool, bool on) const
 
 void StateStore::remove_leftovers() const noexcept
 {
-    for (const auto& directory : {config_dir_, autostart_dir(), records_dir(), run_dir_})
+    for (const auto& directory : {config_dir_, autostart_dir()})
         remove_temporaries(directory);
 }
 

@@ -77,7 +77,8 @@ public:
     Step remove_record_step(const std::string& pool) const;
     Step autostart_step(const std::string& pool, bool on) const;
 
-    /** Removes temporary files that killed writers left. The caller holds the registry lock. */
+    /** Removes temporary files that killed writers of definitions left. The caller holds the
+     * registry lock. */
     void remove_leftovers() const noexcept;
 
 private:
