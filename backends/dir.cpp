@@ -53,9 +53,11 @@ public:
 
     void remove(Change& change) override { change.add(remove_directory_step(def_.target.path)); }
 
-    void create_volume(const VolumeDef& def, CreateFlags, Change& change) override
+    void create_volume(const VolumeDef& def, const VolumeRecord* source, CreateFlags flags,
+                       Change& change) override
     {
-        list_create_steps(def_.target.path, def, change);
+        list_create_steps(def_.target.path, def, source ? source->path : std::string(),
+                          has(flags, CreateFlags::reflink), change);
     }
 
     void delete_volume(std::string_view name, Change& change) override
@@ -82,7 +84,8 @@ const BackendType dir_backend{
             .summary = "files in a directory",
             .available = true,
             .capabilities = {Capability::build_pool, Capability::delete_pool,
-                             Capability::create_volume, Capability::delete_volume,
+                             Capability::create_volume, Capability::create_from,
+                             Capability::reflink, Capability::delete_volume,
                              Capability::thin_volume, Capability::names_only},
             .copy_on_write_option = true,
             .volume_formats = image_formats,

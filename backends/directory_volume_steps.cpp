@@ -8,7 +8,8 @@
 
 namespace storage::inline v1 {
 
-void list_create_steps(const std::string& directory, const VolumeDef& def, Change& change)
+void list_create_steps(const std::string& directory, const VolumeDef& def,
+                       const std::string& source, bool reflink_only, Change& change)
 {
     Attributes attributes{.permissions = def.target.permissions};
     if (def.target.nocow)
@@ -22,6 +23,10 @@ void list_create_steps(const std::string& directory, const VolumeDef& def, Chang
                         "' has no compat, features or cluster size",
                     "leave them out");
     if (def.target.format == "dir") {
+        if (!source.empty())
+            throw Error(ErrorCode::not_supported,
+                        "'" + path + "': a directory cannot be a copy of a volume",
+                        "use format 'raw'");
         if (!attributes.permissions.mode)
             attributes.permissions.mode = 0755; // as libvirt's mkdir with the usual umask
         change.add(create_directory_step(directory, def.name, attributes));
@@ -29,8 +34,12 @@ void list_create_steps(const std::string& directory, const VolumeDef& def, Chang
     }
     if (!attributes.permissions.mode)
         attributes.permissions.mode = 0600;
-    change.add(create_file_step(directory, def.name, def.capacity,
-                                def.allocation.value_or(def.capacity), attributes));
+    change.add(create_file_step(directory, def.name,
+                                {.capacity = def.capacity,
+                                 .allocation = def.allocation.value_or(def.capacity),
+                                 .source = source,
+                                 .reflink_only = reflink_only},
+                                attributes));
 }
 
 void list_delete_steps(const std::string& directory, std::string_view name, Change& change)

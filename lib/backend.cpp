@@ -30,7 +30,7 @@ void Backend::remove(Change&)
 {
     missing("delete_pool");
 }
-void Backend::create_volume(const VolumeDef&, CreateFlags, Change&)
+void Backend::create_volume(const VolumeDef&, const VolumeRecord*, CreateFlags, Change&)
 {
     missing("create_volume");
 }

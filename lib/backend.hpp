@@ -62,7 +62,9 @@ public:
     virtual void start(Change& change);
     virtual void stop(Change& change);
     virtual void remove(Change& change);
-    virtual void create_volume(const VolumeDef& def, CreateFlags flags, Change& change);
+    /** @param source  the volume to copy, read just now; null: an empty volume */
+    virtual void create_volume(const VolumeDef& def, const VolumeRecord* source, CreateFlags flags,
+                               Change& change);
     virtual void delete_volume(std::string_view name, Change& change);
 };
 

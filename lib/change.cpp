@@ -247,6 +247,10 @@ std::vector<RecoveryResult> recover_changes(const Journal& journal, const Log& l
         std::string problems;
         try {
             auto change = parse_entry(entry.read());
+            if (change.steps.empty()) { // killed while it wrote what it was going to do
+                entry.remove();
+                continue;
+            }
             result.operation = change.operation;
             result.finished = !change.steps.empty() &&
                               change.done >= std::min(change.commit, change.steps.size());

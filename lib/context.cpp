@@ -368,6 +368,8 @@ std::vector<AutostartResult> Context::autostart(Job* job)
     begin(job);
     impl_->synchronise(Impl::Look::full);
     std::vector<AutostartResult> results;
+    std::vector<StepRecord> plan;
+    std::vector<StepRecord> trace;
     for (const auto& pool : impl_->all()) {
         const auto files = pool->files();
         if (!files->autostart || !files->persistent)
@@ -377,6 +379,12 @@ std::vector<AutostartResult> Context::autostart(Job* job)
             if (!is_active(*pool, *files, impl_->host)) {
                 start_pool(pool, BuildMode::none, job);
                 result.started = !is_dry_run(job);
+                if (job) { // each start is a call of its own: what the job shows is all of them
+                    const auto steps = job->plan();
+                    plan.insert(plan.end(), steps.begin(), steps.end());
+                    const auto done = job->trace();
+                    trace.insert(trace.end(), done.begin(), done.end());
+                }
             }
         } catch (const Error& error) {
             if (error.code() == ErrorCode::cancelled)
@@ -384,6 +392,12 @@ std::vector<AutostartResult> Context::autostart(Job* job)
             result.error = error;
         }
         results.push_back(std::move(result));
+    }
+    if (job) {
+        auto& impl = job->impl();
+        const std::lock_guard lock(impl.mutex);
+        impl.plan = std::move(plan);
+        impl.trace = std::move(trace);
     }
     return results;
 }

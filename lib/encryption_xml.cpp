@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "encryption_xml.hpp"
 
+#include "names.hpp"
 #include "numbers.hpp"
 #include "xml_parts.hpp"
 
@@ -19,7 +20,7 @@ Encryption::Cipher read_cipher(const XmlElement& element)
     const auto text = element.required_attribute("size");
     const auto size = to_integer<std::uint32_t>(text);
     if (!size || *size == 0)
-        element.fail_attribute("size", "'" + text + "' is not a number of bits");
+        element.fail_attribute("size", shown(text) + " is not a number of bits");
     cipher.size = *size;
     return cipher;
 }

@@ -149,7 +149,7 @@ std::string parent_directory(const std::string& path)
 }
 
 void replace_file(const std::string& path, std::string_view content, unsigned mode,
-                  Durability durability)
+                  Durability durability, const std::function<void(int)>& before_rename)
 {
     const auto directory = parent_directory(path);
     const auto temporary = directory + '/' + temporary_name();
@@ -158,6 +158,8 @@ void replace_file(const std::string& path, std::string_view content, unsigned mo
         write_all(fd.get(), content, temporary);
         if (durability == Durability::durable && ::fsync(fd.get()) != 0)
             throw system_error(errno, "cannot flush '" + path + "'");
+        if (before_rename)
+            before_rename(fd.get());
         fd.reset();
         if (::rename(temporary.c_str(), path.c_str()) != 0)
             throw system_error(errno, "cannot replace '" + path + "'");

@@ -5,6 +5,7 @@
 #include <basin/error.hpp>
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -61,9 +62,10 @@ enum class Durability : bool { volatile_file, durable };
 /**
  * Replaces path by a file with this content: written beside it under a temporary name, renamed
  * over it. Durable: file and directory are flushed before it returns.
+ * @param before_rename  told the descriptor of the new file while it still has its temporary name
  */
 void replace_file(const std::string& path, std::string_view content, unsigned mode,
-                  Durability durability);
+                  Durability durability, const std::function<void(int)>& before_rename = {});
 
 /** A name for a temporary file, unlikely to exist: ".basin-" and 16 hex digits. */
 std::string temporary_name();

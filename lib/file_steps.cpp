@@ -2,6 +2,7 @@
 #include "file_steps.hpp"
 
 #include "file_attributes.hpp"
+#include "image/copy.hpp"
 #include "job_impl.hpp"
 
 #include <algorithm>
@@ -13,12 +14,19 @@
 
 namespace storage::inline v1 {
 
+namespace {
+
+std::string identity_text(const struct stat& info)
+{
+    return std::to_string(info.st_dev) + ':' + std::to_string(info.st_ino);
+}
+
+} // namespace
+
 std::string file_identity(const std::string& path)
 {
     struct stat info {};
-    if (::lstat(path.c_str(), &info) != 0)
-        return {};
-    return std::to_string(info.st_dev) + ':' + std::to_string(info.st_ino);
+    return ::lstat(path.c_str(), &info) == 0 ? identity_text(info) : std::string();
 }
 
 namespace {
@@ -62,15 +70,22 @@ void apply_write_file(StepRun& run)
 {
     const auto& path = run.argument("path");
     keep_old_content(run);
+    // On record before the name exists: a kill right after the rename must not hide whose file it
+    // is.
+    const auto remember = [&](int fd) {
+        struct stat info {};
+        if (::fstat(fd, &info) != 0)
+            throw system_error(errno, "cannot look at '" + path + "'");
+        run.remember("identity", identity_text(info));
+    };
     try {
-        replace_file(path, run.argument("content"), 0600, durability_of(run));
+        replace_file(path, run.argument("content"), 0600, durability_of(run), remember);
     } catch (const Error& error) {
         if (error.os_error() != ENOENT)
             throw;
         make_directories(parent_directory(path), 0700);
-        replace_file(path, run.argument("content"), 0600, durability_of(run));
+        replace_file(path, run.argument("content"), 0600, durability_of(run), remember);
     }
-    run.remember("identity", file_identity(path));
 }
 
 void undo_write_file(StepRun& run)
@@ -106,22 +121,20 @@ void undo_remove_file(StepRun& run)
 void apply_make_link(StepRun& run)
 {
     const auto& path = run.argument("path");
-    make_directories(parent_directory(path), 0700);
-    if (::symlink(run.argument("target").c_str(), path.c_str()) != 0) {
-        if (errno != EEXIST)
+    const auto directory = parent_directory(path);
+    make_directories(directory, 0700);
+    const auto temporary = directory + '/' + temporary_name();
+    if (::symlink(run.argument("target").c_str(), temporary.c_str()) != 0)
+        throw system_error(errno, "cannot make link '" + temporary + "'");
+    try {
+        run.remember("identity", file_identity(temporary));
+        if (::rename(temporary.c_str(), path.c_str()) != 0)
             throw system_error(errno, "cannot make link '" + path + "'");
-        // An old link to elsewhere: replaced in one step.
-        const auto temporary = parent_directory(path) + '/' + temporary_name();
-        if (::symlink(run.argument("target").c_str(), temporary.c_str()) != 0)
-            throw system_error(errno, "cannot make link '" + temporary + "'");
-        if (::rename(temporary.c_str(), path.c_str()) != 0) {
-            const int os_error = errno;
-            ::unlink(temporary.c_str());
-            throw system_error(os_error, "cannot replace link '" + path + "'");
-        }
+    } catch (...) {
+        ::unlink(temporary.c_str());
+        throw;
     }
-    run.remember("identity", file_identity(path));
-    sync_directory(parent_directory(path));
+    sync_directory(directory);
 }
 
 void undo_make_link(StepRun& run)
@@ -346,15 +359,27 @@ bool link_unnamed(int fd, int directory, const char* name)
            (errno == ENOENT && ::linkat(fd, "", directory, name, AT_EMPTY_PATH) == 0);
 }
 
-void fill_file(int fd, StepRun& run, const std::string& path)
+/** Returns whether data was written, which must be on the disk before the name is. */
+bool fill_file(int fd, StepRun& run, const std::string& path)
 {
-    const auto capacity = std::stoull(run.argument("capacity"));
-    const auto allocation = std::min(std::stoull(run.argument("allocation")), capacity);
-    if (::ftruncate(fd, static_cast<off_t>(capacity)) != 0)
+    const auto& source_path = run.argument("source");
+    std::uint64_t copied = 0;
+    if (!source_path.empty()) {
+        const auto source = open_file(source_path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+        copied = copy_content(source.get(), fd,
+                              run.argument("reflink_only") == "yes" ? CopyMethod::reflink_only
+                                                                    : CopyMethod::cheapest,
+                              source_path, path, run.job());
+    }
+    const auto capacity = std::max<std::uint64_t>(std::stoull(run.argument("capacity")), copied);
+    const auto allocation =
+        std::min<std::uint64_t>(std::stoull(run.argument("allocation")), capacity);
+    if (capacity != copied && ::ftruncate(fd, static_cast<off_t>(capacity)) != 0)
         throw system_error(errno, "cannot set the size of '" + path + "' to " +
                                       std::to_string(capacity) + " bytes");
     if (allocation > 0)
         allocate_range(fd, allocation, path, run.job());
+    return copied > 0;
 }
 
 void apply_create_file(StepRun& run)
@@ -381,12 +406,14 @@ void apply_create_file(StepRun& run)
             throw system_error(errno, "cannot create '" + path + "'");
         run.declare("identity", file_identity(join(directory_path, temporary)));
     } else if (::fstat(fd.get(), &info) == 0) {
-        run.remember("identity", std::to_string(info.st_dev) + ':' + std::to_string(info.st_ino));
+        run.remember("identity", identity_text(info));
     }
 
     set_cow_argument(fd.get(), run, path); // only an empty file can change it
-    fill_file(fd.get(), run, path);
+    const bool has_data = fill_file(fd.get(), run, path);
     set_attributes(fd.get(), run, path);
+    if (has_data && ::fdatasync(fd.get()) != 0)
+        throw system_error(errno, "cannot flush '" + path + "'");
     check(run.job(), "creating '" + path + "'");
 
     const bool linked = temporary.empty()
@@ -577,20 +604,27 @@ Step remove_directory_step(const std::string& path)
                       .destructive = true});
 }
 
-Step create_file_step(const std::string& directory, const std::string& name, std::uint64_t capacity,
-                      std::uint64_t allocation, const Attributes& attributes)
+Step create_file_step(const std::string& directory, const std::string& name,
+                      const FileContent& content, const Attributes& attributes)
 {
     auto arguments = attribute_arguments(attributes);
     arguments["directory"] = directory;
     arguments["name"] = name;
-    arguments["capacity"] = std::to_string(capacity);
-    arguments["allocation"] = std::to_string(allocation);
+    arguments["capacity"] = std::to_string(content.capacity);
+    arguments["allocation"] = std::to_string(content.allocation);
+    arguments["source"] = content.source;
+    arguments["reflink_only"] = content.reflink_only ? "yes" : "no";
+    const auto path = join(directory, name);
+    auto summary = "create raw file '" + path + "' of " + std::to_string(content.capacity) +
+                   " bytes, " + std::to_string(std::min(content.allocation, content.capacity)) +
+                   " of them allocated";
+    if (!content.source.empty())
+        summary += content.reflink_only
+                       ? ", sharing the blocks of '" + content.source + "'"
+                       : ", a copy of '" + content.source + "' (shared blocks where possible)";
     return make_step("create_file", std::move(arguments),
-                     {.call = {"linkat", join(directory, name)},
-                      .summary = "create raw file '" + join(directory, name) + "' of " +
-                                 std::to_string(capacity) + " bytes, " +
-                                 std::to_string(std::min(allocation, capacity)) +
-                                 " of them allocated" + describe(attributes),
+                     {.call = {"linkat", path},
+                      .summary = summary + describe(attributes),
                       .undo = "remove the file"});
 }
 

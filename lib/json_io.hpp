@@ -3,6 +3,8 @@
 // `void fields(Io& io, Struct& value)` names each member once, for both directions.
 #pragma once
 
+#include "names.hpp"
+
 #include <basin/error.hpp>
 
 #include <nlohmann/json.hpp>
@@ -122,7 +124,7 @@ public:
         std::string allowed;
         for (const auto each : names)
             allowed += (allowed.empty() ? "" : ", ") + std::string(each);
-        fail_at(pointer_ + '/' + name, "'" + word + "' is not allowed (allowed: " + allowed + ")");
+        fail_at(pointer_ + '/' + name, shown(word) + " is not allowed (allowed: " + allowed + ")");
     }
     template <typename Enum, std::size_t Count>
     void choice(const char* name, std::optional<Enum>& value,

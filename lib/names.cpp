@@ -28,6 +28,28 @@ std::string file_name_problem(std::string_view name, std::size_t limit)
 
 } // namespace
 
+std::string shown(std::string_view value)
+{
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    constexpr std::size_t limit = 100;
+    std::string result = "'";
+    for (const char c : value.substr(0, limit)) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x20 || byte == 0x7F)
+            result += std::string("\\x") + digits[byte >> 4] + digits[byte & 0xF];
+        else
+            result += c;
+    }
+    if (value.size() <= limit)
+        return result + '\'';
+    // Not in the middle of a character.
+    while ((static_cast<unsigned char>(result.back()) & 0xC0) == 0x80)
+        result.pop_back();
+    if (static_cast<unsigned char>(result.back()) >= 0xC0)
+        result.pop_back();
+    return result + "...'";
+}
+
 std::string pool_name_problem(std::string_view name)
 {
     return file_name_problem(name, file_name_limit - std::string_view(".xml").size());

@@ -17,6 +17,9 @@ std::string pool_name_problem(std::string_view name);
 /** The same for a volume. */
 std::string volume_name_problem(std::string_view name);
 
+/** A value for a message: in quotes, on one line, and cut where it is long. */
+std::string shown(std::string_view value);
+
 /** A control character, as "U+000A"; nothing when there is none. */
 std::optional<std::string> control_character(std::string_view text);
 

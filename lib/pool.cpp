@@ -216,9 +216,27 @@ VolumeDef complete(const PoolAccess& access, const VolumeDef& given, CreateFlags
     if (has(flags, CreateFlags::prealloc_metadata))
         throw Error(ErrorCode::not_supported,
                     title + ": format '" + def.target.format + "' has no metadata to allocate");
-    if (has(flags, CreateFlags::reflink))
-        throw Error(ErrorCode::invalid_argument, title + ": reflink needs a volume to copy from");
     return def;
+}
+
+Volume create(PoolAccess& access, const PoolPointer& pool, const VolumeDef& def,
+              const VolumeRecord* source, CreateFlags flags, Job* job)
+{
+    const auto context = access.context;
+    const std::string operation = source ? "vol-create-from" : "vol-create";
+    context->require_writable("creating a volume in " + access.title());
+    std::optional<HeldLock> lock;
+    if (!is_dry_run(job)) {
+        lock.emplace(context->locks.lock_volume(pool->uuid, pool->name, def.name, operation, job));
+        access = PoolAccess(pool);
+    }
+    Change change(operation + ' ' + pool->name + ' ' + def.name);
+    access.active_backend().create_volume(def, source, flags, change);
+    if (change.execute(context->change_host(job))) {
+        access.update_volume(def.name);
+        context->emit(EventKind::volume_created, *pool, def.name);
+    }
+    return Volume::Access::make(pool, def.name);
 }
 
 } // namespace
@@ -227,36 +245,37 @@ Volume Pool::create_volume(const VolumeDef& given, CreateFlags flags, Job* job)
 {
     begin(job);
     PoolAccess access(object_);
-    auto& context = *access.context;
-    context.require_writable("creating a volume in " + access.title());
     access.require_started();
     access.require(Capability::create_volume, "create volumes");
     const auto def = complete(access, given, flags);
-
-    std::optional<HeldLock> lock;
-    if (!is_dry_run(job)) {
-        lock.emplace(
-            context.locks.lock_volume(object_->uuid, object_->name, def.name, "vol-create", job));
-        access = PoolAccess(object_);
-    }
-    auto& backend = access.active_backend();
-    Change change("vol-create " + object_->name + ' ' + def.name);
-    backend.create_volume(def, flags, change);
-    if (change.execute(context.change_host(job))) {
-        access.update_volume(def.name);
-        context.emit(EventKind::volume_created, *object_, def.name);
-    }
-    return Volume::Access::make(object_, def.name);
+    if (has(flags, CreateFlags::reflink))
+        throw Error(ErrorCode::invalid_argument,
+                    volume_title(def.name, *object_) + ": reflink needs a volume to copy from");
+    return create(access, object_, def, nullptr, flags, job);
 }
 
-Volume Pool::create_volume_from(const VolumeDef& def, const Volume& source, CreateFlags, Job* job)
+Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, CreateFlags flags,
+                                Job* job)
 {
     begin(job);
     PoolAccess access(object_);
-    access.require(Capability::create_from,
-                   "copy volumes yet ('" + source.name() + "' to '" + def.name + "')");
-    throw Error(ErrorCode::internal,
-                access.title() + ": copying is announced, but not implemented");
+    access.require_started();
+    access.require(Capability::create_from, "copy volumes");
+    PoolAccess source_access(Volume::Access::pool(source));
+    const auto record = source_access.active_backend().read(source.name(), nullptr);
+    const auto title = volume_title(source.name(), *source_access.pool);
+    auto wanted = given;
+    // As libvirt: at least as large as what is copied; allocation as asked for, else all of it.
+    wanted.capacity = std::max(given.capacity, record.facts.capacity);
+    const auto def = complete(access, wanted, flags);
+    const bool is_bytes =
+        record.facts.type == VolumeType::file || record.facts.type == VolumeType::block;
+    if (!is_bytes || record.facts.format != ImageFormat::raw || def.target.format != "raw")
+        throw Error(ErrorCode::not_supported,
+                    title + " is of format '" + std::string(to_string(record.facts.format)) +
+                        "': only raw volumes can be copied, to raw ones, in this version",
+                    "convert it with qemu-img");
+    return create(access, object_, def, &record, flags, job);
 }
 
 std::vector<Blocker> Pool::blockers() const

@@ -31,7 +31,7 @@ std::vector<SourceHost> read_hosts(const XmlElement& source)
             host.port = to_integer<std::int32_t>(text);
             if (!host.port || *host.port < -1 || *host.port > 65535)
                 element.fail_attribute("port",
-                                       "'" + text + "' is not a port number from 1 to 65535");
+                                       shown(text) + " is not a port number from 1 to 65535");
             if (*host.port == 0) // libvirt's "not given"
                 host.port.reset();
         }
@@ -74,7 +74,7 @@ std::uint32_t read_address_part(const XmlElement& address, const char* name, std
     const auto value =
         to_integer<std::uint32_t>(std::string_view(text).substr(hex ? 2 : 0), hex ? 16 : 10);
     if (!value || *value > largest)
-        address.fail_attribute(name, "'" + text + "' is not a number from 0 to " +
+        address.fail_attribute(name, shown(text) + " is not a number from 0 to " +
                                          std::to_string(largest));
     return *value;
 }
@@ -91,7 +91,7 @@ SourceAdapter::ParentAddress read_parent_address(const XmlElement& element)
     const auto text = element.required_attribute("unique_id");
     const auto id = to_integer<std::uint32_t>(text);
     if (!id)
-        element.fail_attribute("unique_id", "'" + text + "' is not a number from 0");
+        element.fail_attribute("unique_id", shown(text) + " is not a number from 0");
     result.unique_id = *id;
     return result;
 }
@@ -100,7 +100,7 @@ std::string read_wwn(const XmlElement& adapter, const char* name)
 {
     auto text = adapter.attribute(name);
     if (!text.empty() && !is_wwn(text))
-        adapter.fail_attribute(name, "'" + text + "' is not 16 hexadecimal digits");
+        adapter.fail_attribute(name, shown(text) + " is not 16 hexadecimal digits");
     return text;
 }
 
@@ -177,7 +177,7 @@ std::string read_protocol_version(const XmlElement& source, const BackendInfo& i
                                           "' has no protocol version (allowed with: " +
                                           joined(info.protocol_formats) + ")");
     if (version.find(',') != version.npos)
-        element.fail_attribute("ver", "'" + version + "' contains a comma");
+        element.fail_attribute("ver", shown(version) + " contains a comma");
     return version;
 }
 

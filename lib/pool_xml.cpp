@@ -18,8 +18,8 @@ const BackendInfo& read_type(const XmlElement& pool)
     const auto type = pool.required_attribute("type");
     const auto* info = find_backend(type);
     if (!info)
-        pool.fail_attribute("type", "pool type '" + type +
-                                        "' is not known (allowed: " + pool_type_names() + ")");
+        pool.fail_attribute("type", "pool type " + shown(type) +
+                                        " is not known (allowed: " + pool_type_names() + ")");
     return *info;
 }
 
@@ -69,7 +69,7 @@ void read_target(const XmlElement& pool, const BackendInfo& info, PoolDef& def)
     if (info.target_path == TargetPath::fixed) {
         def.target.path = std::string(info.target_prefix) + def.source.name;
         if (!text.empty() && sanitized_path(text) != def.target.path)
-            path.ignore("'" + text + "' is ignored: a pool of type '" + def.type +
+            path.ignore(shown(text) + " is ignored: a pool of type '" + def.type +
                         "' has the target path " + def.target.path);
     } else {
         if (text.empty())

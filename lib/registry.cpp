@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "registry.hpp"
 
+#include "names.hpp"
 #include "xml_writer.hpp"
 
 #include <algorithm>
@@ -56,7 +57,7 @@ const BackendType& backend_type(std::string_view type)
     for (const auto* entry : backend_table())
         if (entry->info.type == type)
             return *entry;
-    throw Error(ErrorCode::invalid_argument, "pool type '" + std::string(type) + "' is not known",
+    throw Error(ErrorCode::invalid_argument, "pool type " + shown(type) + " is not known",
                 "use one of: " + pool_type_names());
 }
 

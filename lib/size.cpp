@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Sizes with units, as the XML writes them.
+#include "names.hpp"
 #include "numbers.hpp"
 
 #include <basin/definition.hpp>
@@ -36,8 +37,8 @@ std::uint64_t factor_of(std::string_view unit)
     const auto suffix = std::string_view(name).substr(1);
     if (exponent == 0 || (!suffix.empty() && suffix != "ib" && suffix != "b"))
         throw Error(ErrorCode::invalid_argument,
-                    "unit '" + std::string(unit) +
-                        "' is not known (allowed: B, bytes, K or KiB to E or EiB, KB to EB)");
+                    "unit " + shown(unit) +
+                        " is not known (allowed: B, bytes, K or KiB to E or EiB, KB to EB)");
     std::uint64_t factor = 1;
     for (std::size_t i = 0; i < exponent; ++i)
         factor *= suffix == "b" ? 1000 : 1024;
@@ -59,17 +60,15 @@ std::uint64_t parse_size(std::string_view number, std::string_view unit)
         }
     }
     if (digits.empty() || digits.find_first_not_of("+0123456789") != digits.npos)
-        throw Error(ErrorCode::invalid_argument,
-                    "'" + std::string(number) + "' is not a whole number of bytes");
+        throw Error(ErrorCode::invalid_argument, shown(number) + " is not a whole number of bytes");
     const auto factor = factor_of(unit);
     const auto value = to_integer<std::uint64_t>(digits);
     if (!value && digits.find('+', 1) != digits.npos)
-        throw Error(ErrorCode::invalid_argument,
-                    "'" + std::string(number) + "' is not a whole number of bytes");
+        throw Error(ErrorCode::invalid_argument, shown(number) + " is not a whole number of bytes");
     if (!value || *value > largest / factor)
         throw Error(ErrorCode::invalid_argument,
-                    "'" + std::string(number) + (unit.empty() ? "" : " " + std::string(unit)) +
-                        "' is more than the largest size of 2^63 - 1 bytes");
+                    shown(std::string(number) + (unit.empty() ? "" : " " + std::string(unit))) +
+                        " is more than the largest size of 2^63 - 1 bytes");
     return *value * factor;
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "volume_table.hpp"
 
+#include "file_io.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <ctime>
 #include <new>
 #include <stdexcept>
-#include <sys/random.h>
 
 namespace storage::inline v1 {
 
@@ -15,18 +15,6 @@ namespace {
 
 constexpr std::size_t first_chunk = 1024;
 constexpr std::size_t largest_chunk = 256 * 1024;
-
-// File names come from strangers: without a secret they could make all names collide.
-std::uint64_t random_seed(const void* salt)
-{
-    std::uint64_t seed = 0;
-    if (::getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed) {
-        timespec now{};
-        ::clock_gettime(CLOCK_MONOTONIC, &now);
-        seed = static_cast<std::uint64_t>(now.tv_nsec) ^ reinterpret_cast<std::uintptr_t>(salt);
-    }
-    return seed;
-}
 
 std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept
 {
@@ -61,7 +49,7 @@ std::string joined(std::string_view head, std::string_view tail)
 } // namespace
 
 VolumeTable::VolumeTable(std::string path_prefix)
-    : prefix_(std::move(path_prefix)), seed_(random_seed(this))
+    : prefix_(std::move(path_prefix)), seed_(random_bits())
 {
 }
 

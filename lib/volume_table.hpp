@@ -166,7 +166,7 @@ private:
     static constexpr Index none = ~Index{0};
 
     std::string prefix_;
-    std::uint64_t seed_;
+    std::uint64_t seed_; // names come from strangers: without a secret they could all collide
     std::vector<Slot> slots_{};
     Lookup lookups_[3]{};
 

@@ -127,7 +127,7 @@ std::uint64_t read_offset(const XmlElement& extent, const char* name)
     const auto text = extent.required_attribute(name);
     const auto value = to_integer<std::uint64_t>(text);
     if (!value)
-        extent.fail_attribute(name, "'" + text + "' is not a number of bytes");
+        extent.fail_attribute(name, shown(text) + " is not a number of bytes");
     return *value;
 }
 

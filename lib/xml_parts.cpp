@@ -74,7 +74,7 @@ SecretReference read_secret(const XmlElement& secret)
     if (!result.uuid.empty()) {
         const auto uuid = canonical_uuid(result.uuid);
         if (!uuid)
-            secret.fail_attribute("uuid", "'" + result.uuid + "' is not a uuid");
+            secret.fail_attribute("uuid", shown(result.uuid) + " is not a uuid");
         result.uuid = *uuid;
     }
     return result;

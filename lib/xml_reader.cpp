@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "xml_reader.hpp"
 
+#include "names.hpp"
 #include "xml_scan.hpp"
 
 #include <algorithm>
@@ -155,7 +156,7 @@ std::string XmlElement::choice(const char* name, std::span<const std::string_vie
         return {};
     auto value = attribute(name);
     if (std::find(allowed.begin(), allowed.end(), value) == allowed.end())
-        fail_attribute(name, "'" + value + "' is not allowed (allowed: " + joined(allowed) + ")");
+        fail_attribute(name, shown(value) + " is not allowed (allowed: " + joined(allowed) + ")");
     return value;
 }
 
@@ -174,7 +175,7 @@ void XmlElement::accept(const char* name) const
 
 void XmlElement::fail_value(std::string_view value, const std::string& message) const
 {
-    fail("'" + std::string(value) + "' " + message);
+    fail(shown(value) + ' ' + message);
 }
 
 void XmlElement::fail_attribute(const char* name, const std::string& message) const
@@ -192,7 +193,7 @@ void XmlElement::fail(const std::string& message) const
 void XmlElement::check_strictly(const char* name, bool condition, const std::string& message) const
 {
     if (document_->options_.strict && !condition)
-        fail_attribute(name, "'" + attribute(name) + "' " + message);
+        fail_attribute(name, shown(attribute(name)) + ' ' + message);
 }
 
 void XmlElement::ignore(const std::string& message) const
@@ -220,8 +221,7 @@ XmlDocument::XmlDocument(std::string_view text, std::string_view what, const cha
     has_default_name_space_ = text.find("xmlns") != text.npos;
     if (std::string_view(root_.name()) != root)
         fail(position_of(root_), path_of(root_),
-             "'" + std::string(root_.name()) +
-                 "' is not the root element expected (allowed: " + root + ")");
+             shown(root_.name()) + " is not the root element expected (allowed: " + root + ")");
 }
 
 void XmlDocument::ask(std::vector<std::string_view>& list, std::string_view name) const
@@ -244,7 +244,7 @@ void XmlDocument::finish_attributes(pugi::xml_node node)
             read_.contains(attribute.internal_object()))
             continue;
         ignore(attribute.name(), path_of(node) + "/@" + attribute.name(),
-               "'" + std::string(attribute.value()) + "' is ignored (attributes known here: " +
+               shown(attribute.value()) + " is ignored (attributes known here: " +
                    (asked.attributes.empty() ? "none" : joined(asked.attributes)) + ")");
     }
 }
@@ -265,17 +265,16 @@ void XmlDocument::finish(pugi::xml_node node)
             else if (std::find(asked.children.begin(), asked.children.end(), child.name()) !=
                      asked.children.end())
                 ignore(position_of(child), path_of(child),
-                       "only the first element '" + std::string(child.name()) + "' is read");
+                       "only the first element " + shown(child.name()) + " is read");
             else
                 ignore(position_of(child), path_of(child),
-                       "element '" + std::string(child.name()) +
-                           "' is ignored (elements known here: " +
+                       "element " + shown(child.name()) + " is ignored (elements known here: " +
                            (asked.children.empty() ? "none" : joined(asked.children)) + ")");
         } else if (!read_text_.contains(node.internal_object()) &&
                    std::string_view(child.value()).find_first_not_of(" \t\r\n") !=
                        std::string_view::npos) {
             ignore(position_of(node), path_of(node),
-                   "text '" + std::string(child.value()).substr(0, 64) + "' is ignored");
+                   "text " + shown(child.value()) + " is ignored");
         }
     }
 }
@@ -301,7 +300,7 @@ void XmlDocument::ignore(const char* position, const std::string& path, const st
     if (!options_.on_ignored || ++reported_ > report_limit)
         return;
     options_.on_ignored(reported_ == report_limit ? std::string(what_) + ": more is ignored"
-                                           : describe(position, path, message));
+                                                  : describe(position, path, message));
 }
 
 std::string XmlDocument::path_of(pugi::xml_node node)
@@ -312,7 +311,8 @@ std::string XmlDocument::path_of(pugi::xml_node node)
         for (auto other = node.previous_sibling(node.name()); other;
              other = other.previous_sibling(node.name()))
             ++before;
-        std::string step = "/" + std::string(node.name());
+        constexpr std::size_t name_limit = 64;
+        std::string step = "/" + std::string(node.name()).substr(0, name_limit);
         if (before > 0 || node.next_sibling(node.name()))
             step += "[" + std::to_string(before + 1) + "]";
         path.insert(0, step);

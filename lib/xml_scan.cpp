@@ -2,6 +2,7 @@
 // A scanner, not a parser: it builds nothing and allocates only the stack of open elements.
 #include "xml_scan.hpp"
 
+#include "names.hpp"
 #include "numbers.hpp"
 #include "utf8.hpp"
 
@@ -58,7 +59,7 @@ public:
         while (at_ < text_.size())
             step();
         if (!open_.empty())
-            fail("element '" + std::string(open_.back()) + "' is not closed");
+            fail("element " + shown(open_.back()) + " is not closed");
         if (!seen_root_)
             fail("there is no element");
     }
@@ -165,8 +166,8 @@ private:
             if (key == "version"    ? !value.starts_with("1.")
                 : key == "encoding" ? !is_encoding(value)
                                     : key != "standalone")
-                fail_at(offset, "XML declaration: " + std::string(key) + " '" + std::string(value) +
-                                    "' is not supported (allowed: version 1.0, encoding UTF-8)");
+                fail_at(offset, "XML declaration: " + shown(key) + ' ' + shown(value) +
+                                    " is not supported (allowed: version 1.0, encoding UTF-8)");
             if (at_ > end + 2)
                 fail_at(start, "the XML declaration is not closed");
         }
@@ -206,7 +207,7 @@ private:
                 break;
             }
             if (at_ == text_.size())
-                fail_at(start, "element '" + std::string(tag) + "' is not closed");
+                fail_at(start, "element " + shown(tag) + " is not closed");
             if (!blank)
                 fail("white space, '>' or '/>' expected");
             count_node();
@@ -219,7 +220,7 @@ private:
         std::sort(attributes_.begin(), attributes_.end());
         const auto twice = std::adjacent_find(attributes_.begin(), attributes_.end());
         if (twice != attributes_.end())
-            fail_at(start, "attribute '" + std::string(*twice) + "' is given twice");
+            fail_at(start, "attribute " + shown(*twice) + " is given twice");
     }
 
     void end_tag()
@@ -232,9 +233,8 @@ private:
             fail("'>' expected");
         ++at_;
         if (open_.empty() || open_.back() != tag)
-            fail_at(start, "'</" + std::string(tag) + ">' closes " +
-                               (open_.empty() ? "nothing"
-                                              : "element '" + std::string(open_.back()) + "'"));
+            fail_at(start, shown("</" + std::string(tag) + '>') + " closes " +
+                               (open_.empty() ? "nothing" : "element " + shown(open_.back())));
         open_.pop_back();
     }
 

@@ -99,6 +99,20 @@ TEST_CASE("a file that changed just now is read again although its times are equ
     }
 }
 
+TEST_CASE("a file whose times lie ahead is never taken for unchanged", "[directory_refresh]")
+{
+    const PoolDirectory pool;
+    pool.write("disk", qcow2(1 << 20));
+    const timespec tomorrow{.tv_sec = ::time(nullptr) + 86400, .tv_nsec = 1};
+    const timespec times[]{tomorrow, tomorrow};
+    REQUIRE(::utimensat(AT_FDCWD, (pool / "disk").c_str(), times, 0) == 0);
+    const auto first = pool.refresh();
+    CHECK(facts_of(*first, "disk").fresh);
+    const auto before = pool.volumes.counts();
+    pool.refresh(first.get());
+    CHECK(pool.volumes.counts().opened == before.opened + 1);
+}
+
 TEST_CASE("allocation is never taken from the last time", "[directory_refresh]")
 {
     const PoolDirectory pool;

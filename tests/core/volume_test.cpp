@@ -207,3 +207,49 @@ TEST_CASE("the event descriptor polls readable exactly while there may be events
     CHECK_FALSE(context.next_event());
     CHECK(::poll(&poll_fd, 1, 0) == 0);
 }
+
+TEST_CASE("a raw volume is copied whole, holes and all, in a pool and across pools", "[volume]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto other = scratch.running_pool(context, "other");
+    auto source = pool.create_volume(raw_volume("source", 64 << 20));
+    {
+        std::fstream file(source.path(), std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(10 << 20);
+        file << std::string(3 << 20, 'x');
+        file.seekp(63 << 20);
+        file << "end";
+    }
+    const auto content = [&](const std::string& name) { return scratch.directory.read(name); };
+    Job job;
+    auto def = raw_volume("copy", 0);
+    auto copy = pool.create_volume_from(def, source, CreateFlags::none, &job);
+    CHECK(content("pool/copy") == content("pool/source"));
+    CHECK(copy.info().capacity == 64 << 20);
+    CHECK(copy.info().allocation < 8 << 20);
+    CHECK(job.progress().done == job.progress().total);
+
+    def.name = "larger";
+    def.capacity = 65 << 20;
+    CHECK(other.create_volume_from(def, source).info().capacity == 65 << 20);
+    CHECK(content("other/larger") == content("pool/source") + std::string(1 << 20, '\0'));
+
+    def = raw_volume("full", 0);
+    def.allocation = std::nullopt;
+    CHECK(pool.create_volume_from(def, source).info().allocation >= 64 << 20);
+    CHECK(content("pool/full") == content("pool/source"));
+
+    CHECK(error_code([&] { pool.create_volume_from(raw_volume("copy"), source); }) ==
+          ErrorCode::already_exists);
+    def.name = "converted";
+    def.target.format = "qcow2";
+    CHECK(error_code([&] { pool.create_volume_from(def, source); }) == ErrorCode::not_supported);
+    job.cancel();
+    CHECK(error_code([&] {
+              pool.create_volume_from(raw_volume("cancelled"), source, CreateFlags::none, &job);
+          }) == ErrorCode::cancelled);
+    CHECK_FALSE(scratch.directory.exists("pool/cancelled"));
+    CHECK(scratch.directory.count("pool") == 3);
+}

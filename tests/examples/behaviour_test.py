@@ -2,6 +2,8 @@
 # Dry runs, exit statuses, error texts and what happens to the output of the command.
 import os
 import pty
+import resource
+import signal
 import subprocess
 
 from command import Skip, equal, main, tree, true
@@ -132,9 +134,28 @@ def a_failed_edit_asks_on_a_terminal_and_tries_again(basin):
     true('target path is missing' in err and err.count('Try again? [y,n,i,?]: ') == 2, err)
 
 
+def what_a_killed_command_began_is_undone_by_the_next_and_told_of(basin):
+    for limit in range(0, 1200, 100):  # the kernel kills at the first byte beyond: somewhere in the journal
+        def limited(limit=limit):
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+        basin.root, target = basin.path(f'root{limit}'), basin.path(f'x{limit}')
+        result = basin.run('pool-create-as', 'x', 'dir', '--target', target, '--build', preexec_fn=limited)
+        equal(result.status, -signal.SIGXFSZ)
+        told = basin.json('recover')
+        equal(basin.json('recover'), [], 'told of twice')
+        if told and told[0]['operation']:
+            equal(told, [{'operation': 'pool-start x', 'finished': False, 'message': 'undone'}])
+            equal((basin.ok('-q', 'pool-list', '--all'), os.path.exists(target)), ('', False))
+            return
+    raise AssertionError('no kill left anything to recover')
+
+
 main([a_dry_run_of_any_changing_verb_changes_nothing, a_dry_run_of_autostart_lists_the_steps_of_every_pool,
       each_class_of_error_has_its_exit_status,
       errors_name_the_object_and_a_way_out, ignored_parts_of_a_definition_are_warned_of,
       the_root_may_come_from_the_environment, unwritable_output_is_an_error,
       a_reader_that_has_enough_is_no_error_to_talk_about, a_definition_may_come_from_standard_input,
-      a_failed_edit_asks_on_a_terminal_and_tries_again])
+      a_failed_edit_asks_on_a_terminal_and_tries_again,
+      what_a_killed_command_began_is_undone_by_the_next_and_told_of])

@@ -216,7 +216,8 @@ TEST_CASE("a file is created whole, with its attributes, and never over another"
     Bench bench;
     const auto create = [&](const std::string& name, std::uint64_t allocation) {
         Change change("vol-create");
-        change.add(create_file_step(bench.directory.path(), name, 1 << 20, allocation,
+        change.add(create_file_step(bench.directory.path(), name,
+                                    {.capacity = 1 << 20, .allocation = allocation},
                                     {.permissions = {.mode = 0640}}));
         change.execute(bench.host());
     };
