@@ -89,6 +89,9 @@ int time_refresh(const Arguments& arguments)
     const auto pool = define(connection, "bench", arguments.text("dir"));
     report("first", seconds([&] { start(pool); }));
     report("again", seconds([&] { refresh(pool); }));
+    if (virStoragePoolNumOfVolumes(pool.get()) != static_cast<int>(arguments.number("count", 0)))
+        throw std::runtime_error("the pool does not have count=" + arguments.text("count", "0") +
+                                 " volumes");
     remove(pool);
     return 0;
 }

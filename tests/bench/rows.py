@@ -58,19 +58,19 @@ def libvirt_turns(bench, work, **values):
     return {'libvirt': lambda: bench.run('bench-libvirt', work, uri=daemon.uri, **values)}
 
 
-def refresh_turns(bench, directory):
+def refresh_turns(bench, directory, count):
     turns = {'limit': lambda: bench.run('bench-limits', 'refresh', dir=directory)}
-    turns |= basin_turns(bench, 'refresh', dir=directory)
+    turns |= basin_turns(bench, 'refresh', dir=directory, count=count)
     return turns
 
 
 def refresh(bench):
     count = bench.sizes.volumes
     directory = bench.corpus('mixed', count)
-    turns = refresh_turns(bench, directory)
+    turns = refresh_turns(bench, directory, count)
     turns |= {'basin on one': turn for turn in
-              basin_turns(bench, 'refresh', dir=directory, processors=1).values()}
-    turns |= libvirt_turns(bench, 'refresh', dir=directory)
+              basin_turns(bench, 'refresh', dir=directory, count=count, processors=1).values()}
+    turns |= libvirt_turns(bench, 'refresh', dir=directory, count=count)
     s = interleave(bench, turns)
     return [
         Line(f'first refresh, {count} mixed, warm, one processor', s('basin on one', 'first'),
@@ -222,7 +222,7 @@ def million(bench):
     results = {}
     for size in (tenth, count):
         directory = bench.corpus('empty', size)
-        results[size] = interleave(bench, refresh_turns(bench, directory), warm_up=False)
+        results[size] = interleave(bench, refresh_turns(bench, directory, size), warm_up=False)
         bench.forget('empty', size)
     for name, limit, text in (('first', 'first_1', 'first refresh of {} empty files'),
                               ('again', 'again', 'refresh again'), ('list', None, 'list')):
@@ -247,7 +247,8 @@ def growth(bench):
     figures = defaultdict(dict)
     for count in bench.sizes.growth:
         directory = bench.corpus('mixed', count)
-        turns = refresh_turns(bench, directory) | libvirt_turns(bench, 'refresh', dir=directory)
+        turns = refresh_turns(bench, directory, count)
+        turns |= libvirt_turns(bench, 'refresh', dir=directory, count=count)
         s = interleave(bench, turns)
         for contestant, name in (('basin', 'first'), ('basin', 'again'), ('basin', 'list'),
                                  ('limit', 'first_1'), ('limit', 'again'), ('libvirt', 'first'),
