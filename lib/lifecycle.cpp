@@ -98,7 +98,9 @@ std::shared_ptr<const StartRecord> run_start(Context::Impl& context, const PoolD
     const auto title = "pool '" + def.name + "'";
     Change change("pool-start " + def.name);
     list_build_steps(def, type.info, *backend, build, change);
-    if (build == BuildMode::none && !type.info.capabilities.has(Capability::start_pool))
+    // Otherwise the last step finds out.
+    if (is_dry_run(job) && build == BuildMode::none &&
+        !type.info.capabilities.has(Capability::start_pool))
         require_running(*backend, title);
     backend->start(change);
     const auto record = std::make_shared<StartRecord>(StartRecord{.definition = def});
@@ -233,7 +235,7 @@ void start_pool(const PoolPointer& pool, BuildMode build, Job* job)
         return;
     }
     const auto pool_lock = context.locks.lock_pool(pool->uuid, pool->name, "pool-start", job);
-    access = PoolAccess(pool, Context::Impl::Look::full);
+    access = PoolAccess(pool);
     refuse_active();
     // A record that the system does not bear out is replaced; a pending definition comes into
     // force.
