@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Backend "disk": a disk with a partition table; volumes are partitions.
+#include "backend_options.h"
 #include "backends.hpp"
 #include "source_identity.hpp"
 
@@ -23,7 +24,9 @@ const BackendType disk_backend{
         {
             .type = "disk",
             .summary = "partitions of a disk",
-            .unavailable_reason = "pool type 'disk' is not implemented yet",
+            .unavailable_reason = BASIN_BACKEND_DISK
+                                      ? "pool type 'disk' is not implemented yet"
+                                      : "pool type 'disk' was left out of this build",
             .volume_type = VolumeType::block,
             .source_required = {SourceField::device},
             .source_accepted = {SourceField::device},

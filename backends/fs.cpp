@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Backend "fs": a file system on a block device, mounted; volumes are its files.
+#include "backend_options.h"
 #include "backends.hpp"
 #include "image_formats.hpp"
 #include "source_identity.hpp"
@@ -24,7 +25,8 @@ const BackendType fs_backend{
         {
             .type = "fs",
             .summary = "files on a block device with a file system",
-            .unavailable_reason = "pool type 'fs' is not implemented yet",
+            .unavailable_reason = BASIN_BACKEND_FS ? "pool type 'fs' is not implemented yet"
+                                                   : "pool type 'fs' was left out of this build",
             .source_required = {SourceField::device},
             .source_accepted = {SourceField::device},
             .copy_on_write_option = true,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Backend "gluster": a GlusterFS volume, spoken to without a mount; volumes are its files.
+#include "backend_options.h"
 #include "backends.hpp"
 #include "image_formats.hpp"
 #include "source_identity.hpp"
@@ -26,7 +27,9 @@ const BackendType gluster_backend{
         {
             .type = "gluster",
             .summary = "files of a GlusterFS volume, without a mount",
-            .unavailable_reason = "pool type 'gluster' is not implemented yet",
+            .unavailable_reason = BASIN_BACKEND_GLUSTER
+                                      ? "pool type 'gluster' is not implemented yet"
+                                      : "pool type 'gluster' was left out of this build",
             .volume_type = VolumeType::network,
             .source_required = {SourceField::host, SourceField::name},
             .source_accepted = {SourceField::host, SourceField::name, SourceField::dir},

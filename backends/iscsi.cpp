@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Backend "iscsi": an iSCSI target, logged in by the kernel; volumes are its LUNs.
+#include "backend_options.h"
 #include "backends.hpp"
 #include "source_identity.hpp"
 
@@ -20,7 +21,9 @@ const BackendType iscsi_backend{
         {
             .type = "iscsi",
             .summary = "LUNs of an iSCSI target",
-            .unavailable_reason = "pool type 'iscsi' is not implemented yet",
+            .unavailable_reason = BASIN_BACKEND_ISCSI
+                                      ? "pool type 'iscsi' is not implemented yet"
+                                      : "pool type 'iscsi' was left out of this build",
             .volume_type = VolumeType::block,
             .source_required = {SourceField::host},
             .source_accepted = {SourceField::host, SourceField::device, SourceField::initiator,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Backend "iscsi-direct": an iSCSI target, spoken to without the kernel; volumes are its LUNs.
+#include "backend_options.h"
 #include "backends.hpp"
 #include "source_identity.hpp"
 
@@ -20,7 +21,9 @@ const BackendType iscsi_direct_backend{
         {
             .type = "iscsi-direct",
             .summary = "LUNs of an iSCSI target, without block devices on this host",
-            .unavailable_reason = "pool type 'iscsi-direct' is not implemented yet",
+            .unavailable_reason = BASIN_BACKEND_ISCSI_DIRECT
+                                      ? "pool type 'iscsi-direct' is not implemented yet"
+                                      : "pool type 'iscsi-direct' was left out of this build",
             .volume_type = VolumeType::network,
             .source_required = {SourceField::host, SourceField::initiator},
             .source_accepted = {SourceField::host, SourceField::device, SourceField::initiator,

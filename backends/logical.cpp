@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Backend "logical": an LVM volume group; volumes are logical volumes.
+#include "backend_options.h"
 #include "backends.hpp"
 #include "source_identity.hpp"
 
@@ -23,7 +24,9 @@ const BackendType logical_backend{
         {
             .type = "logical",
             .summary = "logical volumes of an LVM volume group",
-            .unavailable_reason = "pool type 'logical' is not implemented yet",
+            .unavailable_reason = BASIN_BACKEND_LOGICAL
+                                      ? "pool type 'logical' is not implemented yet"
+                                      : "pool type 'logical' was left out of this build",
             .volume_type = VolumeType::block,
             .source_required = {SourceField::name},
             .source_accepted = {SourceField::name, SourceField::device},

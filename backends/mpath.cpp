@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Backend "mpath": the multipath devices of this host.
+#include "backend_options.h"
 #include "backends.hpp"
 
 namespace storage::inline v1 {
@@ -18,7 +19,9 @@ const BackendType mpath_backend{
         {
             .type = "mpath",
             .summary = "multipath devices of this host",
-            .unavailable_reason = "pool type 'mpath' is not implemented yet",
+            .unavailable_reason = BASIN_BACKEND_MPATH
+                                      ? "pool type 'mpath' is not implemented yet"
+                                      : "pool type 'mpath' was left out of this build",
             .volume_type = VolumeType::block,
         },
     .open = nullptr,

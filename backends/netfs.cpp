@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Backend "netfs": a network file system, mounted; volumes are its files.
+#include "backend_options.h"
 #include "backends.hpp"
 #include "image_formats.hpp"
 #include "source_identity.hpp"
@@ -28,7 +29,9 @@ const BackendType netfs_backend{
         {
             .type = "netfs",
             .summary = "files on an NFS, GlusterFS or SMB share",
-            .unavailable_reason = "pool type 'netfs' is not implemented yet",
+            .unavailable_reason = BASIN_BACKEND_NETFS
+                                      ? "pool type 'netfs' is not implemented yet"
+                                      : "pool type 'netfs' was left out of this build",
             .source_required = {SourceField::host, SourceField::dir},
             .source_accepted = {SourceField::host, SourceField::dir, SourceField::protocol},
             .mount_options = true,

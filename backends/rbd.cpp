@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Backend "rbd": a RADOS pool of a Ceph cluster; volumes are RBD images.
+#include "backend_options.h"
 #include "backends.hpp"
 #include "source_identity.hpp"
 
@@ -25,7 +26,8 @@ const BackendType rbd_backend{
         {
             .type = "rbd",
             .summary = "RBD images of a Ceph pool",
-            .unavailable_reason = "pool type 'rbd' is not implemented yet",
+            .unavailable_reason = BASIN_BACKEND_RBD ? "pool type 'rbd' is not implemented yet"
+                                                    : "pool type 'rbd' was left out of this build",
             .volume_type = VolumeType::network,
             .source_required = {SourceField::host, SourceField::name},
             .source_accepted = {SourceField::host, SourceField::name, SourceField::auth},

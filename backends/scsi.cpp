@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Backend "scsi": the LUNs behind a SCSI host adapter.
+#include "backend_options.h"
 #include "backends.hpp"
 
 #include "scsi_adapter.hpp"
@@ -20,7 +21,9 @@ const BackendType scsi_backend{
         {
             .type = "scsi",
             .summary = "LUNs behind a SCSI host adapter",
-            .unavailable_reason = "pool type 'scsi' is not implemented yet",
+            .unavailable_reason = BASIN_BACKEND_SCSI
+                                      ? "pool type 'scsi' is not implemented yet"
+                                      : "pool type 'scsi' was left out of this build",
             .volume_type = VolumeType::block,
             .source_required = {SourceField::adapter},
             .source_accepted = {SourceField::adapter},

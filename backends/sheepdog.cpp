@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Backend "sheepdog": a Sheepdog cluster; volumes are its VDIs.
+#include "backend_options.h"
 #include "backends.hpp"
 #include "source_identity.hpp"
 
@@ -24,7 +25,9 @@ const BackendType sheepdog_backend{
         {
             .type = "sheepdog",
             .summary = "virtual disks of a Sheepdog cluster",
-            .unavailable_reason = "pool type 'sheepdog' is not implemented yet",
+            .unavailable_reason = BASIN_BACKEND_SHEEPDOG
+                                      ? "pool type 'sheepdog' is not implemented yet"
+                                      : "pool type 'sheepdog' was left out of this build",
             .volume_type = VolumeType::network,
             .source_required = {SourceField::host},
             .source_accepted = {SourceField::host, SourceField::name},

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Backend "vstorage": a Virtuozzo Storage cluster, mounted; volumes are its files.
+#include "backend_options.h"
 #include "backends.hpp"
 #include "image_formats.hpp"
 
@@ -20,7 +21,9 @@ const BackendType vstorage_backend{
         {
             .type = "vstorage",
             .summary = "files on Virtuozzo Storage",
-            .unavailable_reason = "pool type 'vstorage' is not implemented yet",
+            .unavailable_reason = BASIN_BACKEND_VSTORAGE
+                                      ? "pool type 'vstorage' is not implemented yet"
+                                      : "pool type 'vstorage' was left out of this build",
             .source_required = {SourceField::name},
             .source_accepted = {SourceField::name},
             .source_name_defaults_to_pool_name = true,

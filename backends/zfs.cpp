@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Backend "zfs": a ZFS pool or dataset; volumes are its zvols.
+#include "backend_options.h"
 #include "backends.hpp"
 #include "source_identity.hpp"
 
@@ -22,7 +23,8 @@ const BackendType zfs_backend{
         {
             .type = "zfs",
             .summary = "zvols of a ZFS dataset",
-            .unavailable_reason = "pool type 'zfs' is not implemented yet",
+            .unavailable_reason = BASIN_BACKEND_ZFS ? "pool type 'zfs' is not implemented yet"
+                                                    : "pool type 'zfs' was left out of this build",
             .volume_type = VolumeType::block,
             .source_required = {SourceField::name},
             .source_accepted = {SourceField::name, SourceField::device},

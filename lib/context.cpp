@@ -57,12 +57,12 @@ void Context::Impl::require_writable(std::string_view what) const
                     std::string(what) + ": this context was opened read-only");
 }
 
-std::vector<RecoveryResult> Context::Impl::recover()
+std::vector<RecoveryResult> Context::Impl::recover(Thoroughness thoroughness)
 {
     if (options.read_only)
         return {};
     auto results = recover_changes(journal, log);
-    if (!results.empty()) {
+    if (!results.empty() || thoroughness == Thoroughness::leftovers_too) {
         const auto lock = locks.lock_registry(nullptr);
         store.remove_leftovers();
     }
@@ -122,7 +122,7 @@ std::optional<Event> Context::Impl::next_event()
 
 Context::Context(ContextOptions options) : impl_(std::make_shared<Impl>(std::move(options)))
 {
-    impl_->recovered_at_opening = impl_->recover();
+    impl_->recovered_at_opening = impl_->recover(Impl::Thoroughness::changes);
 }
 Context::~Context() = default;
 Context::Context(Context&&) noexcept = default;
@@ -143,7 +143,7 @@ const std::string& Context::run_dir() const noexcept
 
 std::vector<RecoveryResult> Context::recover()
 {
-    auto more = impl_->recover();
+    auto more = impl_->recover(Impl::Thoroughness::leftovers_too);
     const std::lock_guard lock(impl_->recovered_mutex);
     auto results = std::exchange(impl_->recovered_at_opening, {});
     results.insert(results.end(), more.begin(), more.end());

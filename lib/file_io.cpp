@@ -152,8 +152,10 @@ void replace_file(const std::string& path, std::string_view content, unsigned mo
                   Durability durability, const std::function<void(int)>& before_rename)
 {
     const auto directory = parent_directory(path);
-    const auto temporary = directory + '/' + temporary_name();
-    auto fd = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+    // One name for each target, so that what a killed writer left is used up by the next one. Two
+    // writers of one file exclude each other by the lock that guards what it says.
+    const auto temporary = directory + '/' + temporary_name(std::hash<std::string>{}(path));
+    auto fd = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode);
     try {
         write_all(fd.get(), content, temporary);
         if (durability == Durability::durable && ::fsync(fd.get()) != 0)
@@ -182,9 +184,13 @@ std::uint64_t random_bits()
 
 std::string temporary_name()
 {
+    return temporary_name(random_bits());
+}
+
+std::string temporary_name(std::uint64_t number)
+{
     std::array<char, 17> digits{};
-    std::snprintf(digits.data(), digits.size(), "%016llx",
-                  static_cast<unsigned long long>(random_bits()));
+    std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(number));
     return std::string(temporary_prefix) + digits.data();
 }
 

@@ -69,6 +69,7 @@ void replace_file(const std::string& path, std::string_view content, unsigned mo
 
 /** A name for a temporary file, unlikely to exist: ".basin-" and 16 hex digits. */
 std::string temporary_name();
+std::string temporary_name(std::uint64_t number);
 inline constexpr std::string_view temporary_prefix = ".basin-";
 
 /** 64 random bits from the kernel. */

@@ -54,12 +54,13 @@ void require_stopped(const PoolAccess& access, std::string_view what)
                     "stop it first");
 }
 
-void require_running(Backend& backend, const std::string& title)
+Presence require_running(Backend& backend, const std::string& title)
 {
-    const auto presence = backend.presence();
+    auto presence = backend.presence();
     if (presence.state == PoolState::inactive)
         throw Error(ErrorCode::not_found, title + ": " + presence.reason,
                     "build the pool, or correct its definition");
+    return presence;
 }
 
 /** An implemented type, or a clear answer why it is not. */
@@ -88,23 +89,25 @@ void list_build_steps(const PoolDef& def, const BackendInfo& info, Backend& back
     backend.build(mode, change);
 }
 
-/** Starts def, whose lock is held. @param built  whether the change may begin with building */
-bool run_start(Context::Impl& context, const PoolDef& def, BuildMode build, Job* job)
+/** Starts def, whose lock is held. @return the record that was written; null in a dry run */
+std::shared_ptr<const StartRecord> run_start(Context::Impl& context, const PoolDef& def,
+                                             BuildMode build, Job* job)
 {
     const auto& type = implemented_type(def);
     const std::shared_ptr<Backend> backend = type.open(def, context.host);
     const auto title = "pool '" + def.name + "'";
     Change change("pool-start " + def.name);
     list_build_steps(def, type.info, *backend, build, change);
-    if (build == BuildMode::none && !type.info.capabilities.has(Capability::start_pool))
+    // Otherwise the last step finds out.
+    if (is_dry_run(job) && build == BuildMode::none &&
+        !type.info.capabilities.has(Capability::start_pool))
         require_running(*backend, title);
     backend->start(change);
-    change.add(context.store.write_record_step(def, [backend, title] {
-        require_running(*backend, title);
-        return backend->presence().identity;
-    }));
+    const auto record = std::make_shared<StartRecord>(StartRecord{.definition = def});
+    change.add(context.store.write_record_step(
+        record, [backend, title] { return require_running(*backend, title).identity; }));
     change.commit_here();
-    return change.execute(context.change_host(job));
+    return change.execute(context.change_host(job)) ? record : nullptr;
 }
 
 } // namespace
@@ -157,7 +160,7 @@ PoolPointer define_pool(Context::Impl& context, const PoolDef& given, Job* job)
     change.add(context.store.write_config_step(def));
     if (!change.execute(context.change_host(job)))
         return imagined_pool(context, def);
-    context.reload_pool(def.name);
+    context.reload_pool(def.name, {.persistent = std::make_shared<const PoolDef>(def)});
     auto pool = context.find(def.name);
     if (!pool)
         throw Error(ErrorCode::io,
@@ -186,8 +189,8 @@ PoolPointer create_pool(Context::Impl& context, const PoolDef& given, BuildMode 
     context.refuse_conflicts(def);
     if (const auto present = context.find(def.name); present && present->files()->started)
         throw Error(ErrorCode::invalid_state, "pool '" + def.name + "' is already active");
-    run_start(context, def, build, job);
-    context.reload_pool(def.name);
+    const auto record = run_start(context, def, build, job);
+    context.reload_pool(def.name, {.started = record});
     auto pool = context.find(def.name);
     if (!pool)
         throw Error(ErrorCode::io,
@@ -232,13 +235,13 @@ void start_pool(const PoolPointer& pool, BuildMode build, Job* job)
         return;
     }
     const auto pool_lock = context.locks.lock_pool(pool->uuid, pool->name, "pool-start", job);
-    access = PoolAccess(pool, Context::Impl::Look::full);
+    access = PoolAccess(pool);
     refuse_active();
     // A record that the system does not bear out is replaced; a pending definition comes into
     // force.
     const auto def = access.files->persistent ? *access.files->persistent : access.def();
-    run_start(context, def, build, job);
-    context.reload_pool(pool->name);
+    const auto record = run_start(context, def, build, job);
+    context.reload_pool(pool->name, {.started = record});
     context.emit(EventKind::pool_started, *pool);
 }
 

@@ -24,6 +24,12 @@ struct PoolFiles {
     bool exists() const { return persistent || started; }
 };
 
+/** What this process wrote and need not read again; null: not written. */
+struct WrittenFiles {
+    std::shared_ptr<const PoolDef> persistent{};
+    std::shared_ptr<const StartRecord> started{};
+};
+
 struct PoolObject {
     PoolObject(std::weak_ptr<Context::Impl> owner, std::string pool_uuid, std::string pool_name)
         : context(std::move(owner)), uuid(std::move(pool_uuid)), name(std::move(pool_name))
@@ -80,7 +86,7 @@ struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
     /** Brings the registry up to date with the disk. */
     void synchronise(Look look);
     /** After our own write, under the registry lock: takes over one pool's files without a scan. */
-    void reload_pool(const std::string& name);
+    void reload_pool(const std::string& name, const WrittenFiles& written = {});
 
     PoolPointer find(std::string_view name) const;
     PoolPointer find_uuid(std::string_view uuid) const;
@@ -110,7 +116,8 @@ struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
                            const std::string& volume = {}) const;
     Timestamp now() const;
 
-    std::vector<RecoveryResult> recover();
+    enum class Thoroughness : bool { changes, leftovers_too };
+    std::vector<RecoveryResult> recover(Thoroughness thoroughness);
     std::mutex recovered_mutex{};
     std::vector<RecoveryResult> recovered_at_opening{}; ///< until somebody asks for it
 
@@ -126,7 +133,7 @@ private:
 
     void scan();
     void read_pool(const std::string& name, const StoredFile* config, const StoredFile* record,
-                   bool autostart);
+                   bool autostart, const WrittenFiles& written = {});
     void drop(const PoolPointer& pool);
     void apply_events();
 

@@ -118,7 +118,7 @@ void Context::Impl::scan()
         read_pool(name, files.first, files.second, autostarted.contains(name));
 }
 
-void Context::Impl::reload_pool(const std::string& name)
+void Context::Impl::reload_pool(const std::string& name, const WrittenFiles& written)
 {
     const std::lock_guard lock(synchronise_mutex_);
     const StoredFile config{name, StateStore::stamp(store.config_path(name))};
@@ -126,12 +126,12 @@ void Context::Impl::reload_pool(const std::string& name)
     const bool link =
         config.stamp.inode != 0 && StateStore::stamp(store.autostart_path(name)) == config.stamp;
     read_pool(name, config.stamp.inode ? &config : nullptr, record.stamp.inode ? &record : nullptr,
-              link);
+              link, written);
     stamps_ = store.stamps();
 }
 
 void Context::Impl::read_pool(const std::string& name, const StoredFile* config,
-                              const StoredFile* record, bool autostart)
+                              const StoredFile* record, bool autostart, const WrittenFiles& written)
 {
     auto pool = find(name);
     const auto before = pool ? pool->files() : std::make_shared<const PoolFiles>();
@@ -151,12 +151,16 @@ void Context::Impl::read_pool(const std::string& name, const StoredFile* config,
             log(LogLevel::error, std::string("pool '") + name + "' is left out: " + error.what());
         }
     };
-    if (config && before->persistent && files->config_stamp == before->config_stamp)
+    if (config && written.persistent)
+        files->persistent = written.persistent;
+    else if (config && before->persistent && files->config_stamp == before->config_stamp)
         files->persistent = before->persistent;
     else if (config)
         attempt(
             [&] { files->persistent = std::make_shared<const PoolDef>(store.read_config(name)); });
-    if (record && before->started && files->record_stamp == before->record_stamp)
+    if (record && written.started)
+        files->started = written.started;
+    else if (record && before->started && files->record_stamp == before->record_stamp)
         files->started = before->started;
     else if (record)
         attempt([&] {

@@ -237,14 +237,18 @@ Step StateStore::remove_config_step(const std::string& pool) const
                             "remove the definition of pool '" + pool + "'");
 }
 
-Step StateStore::write_record_step(const PoolDef& def, std::function<std::string()> identity) const
+Step StateStore::write_record_step(std::shared_ptr<StartRecord> record,
+                                   std::function<std::string()> identity) const
 {
-    auto step = write_file_step(record_path(def.name), {}, false,
-                                "record that pool '" + def.name + "' is started");
-    step.prepare = [def, boot_id = boot_id_, identity = std::move(identity)](Arguments& arguments) {
-        arguments["content"] = json{{"boot_id", boot_id},
-                                    {"identity", identity()},
-                                    {"pool", json::parse(to_json(def))}}
+    record->boot_id = boot_id_;
+    const auto& name = record->definition.name;
+    auto step =
+        write_file_step(record_path(name), {}, false, "record that pool '" + name + "' is started");
+    step.prepare = [record, identity = std::move(identity)](Arguments& arguments) {
+        record->identity = identity();
+        arguments["content"] = json{{"boot_id", record->boot_id},
+                                    {"identity", record->identity},
+                                    {"pool", json::parse(to_json(record->definition))}}
                                    .dump();
     };
     return step;
@@ -267,7 +271,7 @@ Step StateStore::autostart_step(const std::string& pool, bool on) const
 
 void StateStore::remove_leftovers() const noexcept
 {
-    for (const auto& directory : {config_dir_, autostart_dir(), records_dir(), run_dir_})
+    for (const auto& directory : {config_dir_, autostart_dir()})
         remove_temporaries(directory);
 }
 

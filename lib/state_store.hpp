@@ -70,12 +70,15 @@ public:
 
     Step write_config_step(const PoolDef& def) const;
     Step remove_config_step(const std::string& pool) const;
-    /** The identity is asked for when the step runs: only then the pool is there. */
-    Step write_record_step(const PoolDef& def, std::function<std::string()> identity) const;
+    /** The record's identity is asked for when the step runs, for only then the pool is there, and
+     * filled in. */
+    Step write_record_step(std::shared_ptr<StartRecord> record,
+                           std::function<std::string()> identity) const;
     Step remove_record_step(const std::string& pool) const;
     Step autostart_step(const std::string& pool, bool on) const;
 
-    /** Removes temporary files that killed writers left. The caller holds the registry lock. */
+    /** Removes temporary files that killed writers of definitions left. The caller holds the
+     * registry lock. */
     void remove_leftovers() const noexcept;
 
 private:

@@ -56,7 +56,7 @@ void write_permissions(XmlWriter& xml, const Permissions& permissions)
         return;
     xml.open("permissions");
     if (permissions.mode)
-        xml.text("mode", "0" + octal(*permissions.mode));
+        xml.text("mode", std::string("0").append(octal(*permissions.mode)));
     if (permissions.owner)
         xml.text("owner", std::to_string(*permissions.owner));
     if (permissions.group)

@@ -1301,7 +1301,7 @@ BASIN_API int basin_pool_build(basin_pool* pool, uint32_t mode, uint32_t flags, 
                                basin_error** error);
 
 /**
- * Makes the pool active and reads its volumes.
+ * Makes the pool active. Its volumes are read when somebody first asks for them.
  * @param build  BASIN_BUILD_...
  * @param flags  0
  * @return BASIN_OK, BASIN_E_INVALID_STATE (already active), BASIN_E_NOT_FOUND (the source is not

@@ -94,7 +94,11 @@ public:
      * @capability build_pool
      */
     void build(BuildMode mode = BuildMode::keep, Job* job = nullptr);
-    /** Makes the pool active and reads its volumes. @throws Error invalid_state  already active */
+    /**
+     * Makes the pool active. Its volumes are read when somebody first asks for them.
+     * @param build  what to build first; undone again if the start fails
+     * @throws Error invalid_state  already active; not_found  the storage is not there: build it
+     */
     void start(BuildMode build = BuildMode::none, Job* job = nullptr);
     /** Undoes what start() did, no more. Data stays. A transient pool is gone afterwards. */
     void stop(Job* job = nullptr);

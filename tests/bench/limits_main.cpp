@@ -104,8 +104,6 @@ int pools(const Arguments& arguments)
     report("start", median(times[1]));
     report("stop", median(times[2]));
     report("undefine", median(times[3]));
-    std::filesystem::remove_all(config);
-    std::filesystem::remove_all(run);
     return 0;
 }
 
