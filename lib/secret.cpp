@@ -5,6 +5,16 @@
 
 namespace storage::inline v1 {
 
+namespace {
+
+void forget(std::vector<char>& bytes)
+{
+    if (!bytes.empty()) // an empty vector's null pointer is not for explicit_bzero(3)
+        explicit_bzero(bytes.data(), bytes.size());
+}
+
+} // namespace
+
 Secret::Secret(std::string_view bytes)
     : storage_(bytes.begin(), bytes.end()), bytes_(storage_.data(), storage_.size())
 {
@@ -27,7 +37,7 @@ Secret& Secret::operator=(const Secret& other)
 Secret& Secret::operator=(Secret&& other) noexcept
 {
     if (this != &other) {
-        explicit_bzero(storage_.data(), storage_.size());
+        forget(storage_);
         storage_ = std::move(other.storage_);
         bytes_ = {storage_.data(), storage_.size()};
         other.bytes_ = {};
@@ -37,7 +47,7 @@ Secret& Secret::operator=(Secret&& other) noexcept
 
 Secret::~Secret()
 {
-    explicit_bzero(storage_.data(), storage_.size());
+    forget(storage_);
 }
 
 } // namespace storage::inline v1
