@@ -12,11 +12,12 @@
 #endif
 #endif
 
-/* This program's malloc() is everybody's, also the library's operator new. */
-extern void* __libc_malloc(size_t size);
-
 static long allowed = -1; /* allocations until the first refusal; -1: no limit */
 static long asked;
+
+#ifndef SANITIZED
+/* This program's malloc() is everybody's, also the library's operator new. */
+extern void* __libc_malloc(size_t size);
 
 void* malloc(size_t size)
 {
@@ -27,6 +28,7 @@ void* malloc(size_t size)
     }
     return __libc_malloc(size);
 }
+#endif
 
 static basin_context* context;
 static basin_pool* pool;
