@@ -40,6 +40,12 @@ public:
     bool mounted() const { return mounted_; }
 
 private:
+    static dev_t device_of(const std::string& path)
+    {
+        struct stat info {};
+        return ::stat(path.c_str(), &info) == 0 ? info.st_dev : 0;
+    }
+
     static bool run(const std::string& command)
     {
         return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
