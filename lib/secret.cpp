@@ -7,9 +7,9 @@ namespace storage::inline v1 {
 
 namespace {
 
-void forget(std::vector<char>& bytes)
+void overwrite(std::vector<char>& bytes) noexcept
 {
-    if (!bytes.empty()) // an empty vector's null pointer is not for explicit_bzero(3)
+    if (!bytes.empty()) // an empty vector has no address to give
         explicit_bzero(bytes.data(), bytes.size());
 }
 
@@ -37,7 +37,7 @@ Secret& Secret::operator=(const Secret& other)
 Secret& Secret::operator=(Secret&& other) noexcept
 {
     if (this != &other) {
-        forget(storage_);
+        overwrite(storage_);
         storage_ = std::move(other.storage_);
         bytes_ = {storage_.data(), storage_.size()};
         other.bytes_ = {};
@@ -47,7 +47,7 @@ Secret& Secret::operator=(Secret&& other) noexcept
 
 Secret::~Secret()
 {
-    forget(storage_);
+    overwrite(storage_);
 }
 
 } // namespace storage::inline v1
