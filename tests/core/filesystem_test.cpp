@@ -27,7 +27,7 @@ public:
         std::ofstream(image).close();
         mounted_ = ::truncate(image.c_str(), 128 << 20) == 0 &&
                    ::mkdir(target_.c_str(), 0755) == 0 && run(make + ' ' + image) &&
-                   run(mount + ' ' + image + ' ' + target_);
+                   run(mount + ' ' + image + ' ' + target_) && is_mount_point();
     }
     ~MountedImage()
     {
@@ -40,15 +40,17 @@ public:
     bool mounted() const { return mounted_; }
 
 private:
-    static dev_t device_of(const std::string& path)
-    {
-        struct stat info {};
-        return ::stat(path.c_str(), &info) == 0 ? info.st_dev : 0;
-    }
-
     static bool run(const std::string& command)
     {
         return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
+    }
+    /** fuse2fs(1) of e2fsprogs 1.47 reports success also where it could not mount. */
+    bool is_mount_point() const
+    {
+        struct stat inside {};
+        struct stat outside {};
+        return ::stat(target_.c_str(), &inside) == 0 &&
+               ::stat((target_ + "/..").c_str(), &outside) == 0 && inside.st_dev != outside.st_dev;
     }
 
     std::string target_;
