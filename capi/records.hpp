@@ -132,7 +132,7 @@ inline basin_blocker** make_blockers(const std::vector<Blocker>& blockers)
     return make_records(blockers, [](const Blocker& blocker) {
         Form<basin_blocker> form;
         form.record.pid = blocker.pid;
-        form.texts[0] = {&basin_blocker::kind, blocker.kind};
+        form.texts[0] = {&basin_blocker::kind, to_string(blocker.kind)};
         form.texts[1] = {&basin_blocker::message, blocker.message};
         return form;
     });

@@ -175,7 +175,7 @@ int basin_volume_refresh(basin_volume* volume, uint32_t flags, basin_job* job, b
 int basin_volume_delete(basin_volume* volume, uint32_t flags, basin_job* job, basin_error** error)
 {
     return run(volume, flags, error,
-               [&](Volume& target) { target.delete_storage(job_or_null(job)); });
+               [&](Volume& target) { target.delete_storage(BlockerKind::none, job_or_null(job)); });
 }
 
 int basin_volume_resize(basin_volume* volume, uint64_t capacity, uint32_t flags, basin_job* job,
@@ -184,7 +184,8 @@ int basin_volume_resize(basin_volume* volume, uint64_t capacity, uint32_t flags,
     return run(
         volume, flags, error,
         [&](Volume& target) {
-            target.resize(capacity, static_cast<ResizeFlags>(flags), job_or_null(job));
+            target.resize(capacity, static_cast<ResizeFlags>(flags), BlockerKind::none,
+                          job_or_null(job));
         },
         BASIN_RESIZE_ALLOCATE | BASIN_RESIZE_DELTA | BASIN_RESIZE_SHRINK);
 }
@@ -193,7 +194,8 @@ int basin_volume_rename(basin_volume* volume, const char* new_name, uint32_t fla
                         basin_error** error)
 {
     return run(volume, flags, error, [&](Volume& target) {
-        target.rename(std::string(required_text(new_name, "new_name")), job_or_null(job));
+        target.rename(std::string(required_text(new_name, "new_name")), BlockerKind::none,
+                      job_or_null(job));
     });
 }
 
@@ -202,7 +204,7 @@ int basin_volume_wipe(basin_volume* volume, uint32_t algorithm, uint32_t flags, 
 {
     return run(volume, flags, error, [&](Volume& target) {
         target.wipe(choice(algorithm, "algorithm", WipeAlgorithm::zero, WipeAlgorithm::trim),
-                    job_or_null(job));
+                    BlockerKind::none, job_or_null(job));
     });
 }
 
@@ -212,7 +214,10 @@ int basin_volume_upload(basin_volume* volume, int fd, uint64_t offset, uint64_t 
     return run(
         volume, flags, error,
         [&](Volume& target) {
-            target.upload(fd, offset, length, (flags & BASIN_TRANSFER_SPARSE) != 0,
+            target.upload(fd,
+                          {.offset = offset,
+                           .length = length,
+                           .sparse = (flags & BASIN_TRANSFER_SPARSE) != 0},
                           job_or_null(job));
         },
         BASIN_TRANSFER_SPARSE);
@@ -224,7 +229,10 @@ int basin_volume_download(basin_volume* volume, int fd, uint64_t offset, uint64_
     return run(
         volume, flags, error,
         [&](Volume& target) {
-            target.download(fd, offset, length, (flags & BASIN_TRANSFER_SPARSE) != 0,
+            target.download(fd,
+                            {.offset = offset,
+                             .length = length,
+                             .sparse = (flags & BASIN_TRANSFER_SPARSE) != 0},
                             job_or_null(job));
         },
         BASIN_TRANSFER_SPARSE);

@@ -57,4 +57,22 @@ std::string_view to_string(DiagnosticReason reason) noexcept
     return name_of(names, reason);
 }
 
+std::string_view to_string(BlockerKind kind) noexcept
+{
+    static constexpr std::string_view names[] = {"open", "backing_image", "loop_device", "mounted",
+                                                 "job",  "snapshot",      "holder"};
+    for (std::size_t i = 0; i < std::size(names); ++i)
+        if (static_cast<std::uint32_t>(kind) == 1u << i)
+            return names[i];
+    return "unknown";
+}
+
+std::string_view to_string(ChainState state) noexcept
+{
+    static constexpr std::string_view names[] = {"ok",         "missing", "outside", "network",
+                                                 "unreadable", "cycle",   "too_deep"};
+    static_assert(std::size(names) == static_cast<std::size_t>(ChainState::too_deep) + 1);
+    return name_of(names, state);
+}
+
 } // namespace storage::inline v1

@@ -73,7 +73,12 @@ void Job::set_progress_callback(std::function<void(const Progress&)> callback)
 Progress Job::progress() const
 {
     const std::lock_guard lock(impl_->mutex);
-    return {.phase = impl_->phase, .done = impl_->done, .total = impl_->total};
+    Progress progress{.phase = impl_->phase, .done = impl_->done, .total = impl_->total};
+    const std::chrono::duration<double> elapsed = steady_clock::now() - impl_->phase_start;
+    if (!progress.phase.empty() && elapsed.count() > 0)
+        progress.rate =
+            static_cast<std::uint64_t>(static_cast<double>(progress.done) / elapsed.count());
+    return progress;
 }
 
 std::vector<StepRecord> Job::plan() const
@@ -88,6 +93,12 @@ std::vector<StepRecord> Job::trace() const
     return impl_->trace;
 }
 
+std::map<std::string, std::string> Job::facts() const
+{
+    const std::lock_guard lock(impl_->mutex);
+    return impl_->facts;
+}
+
 void begin(Job* job)
 {
     if (!job)
@@ -99,6 +110,7 @@ void begin(Job* job)
     impl.phase.clear();
     impl.plan.clear();
     impl.trace.clear();
+    impl.facts.clear();
 }
 
 void check(Job* job, std::string_view what)
@@ -123,6 +135,7 @@ void enter_phase(Job* job, std::string_view phase, std::uint64_t total)
         impl.phase = phase;
         impl.done = 0;
         impl.total = total;
+        impl.phase_start = steady_clock::now();
     }
     report(*job);
 }
@@ -135,6 +148,15 @@ void advance(Job* job, std::uint64_t by)
     const auto done = impl.done.fetch_add(by) + by;
     if (done >= impl.total || steady_clock::now() - impl.last_report >= report_interval)
         report(*job);
+}
+
+void state_fact(Job* job, std::string_view name, std::string value)
+{
+    if (!job)
+        return;
+    auto& impl = job->impl();
+    const std::lock_guard lock(impl.mutex);
+    impl.facts.insert_or_assign(std::string(name), std::move(value));
 }
 
 bool is_dry_run(const Job* job) noexcept

@@ -24,6 +24,8 @@ struct Job::Impl {
     std::string phase{};
     std::vector<StepRecord> plan{};
     std::vector<StepRecord> trace{};
+    std::map<std::string, std::string> facts{};
+    std::chrono::steady_clock::time_point phase_start{};
 };
 
 /** Starts a call: clears progress, plan and trace of the last one. A null job is allowed everywhere
@@ -35,6 +37,8 @@ void check(Job* job, std::string_view what);
 
 void enter_phase(Job* job, std::string_view phase, std::uint64_t total);
 void advance(Job* job, std::uint64_t by);
+/** Keeps what the call tells besides its result. */
+void state_fact(Job* job, std::string_view name, std::string value);
 
 bool is_dry_run(const Job* job) noexcept;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The JSON of what basin reports: numbers, events, steps, diagnostics, pool types, errors.
+#include <basin/access.hpp>
 #include <basin/backend.hpp>
 #include <basin/error.hpp>
 #include <basin/event.hpp>
@@ -83,6 +84,33 @@ std::string to_json(const Diagnostic& diagnostic)
     return print({{"name", diagnostic.name},
                   {"reason", to_string(diagnostic.reason)},
                   {"message", diagnostic.message}});
+}
+
+std::string to_json(const Blocker& blocker)
+{
+    return print(
+        {{"kind", to_string(blocker.kind)}, {"message", blocker.message}, {"pid", blocker.pid}});
+}
+
+std::string to_json(const ChainLink& link)
+{
+    Json json{{"reference", link.reference}};
+    put(json, "path", link.path);
+    put(json, "format", link.format);
+    json["format_declared"] = link.format_declared;
+    put(json, "pool_name", link.pool_name);
+    put(json, "volume_name", link.volume_name);
+    json["state"] = to_string(link.state);
+    return print(json);
+}
+
+std::string to_json(const AccessExplanation& explanation)
+{
+    Json json{{"allowed", explanation.allowed}};
+    put(json, "component", explanation.component);
+    put(json, "rule", explanation.rule);
+    put(json, "remedy", explanation.remedy);
+    return print(json);
 }
 
 std::string to_json(const StepRecord& step)

@@ -278,6 +278,21 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
     return create(access, object_, def, &record, flags, job);
 }
 
+Volume Pool::upload_volume(const VolumeDef&, const UploadSource&, const TransferOptions&, Job*)
+{
+    throw Error(ErrorCode::not_supported, "uploads of new volumes: not yet");
+}
+
+std::optional<std::uint64_t> Pool::partial_upload(const std::string&) const
+{
+    return std::nullopt;
+}
+
+void Pool::discard_upload(const std::string&, Job*)
+{
+    throw Error(ErrorCode::not_supported, "uploads of new volumes: not yet");
+}
+
 std::vector<Blocker> Pool::blockers() const
 {
     throw Error(ErrorCode::not_supported,

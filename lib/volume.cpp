@@ -77,16 +77,16 @@ VolumeInfo Volume::info() const
             .physical = record.facts.physical};
 }
 
-VolumeDef Volume::definition() const
+VolumeDef Volume::definition(BackingDepth) const
 {
     PoolAccess access(pool_);
     return access.active_backend().describe(name_);
 }
 
-std::string Volume::xml() const
+std::string Volume::xml(BackingDepth depth) const
 {
-    PoolAccess access(pool_);
-    return format_volume(access.active_backend().describe(name_), access.def().type);
+    const auto type = PoolAccess(pool_).def().type;
+    return format_volume(definition(depth), type);
 }
 
 ImageInfo Volume::inspect() const
@@ -118,7 +118,7 @@ void Volume::refresh(Job* job)
         access.context->emit(EventKind::volume_changed, *pool_, name_);
 }
 
-void Volume::delete_storage(Job* job)
+void Volume::delete_storage(BlockerKind, Job* job)
 {
     begin(job);
     PoolAccess access(pool_);
@@ -139,28 +139,28 @@ void Volume::delete_storage(Job* job)
     context.emit(EventKind::volume_deleted, *pool_, name_);
 }
 
-void Volume::resize(std::uint64_t, ResizeFlags flags, Job*)
+void Volume::resize(std::uint64_t, ResizeFlags flags, BlockerKind, Job*)
 {
     not_yet(pool_,
             has(flags, ResizeFlags::shrink) ? Capability::shrink_volume : Capability::grow_volume,
             "resize volumes yet");
 }
 
-void Volume::rename(const std::string&, Job*)
+void Volume::rename(const std::string&, BlockerKind, Job*)
 {
     not_yet(pool_, Capability::rename_volume, "rename volumes yet");
 }
-void Volume::wipe(WipeAlgorithm, Job*)
+void Volume::wipe(WipeAlgorithm, BlockerKind, Job*)
 {
     not_yet(pool_, Capability::wipe_volume, "wipe volumes yet");
 }
 
-void Volume::upload(int, std::uint64_t, std::uint64_t, bool, Job*)
+std::uint64_t Volume::upload(const UploadSource&, const TransferOptions&, Job*)
 {
     not_yet(pool_, Capability::upload, "take uploads yet");
 }
 
-void Volume::download(int, std::uint64_t, std::uint64_t, bool, Job*)
+std::uint64_t Volume::download(const DownloadTarget&, const TransferOptions&, Job*) const
 {
     not_yet(pool_, Capability::download, "give downloads yet");
 }
@@ -182,6 +182,16 @@ void Volume::delete_snapshot(const std::string&, Job*)
 void Volume::revert_snapshot(const std::string&, Job*)
 {
     not_yet(pool_, Capability::snapshots, "revert snapshots yet");
+}
+
+std::vector<ChainLink> Volume::chain() const
+{
+    not_yet(pool_, Capability::backing_images, "have backing images yet");
+}
+
+std::vector<Volume> Volume::dependents() const
+{
+    not_yet(pool_, Capability::backing_images, "have backing images yet");
 }
 
 std::vector<Blocker> Volume::blockers() const

@@ -41,10 +41,10 @@ void print_blockers(Call& call, const std::vector<storage::Blocker>& blockers)
 {
     Table table({"Kind", "Process", "Message"});
     std::vector<std::string> values;
-    for (const auto& [kind, message, pid] : blockers) {
-        table.add({kind, pid ? std::to_string(pid) : "-", message});
-        values.push_back(
-            JsonObject().text("kind", kind).text("message", message).integer("pid", pid).str());
+    for (const auto& blocker : blockers) {
+        table.add({std::string(to_string(blocker.kind)),
+                   blocker.pid ? std::to_string(blocker.pid) : "-", blocker.message});
+        values.push_back(to_json(blocker));
     }
     call.table(table, values);
 }

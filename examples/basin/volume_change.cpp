@@ -29,7 +29,8 @@ void change_volume(Call& call, const std::string& outcome, Body&& body)
 
 void vol_delete(Call& call)
 {
-    change_volume(call, "deleted", [](Volume& volume, Job* job) { volume.delete_storage(job); });
+    change_volume(call, "deleted",
+                  [](Volume& volume, Job* job) { volume.delete_storage({}, job); });
 }
 
 void vol_resize(Call& call)
@@ -43,7 +44,7 @@ void vol_resize(Call& call)
     if (call.given("shrink"))
         flags = flags | ResizeFlags::shrink;
     const auto capacity = call.size("capacity");
-    if (call.change([&](Job* job) { volume.resize(capacity, flags, job); }))
+    if (call.change([&](Job* job) { volume.resize(capacity, flags, {}, job); }))
         call.done("Size of volume '" + volume.name() + "' successfully changed " +
                       (call.given("delta") ? "by " : "to ") + call.text("capacity"),
                   identity(volume));
@@ -53,7 +54,7 @@ void vol_rename(Call& call)
 {
     const auto name = call.text("newname");
     change_volume(call, "renamed to " + name,
-                  [&](Volume& volume, Job* job) { volume.rename(name, job); });
+                  [&](Volume& volume, Job* job) { volume.rename(name, {}, job); });
 }
 
 void vol_refresh(Call& call)
@@ -97,7 +98,8 @@ WipeAlgorithm read_algorithm(const Call& call)
 void vol_wipe(Call& call)
 {
     const auto algorithm = read_algorithm(call);
-    change_volume(call, "wiped", [&](Volume& volume, Job* job) { volume.wipe(algorithm, job); });
+    change_volume(call, "wiped",
+                  [&](Volume& volume, Job* job) { volume.wipe(algorithm, {}, job); });
 }
 
 /** A file of the user's, open. */
@@ -137,50 +139,42 @@ private:
     int fd_;
 };
 
-struct Range {
-    std::uint64_t offset{};
-    std::uint64_t length{};
-};
-
-Range read_range(const Call& call)
+storage::TransferOptions transfer_of(const Call& call)
 {
-    return {call.given("offset") ? call.size("offset") : 0,
-            call.given("length") ? call.size("length") : 0};
+    return {.offset = call.given("offset") ? call.size("offset") : 0,
+            .length = call.given("length") ? call.size("length") : 0,
+            .sparse = call.given("sparse")};
 }
 
 void vol_upload(Call& call)
 {
-    const auto [offset, length] = read_range(call);
     const auto path = call.text("file");
-    change_volume(call, "uploaded from " + path,
-                  [&, offset = offset, length = length](Volume& volume, Job* job) {
-                      const File file(path, O_RDONLY);
-                      volume.upload(file.fd(), offset, length, call.given("sparse"), job);
-                  });
+    change_volume(call, "uploaded from " + path, [&](Volume& volume, Job* job) {
+        const File file(path, O_RDONLY);
+        volume.upload(file.fd(), transfer_of(call), job);
+    });
 }
 
 void vol_download(Call& call)
 {
-    const auto [offset, length] = read_range(call);
     const auto path = call.text("file");
-    change_volume(call, "downloaded to " + path,
-                  [&, offset = offset, length = length](Volume& volume, Job* job) {
-                      if (call.dry_run()) {
-                          const File nowhere("/dev/null", O_WRONLY);
-                          volume.download(nowhere.fd(), offset, length, call.given("sparse"), job);
-                          return;
-                      }
-                      const bool existed = ::access(path.c_str(), F_OK) == 0;
-                      File file(path, O_WRONLY | O_CREAT | O_TRUNC);
-                      try {
-                          volume.download(file.fd(), offset, length, call.given("sparse"), job);
-                          file.close(path);
-                      } catch (...) {
-                          if (!existed)
-                              ::unlink(path.c_str());
-                          throw;
-                      }
-                  });
+    change_volume(call, "downloaded to " + path, [&](Volume& volume, Job* job) {
+        if (call.dry_run()) {
+            const File nowhere("/dev/null", O_WRONLY);
+            volume.download(nowhere.fd(), transfer_of(call), job);
+            return;
+        }
+        const bool existed = ::access(path.c_str(), F_OK) == 0;
+        File file(path, O_WRONLY | O_CREAT | O_TRUNC);
+        try {
+            volume.download(file.fd(), transfer_of(call), job);
+            file.close(path);
+        } catch (...) {
+            if (!existed)
+                ::unlink(path.c_str());
+            throw;
+        }
+    });
 }
 
 std::vector<Option> transfer_options()

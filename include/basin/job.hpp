@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 
 namespace storage::inline v1 {
@@ -15,6 +16,7 @@ struct Progress {
     std::string phase{};   ///< what it does now, such as "copying"
     std::uint64_t done{};  ///< in bytes, or in items where the phase has no bytes
     std::uint64_t total{}; ///< 0: not known
+    std::uint64_t rate{};  ///< of the phase so far, per second
     bool operator==(const Progress&) const = default;
 };
 
@@ -72,6 +74,12 @@ public:
     std::vector<StepRecord> plan() const;
     /** The steps that the call did, in order. */
     std::vector<StepRecord> trace() const;
+    /**
+     * What the call tells besides its result. "method": how it copied (reflink, copy_file_range,
+     * sparse_copy, qemu-img); "reason": why not a cheaper way; "sha256": of the content, where that
+     * was asked for.
+     */
+    std::map<std::string, std::string> facts() const;
 
     struct BASIN_LOCAL Impl;
     Impl& impl() noexcept { return *impl_; } ///< for the library itself

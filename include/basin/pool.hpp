@@ -45,8 +45,18 @@ enum class Which : std::uint8_t {
     next,    ///< the one that the next start uses, where a redefinition is pending
 };
 
-/** How create_volume() allocates; combined with |. */
-enum class CreateFlags : std::uint32_t { none = 0, prealloc_metadata = 1, reflink = 2 };
+/** How create_volume() allocates, and create_volume_from() copies; combined with |. */
+enum class CreateFlags : std::uint32_t {
+    none = 0,
+    prealloc_metadata = 1, ///< qcow2: its tables; with allocation >= capacity as libvirt: falloc
+    reflink = 2,           ///< share the source's blocks, or fail
+    prealloc_falloc = 4,   ///< qcow2: tables and blocks, not written
+    prealloc_full = 8,     ///< qcow2: tables and blocks, written with zeros
+    linked = 16, ///< create_volume_from(): an image based on the source (qcow2), which must not
+                 ///< change any more
+    digest = 32, ///< create_volume_from(): tell the SHA-256 of the content as the job's fact
+                 ///< "sha256"
+};
 constexpr CreateFlags operator|(CreateFlags a, CreateFlags b)
 {
     return static_cast<CreateFlags>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
@@ -128,15 +138,42 @@ public:
 
     /**
      * Creates a volume. It appears whole under its name or not at all, also if the process dies.
+     * An encrypted one needs its secret from ContextOptions::secrets.
      * @throws Error invalid_state, already_exists, not_supported, no_space, permission_denied,
      * cancelled
      * @capability create_volume
      */
     Volume create_volume(const VolumeDef& def, CreateFlags flags = CreateFlags::none,
                          Job* job = nullptr);
-    /** Creates a volume with another volume's content. @capability create_from */
+    /**
+     * Creates a volume with another volume's content, the cheapest way that gives the same bytes:
+     * shared blocks (reflink), a copy in the kernel, a copy of the data between holes, or for other
+     * formats a conversion. The job's facts "method" and "reason" tell which and why. The capacity
+     * is at least the source's. The source may be read meanwhile, not changed.
+     * @throws Error those of create_volume(); not_supported  reflink or linked where it cannot be;
+     * invalid_state  the source changed its size meanwhile
+     * @capability create_from
+     */
     Volume create_volume_from(const VolumeDef& def, const Volume& source,
                               CreateFlags flags = CreateFlags::none, Job* job = nullptr);
+    /**
+     * Creates a volume from a file's content: an image of the definition's format, stored as it
+     * comes. It appears when all of it has arrived and was checked, and not before; with
+     * TransferOptions::resumable what arrived is kept, invisibly, for the next call of this name.
+     * @param def  capacity: at least what comes (raw: the rest is zeros); 0: as much as comes
+     * @param options  offset: where the source goes on, as partial_upload() says; length: how many
+     * bytes to take, 0 for all
+     * @throws Error those of create_volume(); io  the source ended early, gave more or other bytes
+     * than expected; invalid_argument  not an image of that format, or of another capacity
+     * @capability upload
+     */
+    Volume upload_volume(const VolumeDef& def, const UploadSource& source,
+                         const TransferOptions& options = {}, Job* job = nullptr);
+    /** How many bytes an unfinished resumable upload of that name has; nothing where there is none.
+     */
+    std::optional<std::uint64_t> partial_upload(const std::string& volume_name) const;
+    /** Forgets an unfinished resumable upload. @throws Error not_found */
+    void discard_upload(const std::string& volume_name, Job* job = nullptr);
 
     /** What would stop delete_storage() or stop() now. */
     std::vector<Blocker> blockers() const;

@@ -7,6 +7,8 @@
 #include <basin/image.hpp>
 #include <basin/job.hpp>
 
+#include <span>
+
 namespace storage::inline v1 {
 
 class Pool;
@@ -59,13 +61,71 @@ struct Diagnostic {
 
 BASIN_API std::string to_json(const Diagnostic& diagnostic);
 
+/**
+ * What can stand in the way of a destructive operation. Such an operation refuses to run (busy, the
+ * blockers in Error::detail()) unless each kind that is there is allowed; combined with |.
+ */
+enum class BlockerKind : std::uint32_t {
+    none = 0,
+    open = 1,          ///< a process has it open
+    backing_image = 2, ///< another volume is based on it or keeps data in it
+    loop_device = 4,   ///< a loop device shows it
+    mounted = 8,       ///< it, or a loop device on it, is mounted
+    job = 16,          ///< another call changes it; cannot be allowed, only waited for
+    snapshot = 32,     ///< it has snapshots that would be lost
+    holder = 64,       ///< another kernel device is built on it
+};
+constexpr BlockerKind operator|(BlockerKind a, BlockerKind b)
+{
+    return static_cast<BlockerKind>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+}
+constexpr bool has(BlockerKind set, BlockerKind kind)
+{
+    return (static_cast<std::uint32_t>(set) & static_cast<std::uint32_t>(kind)) != 0;
+}
+
+/** The kind's name as written above; "unknown" for a combination. */
+BASIN_API std::string_view to_string(BlockerKind kind) noexcept;
+
 /** Something that stands in the way of a destructive operation. */
 struct Blocker {
-    std::string kind{};    ///< open, backing_image, loop_device, mounted, job, snapshot, holder
+    BlockerKind kind{};
     std::string message{}; ///< who and what, in words
-    std::int64_t pid{};    ///< 0 where no process is meant
+    std::int64_t pid{};    ///< 0 where no process is meant, or none that may be seen
     bool operator==(const Blocker&) const = default;
 };
+
+BASIN_API std::string to_json(const Blocker& blocker);
+
+/** What is known of one image of a backing chain. */
+enum class ChainState : std::uint8_t {
+    ok,         ///< a volume of an active pool; its header was read
+    missing,    ///< a local path where nothing is
+    outside,    ///< a local path that no active pool has: it is not opened
+    network,    ///< no local file: a URL, a protocol or a json: text that names one
+    unreadable, ///< a volume that cannot be read
+    cycle,      ///< an image that comes before it in the chain
+    too_deep,   ///< more than 256 images
+};
+
+BASIN_API std::string_view to_string(ChainState state) noexcept;
+
+/** One image of a backing chain: the volume itself, then what it is based on, up to the root. */
+struct ChainLink {
+    std::string reference{};    ///< as the image above has it; of the first: its path
+    std::string path{};         ///< absolute; "" where it is no local file
+    std::string format{};       ///< as declared; else as found, "raw" where it was not opened
+    bool format_declared{true}; ///< false: the image above names no format (a guest could forge it)
+    std::string pool_name{};    ///< the pool and volume that it is, or ""
+    std::string volume_name{};
+    ChainState state{ChainState::ok};
+    bool operator==(const ChainLink&) const = default;
+};
+
+BASIN_API std::string to_json(const ChainLink& link);
+
+/** Whether a description shows only the direct backing image or all of them. */
+enum class BackingDepth : std::uint8_t { direct, chain };
 
 /** A saved state inside a volume. */
 struct Snapshot {
@@ -77,7 +137,12 @@ struct Snapshot {
 };
 
 /** How resize() reads its number; combined with |. */
-enum class ResizeFlags : std::uint32_t { none = 0, allocate = 1, delta = 2, shrink = 4 };
+enum class ResizeFlags : std::uint32_t {
+    none = 0,
+    allocate = 1, ///< what is added is allocated
+    delta = 2,    ///< the number is a difference
+    shrink = 4    ///< making it smaller is meant
+};
 constexpr ResizeFlags operator|(ResizeFlags a, ResizeFlags b)
 {
     return static_cast<ResizeFlags>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
@@ -89,16 +154,57 @@ constexpr bool has(ResizeFlags set, ResizeFlags flag)
 
 /** How wipe() overwrites; values are libvirt's. */
 enum class WipeAlgorithm : std::uint8_t {
-    zero,
-    nnsa,
-    dod,
-    bsi,
-    gutmann,
-    schneier,
-    pfitzner7,
-    pfitzner33,
-    random,
-    trim
+    zero,       ///< one pass of zeros
+    nnsa,       ///< random, random, zeros, verified (NNSA NAP-14.1-C, 4 passes with the check)
+    dod,        ///< random, zeros, ones, verified (DoD 5220.22-M, 4 passes with the check)
+    bsi,        ///< nine passes (BSI, 2000)
+    gutmann,    ///< 35 passes (Gutmann 1996)
+    schneier,   ///< ones, zeros, five random (Applied Cryptography, 1996)
+    pfitzner7,  ///< seven random passes
+    pfitzner33, ///< 33 random passes
+    random,     ///< one random pass
+    trim        ///< gives the blocks back to the file system or device; reads as zeros afterwards
+};
+
+/**
+ * Gives an upload its bytes: fills the buffer and returns how many; or sets `hole` to a number of
+ * zero bytes and returns 0. 0 and no hole is the end. What it throws ends the call and leaves it.
+ */
+using ReadCallback = std::function<std::size_t(std::span<std::byte> buffer, std::uint64_t& hole)>;
+
+/** Takes a download's bytes: data, or a number of zero bytes (only where sparse was asked for).
+ * What it throws ends the call and leaves it. */
+using WriteCallback = std::function<void(std::span<const std::byte> data, std::uint64_t hole)>;
+
+/** Where the bytes of an upload come from. */
+struct UploadSource {
+    UploadSource(int descriptor) : fd(descriptor) {}
+    UploadSource(ReadCallback reader) : read(std::move(reader)) {}
+    int fd{-1}; ///< read up to its end from where it stands; not closed; may be a pipe or socket
+    ReadCallback read{};
+};
+
+/** Where the bytes of a download go. */
+struct DownloadTarget {
+    DownloadTarget(int descriptor) : fd(descriptor) {}
+    DownloadTarget(WriteCallback writer) : write(std::move(writer)) {}
+    int fd{-1}; ///< written from where it stands; not closed; may be a pipe or socket
+    WriteCallback write{};
+};
+
+/** What part of a volume is transferred, and what is checked on the way. */
+struct TransferOptions {
+    std::uint64_t offset{}; ///< in the volume
+    std::uint64_t length{}; ///< 0: to the end of the volume or of the source
+    /** Holes stay holes: those of a seekable fd, of the callback, and blocks of zeros. */
+    bool sparse{};
+    /** The number of bytes that the source must give, holes included; fewer or more is an error. */
+    std::optional<std::uint64_t> expected_length{};
+    std::string expected_sha256{}; ///< of these bytes, 64 hex digits; another one is an error
+    bool digest{};                 ///< tell the SHA-256 as the job's fact "sha256"
+    /** Pool::upload_volume() only: keep what arrived when the source ends early or the call is
+     * cancelled; the next call goes on where Pool::partial_upload() says. */
+    bool resumable{};
 };
 
 /**
@@ -124,10 +230,11 @@ public:
     /** Returns the numbers, fresh from the system. Costs one statx for a file. @throws Error
      * not_found, io */
     VolumeInfo info() const;
-    /** Returns the whole description, fresh from the system. */
-    VolumeDef definition() const;
-    /** format_volume(definition()). */
-    std::string xml() const;
+    /** Returns the whole description, fresh from the system. @param depth  how much of what the
+     * volume is based on it shows: see chain() for what is opened */
+    VolumeDef definition(BackingDepth depth = BackingDepth::direct) const;
+    /** format_volume(definition(depth)). */
+    std::string xml(BackingDepth depth = BackingDepth::direct) const;
     /** Returns what the image header says, findings included, read now. @throws Error not_supported
      */
     ImageInfo inspect() const;
@@ -135,33 +242,84 @@ public:
     void refresh(Job* job = nullptr);
 
     /**
+     * The volume and all that it is based on, through all pools of the context. Only volumes of
+     * active pools are opened, whatever an image's header names.
+     * @throws Error not_found, invalid_state  of the volume itself; trouble further down is a state
+     */
+    std::vector<ChainLink> chain() const;
+    /** The volumes of the context's active pools that are based directly on this one, or keep their
+     * data in it. */
+    std::vector<Volume> dependents() const;
+
+    /** What would stop delete_storage(), resize(), wipe() and rename() now. Processes of other
+     * users can be seen by root alone; that there is one is always found out. */
+    std::vector<Blocker> blockers() const;
+
+    /**
      * Deletes the volume: its storage, not only the handle. A symbolic link is deleted as a link.
+     * @param allowed  blockers that shall not stop it
      * @throws Error busy  with the blockers in detail()
      * @capability delete_volume
      */
-    void delete_storage(Job* job = nullptr);
+    void delete_storage(BlockerKind allowed = BlockerKind::none, Job* job = nullptr);
 
-    /** Changes the capacity. @capability grow_volume, shrink_volume */
-    void resize(std::uint64_t capacity, ResizeFlags flags = ResizeFlags::none, Job* job = nullptr);
-    /** Renames in place, never over another volume. @capability rename_volume */
-    void rename(const std::string& new_name, Job* job = nullptr);
-    /** Overwrites the content. @capability wipe_volume */
-    void wipe(WipeAlgorithm algorithm = WipeAlgorithm::zero, Job* job = nullptr);
-    /** Writes what can be read from fd at offset; length 0: until its end. @capability upload */
-    void upload(int fd, std::uint64_t offset = 0, std::uint64_t length = 0, bool sparse = false,
+    /**
+     * Changes the capacity. Raw: one step that happens or does not; what is cut off is gone.
+     * @param capacity  bytes, or with ResizeFlags::delta the difference (with shrink: downwards)
+     * @throws Error invalid_argument  smaller without ResizeFlags::shrink; busy; no_space
+     * @capability grow_volume, shrink_volume
+     */
+    void resize(std::uint64_t capacity, ResizeFlags flags = ResizeFlags::none,
+                BlockerKind allowed = BlockerKind::none, Job* job = nullptr);
+    /**
+     * Renames in place, never over another volume; this handle follows, copies of it do not.
+     * @throws Error already_exists; busy
+     * @note Not while another thread uses this handle.
+     * @capability rename_volume
+     */
+    void rename(const std::string& new_name, BlockerKind allowed = BlockerKind::none,
                 Job* job = nullptr);
-    /** Writes the content to fd; length 0: to the end. @capability download */
-    void download(int fd, std::uint64_t offset = 0, std::uint64_t length = 0, bool sparse = false,
-                  Job* job = nullptr);
+    /**
+     * Overwrites the content in place: of an image file, the file as a whole, so that it is raw
+     * afterwards. Holes have no content and stay. After a kill some of it is overwritten. What
+     * lies below may keep old copies all the same: copy-on-write file systems (btrfs, reflinks),
+     * snapshots of the device, thin pools, journals of data, and flash, which never writes in
+     * place. There only encryption, or destroying the device, is certain.
+     * @throws Error busy; not_supported  trim where the file system cannot punch holes
+     * @capability wipe_volume
+     */
+    void wipe(WipeAlgorithm algorithm = WipeAlgorithm::zero,
+              BlockerKind allowed = BlockerKind::none, Job* job = nullptr);
 
-    /** @capability snapshots */
+    /**
+     * Writes into the volume in place, as it is on the disk: an image file is written as a file.
+     * The volume is locked meanwhile. A transfer that ends early has written what it has; for one
+     * that is whole or not there at all see Pool::upload_volume().
+     * @return bytes transferred, holes included
+     * @throws Error invalid_argument  offset or length beyond the end; io  the source ended early
+     * or does not have the expected digest
+     * @capability upload
+     */
+    std::uint64_t upload(const UploadSource& source, const TransferOptions& options = {},
+                         Job* job = nullptr);
+    /**
+     * Reads the volume, as it is on the disk. @return bytes transferred, holes included
+     * @throws Error invalid_argument  offset or length beyond the end
+     * @capability download
+     */
+    std::uint64_t download(const DownloadTarget& target, const TransferOptions& options = {},
+                           Job* job = nullptr) const;
+
+    /** Lists the snapshots, oldest first. @capability snapshots */
     std::vector<Snapshot> snapshots() const;
+    /** Saves the present state under a name. @throws Error already_exists; busy  a process has the
+     * volume open */
     Snapshot create_snapshot(const std::string& name, Job* job = nullptr);
+    /** Forgets a snapshot; the present state stays. @throws Error not_found; busy */
     void delete_snapshot(const std::string& name, Job* job = nullptr);
+    /** Brings a snapshot's state back; what was written since is lost. @throws Error not_found;
+     * busy */
     void revert_snapshot(const std::string& name, Job* job = nullptr);
-
-    /** What would stop delete_storage(), resize(), wipe() and rename() now. */
-    std::vector<Blocker> blockers() const;
 
     /** A text that identifies this very object (device, inode, birth time; LV UUID …), not its
      * name. */

@@ -165,7 +165,7 @@ TEST_CASE("every change announces its steps before it does them", "[conformance]
         if (info.capabilities.has(Capability::create_volume))
             same([&](Job& job) { pool.create_volume(raw_volume("a"), CreateFlags::none, &job); });
         if (info.capabilities.has(Capability::delete_volume))
-            same([&](Job& job) { pool.find_volume("a").delete_storage(&job); });
+            same([&](Job& job) { pool.find_volume("a").delete_storage(BlockerKind::none, &job); });
         same([&](Job& job) { pool.stop(&job); });
         if (info.capabilities.has(Capability::delete_pool))
             same([&](Job& job) { pool.delete_storage(&job); });

@@ -345,7 +345,7 @@ TEST_CASE("a dry run of every changing call changes nothing", "[pool]")
     CHECK(job.plan()[0].kind == "create_file");
     CHECK(pool.volume_count() == 0);
     auto volume = pool.create_volume(raw_volume("a"));
-    volume.delete_storage(&job);
+    volume.delete_storage(BlockerKind::none, &job);
     CHECK(job.plan()[0].destructive);
     CHECK(volume.info().capacity == 1 << 20);
     pool.stop(&job);
