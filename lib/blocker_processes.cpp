@@ -3,6 +3,7 @@
 #include "blockers.hpp"
 #include "file_io.hpp"
 #include "numbers.hpp"
+#include "proc_tables.hpp"
 #include "system_root.hpp"
 
 #include <algorithm>
@@ -213,14 +214,6 @@ bool for_each_name(const std::string& directory, const std::function<void(const 
             at += entry->d_reclen;
         }
     return true;
-}
-
-std::string_view take_word(std::string_view& line)
-{
-    const auto word = line.substr(0, line.find(' '));
-    line.remove_prefix(word.size());
-    line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
-    return word;
 }
 
 bool BlockedObject::contains(std::string_view other) const

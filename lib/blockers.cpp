@@ -3,6 +3,7 @@
 
 #include "file_io.hpp"
 #include "numbers.hpp"
+#include "proc_tables.hpp"
 #include "system_root.hpp"
 
 #include <algorithm>
@@ -38,33 +39,6 @@ bool grants_truthfully(int fd)
     case TMPFS_MAGIC: return true;
     default: return false;
     }
-}
-
-std::string unescaped(std::string_view text)
-{
-    std::string result;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        // proc(5): blank, tab, newline and backslash as three octal digits.
-        const auto code =
-            text[i] == '\\' ? to_integer<unsigned>(text.substr(i + 1, 3), 8) : std::nullopt;
-        result += code && *code < 256 ? static_cast<char>(*code) : text[i];
-        i += code && *code < 256 ? 3 : 0;
-    }
-    return result;
-}
-
-/** The lines of a table in /proc; none where it cannot be had. */
-std::vector<std::string> lines_of(const std::string& path)
-{
-    constexpr std::size_t limit = 32 << 20; // 100,000 mounts
-    std::vector<std::string> lines;
-    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-    if (!fd)
-        return lines;
-    const auto text = read_fd(fd.get(), limit, path);
-    for (std::size_t start = 0, end; (end = text.find('\n', start)) != text.npos; start = end + 1)
-        lines.push_back(text.substr(start, end - start));
-    return lines;
 }
 
 std::optional<dev_t> device_number(const std::string& path)
@@ -195,36 +169,14 @@ private:
                 add(BlockerKind::mounted, "something is mounted at '" + mount.point + "'");
     }
 
-    struct Mount {
-        std::string device; // 98:0
-        std::string point;
-        std::string source;
-    };
-
-    // 36 35 98:0 /root/in/fs /mount/point rw,noatime shared:1 - ext3 /dev/sdb rw,errors=continue
-    const std::vector<Mount>& mounts()
+    const std::vector<MountEntry>& mounts()
     {
-        if (mounts_)
-            return *mounts_;
-        mounts_.emplace();
-        for (const auto& line : lines_of(system_.path("/proc/self/mountinfo"))) {
-            std::string_view rest = line;
-            Mount mount;
-            take_word(rest);
-            take_word(rest);
-            mount.device = take_word(rest);
-            take_word(rest);
-            mount.point = unescaped(take_word(rest));
-            rest.remove_prefix(std::min(rest.find(" - "), rest.size()));
-            for (int i = 0; i < 3; ++i) // the first is empty
-                take_word(rest);
-            mount.source = unescaped(take_word(rest));
-            mounts_->push_back(std::move(mount));
-        }
+        if (!mounts_)
+            mounts_ = mount_table(system_);
         return *mounts_;
     }
 
-    bool is_source(const Devices& devices, const Mount& mount) const
+    bool is_source(const Devices& devices, const MountEntry& mount) const
     {
         // btrfs has a number of its own; then the source's name has to do.
         if (mount.device.starts_with("0:"))
@@ -256,7 +208,7 @@ private:
     BlockedObject& object_;
     const SystemRoot& system_;
     std::vector<Blocker> found_{};
-    std::optional<std::vector<Mount>> mounts_{};
+    std::optional<std::vector<MountEntry>> mounts_{};
 };
 
 /** What is at the path; nothing where nothing is. */

@@ -62,7 +62,4 @@ std::vector<Blocker> using_processes(const BlockedObject& object, const SystemRo
  * directory cannot be read */
 bool for_each_name(const std::string& directory, const std::function<void(const char*)>& visit);
 
-/** The text up to the next blank; the line goes on with what comes after the blanks. */
-std::string_view take_word(std::string_view& line);
-
 } // namespace storage::inline v1
