@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "directory_scan.hpp"
 
+#include "backing_chain.hpp"
 #include "image/inspection.hpp"
 #include "job_impl.hpp"
-#include "volume_description.hpp"
 
 #include <algorithm>
 #include <csignal>

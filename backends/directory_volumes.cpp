@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "directory_volumes.hpp"
 
+#include "backing_chain.hpp"
 #include "directory_scan.hpp"
 #include "job_impl.hpp"
 #include "volume_description.hpp"

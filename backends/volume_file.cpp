@@ -294,7 +294,7 @@ Examined examine_volume(const VolumeFile& file, const struct ::statx& status,
 UniqueFd open_volume(const VolumeFile& file)
 {
     constexpr int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-    for (;;) {
+    for (unsigned attempts = 0;;) {
         int fd = -1;
         if (file.is_link) {
             ::open_how how{.flags = flags, .mode = 0, .resolve = RESOLVE_NO_MAGICLINKS};
@@ -309,7 +309,7 @@ UniqueFd open_volume(const VolumeFile& file)
             return UniqueFd(fd);
         if (errno == ELOOP && !file.is_link)
             throw NotUsable{DiagnosticReason::vanished, "was replaced while it was looked at"};
-        if (errno != EINTR)
+        if (!open_again(errno, attempts))
             fail(file, errno);
     }
 }

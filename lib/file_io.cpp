@@ -63,12 +63,22 @@ Error system_error(int os_error, const std::string& what, std::string remedy)
                  os_error);
 }
 
+bool open_again(int os_error, unsigned& attempts)
+{
+    constexpr unsigned patience = 1000; // a tenth of a second
+    if (os_error != EWOULDBLOCK || ++attempts > patience)
+        return os_error == EINTR;
+    ::usleep(100);
+    return true;
+}
+
 UniqueFd open_file(const std::string& path, int flags, unsigned mode)
 {
     int fd;
+    unsigned attempts = 0;
     do
         fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
-    while (fd < 0 && errno == EINTR);
+    while (fd < 0 && open_again(errno, attempts));
     if (fd < 0)
         throw system_error(errno, "cannot open '" + path + "'");
     return UniqueFd(fd);

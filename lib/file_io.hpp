@@ -39,7 +39,12 @@ private:
 /** Makes the Error for a failed system call: "<what>: <strerror>", its code by errno. */
 Error system_error(int os_error, const std::string& what, std::string remedy = {});
 
-/** Opens with O_CLOEXEC; retries EINTR. @throws Error naming the path */
+/** After open(2) failed: whether the same call may succeed now. Waits out a lease such as
+ * usage_of() holds for microseconds: with O_NONBLOCK open(2) says EWOULDBLOCK. @param attempts
+ * starts at 0 */
+bool open_again(int os_error, unsigned& attempts);
+
+/** Opens with O_CLOEXEC; retries as open_again() says. @throws Error naming the path */
 UniqueFd open_file(const std::string& path, int flags, unsigned mode = 0);
 
 /** Reads a whole file of at most `limit` bytes; nothing when it does not exist. */

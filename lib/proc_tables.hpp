@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The tables of /proc and /sys as text: lines, words, escapes; and the table of mounts.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace storage::inline v1 {
+
+class SystemRoot;
+
+/** The lines of a table; none where it cannot be had. @throws Error io */
+std::vector<std::string> lines_of(const std::string& path);
+
+/** The text up to the next blank; the line goes on with what comes after the blanks. */
+std::string_view take_word(std::string_view& line);
+
+/** A path as /proc writes it: blank, tab, newline and backslash are three octal digits. */
+std::string unescaped(std::string_view text);
+
+struct MountEntry {
+    std::string device{}; ///< 98:0
+    std::string point{};
+    std::string type{};
+    std::string source{};
+    std::string options{}; ///< of the file system: rw,user_id=1000
+
+    bool has_option(std::string_view name) const;
+    /** The option's value, or "". */
+    std::string option(std::string_view name) const;
+};
+
+/** The mounts that this process sees; later ones lie over earlier ones. */
+std::vector<MountEntry> mount_table(const SystemRoot& system);
+
+} // namespace storage::inline v1
