@@ -254,7 +254,8 @@ std::string header(const Qcow2Options& options, const Layout& layout)
     put(result, layout.l1_entries != 0 ? layout.at(layout.l1_cluster()) : 0, 8);
     put(result, layout.at(layout.table_cluster()), 8);
     put(result, layout.table_clusters, 4);
-    put(result, 0, 4 + 8); // no snapshots
+    put(result, 0, 4); // no snapshots
+    put(result, 0, 8);
     if (!is_v2(options)) {
         put(result,
             (options.data_file.empty() ? 0 : data_file_bit) |
