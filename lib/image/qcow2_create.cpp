@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
-#include <endian.h>
 #include <unistd.h>
 
 namespace storage::inline v1 {
@@ -322,7 +321,8 @@ public:
             const auto some = std::min(count, buffer_limit / entry_length);
             buffer_.clear();
             for (std::uint64_t i = 0; i < some; ++i, first += step) {
-                const auto big_endian = htobe64(first);
+                const auto big_endian =
+                    std::endian::native == std::endian::little ? __builtin_bswap64(first) : first;
                 buffer_.append(reinterpret_cast<const char*>(&big_endian), sizeof big_endian);
                 buffer_.append(entry_length - sizeof big_endian, '\0');
             }
