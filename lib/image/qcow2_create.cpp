@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
-#include <endian.h>
 #include <unistd.h>
 
 namespace storage::inline v1 {
@@ -254,7 +253,8 @@ std::string header(const Qcow2Options& options, const Layout& layout)
     put(result, layout.l1_entries != 0 ? layout.at(layout.l1_cluster()) : 0, 8);
     put(result, layout.at(layout.table_cluster()), 8);
     put(result, layout.table_clusters, 4);
-    put(result, 0, 4 + 8); // no snapshots
+    put(result, 0, 4); // no snapshots
+    put(result, 0, 8);
     if (!is_v2(options)) {
         put(result,
             (options.data_file.empty() ? 0 : data_file_bit) |
@@ -321,7 +321,8 @@ public:
             const auto some = std::min(count, buffer_limit / entry_length);
             buffer_.clear();
             for (std::uint64_t i = 0; i < some; ++i, first += step) {
-                const auto big_endian = htobe64(first);
+                const auto big_endian =
+                    std::endian::native == std::endian::little ? __builtin_bswap64(first) : first;
                 buffer_.append(reinterpret_cast<const char*>(&big_endian), sizeof big_endian);
                 buffer_.append(entry_length - sizeof big_endian, '\0');
             }

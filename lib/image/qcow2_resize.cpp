@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace storage::inline v1 {
@@ -108,7 +109,7 @@ bool is_plain(const Header& header, Bytes head)
 }
 
 /** Whether the L1 table lies where a table can, and has an entry for all that the guest has. */
-bool is_sound(const Header& header)
+bool is_sound(const Header& header, std::uint64_t file_size)
 {
     const auto cluster_size = header.cluster_size();
     const auto l1_end = image::add(
@@ -117,8 +118,18 @@ bool is_sound(const Header& header)
         image::add(header.refcount_offset, header.refcount_clusters * cluster_size);
     return header.l1_size != 0 && header.l1_size <= max_l1_entries && header.l1_offset != 0 &&
            header.l1_offset % cluster_size == 0 && l1_end < max_host_offset &&
+           header.l1_offset + header.l1_size * entry_size <= file_size &&
            (l1_end <= header.refcount_offset || refcount_end <= header.l1_offset) &&
            header.l1_entries_for(header.size) <= header.l1_size;
+}
+
+std::uint64_t file_size_of(int fd, const std::string& path)
+{
+    struct stat info {};
+    if (::fstat(fd, &info) != 0)
+        throw system_error(errno, "cannot look at '" + path + "'");
+    // A block device does not grow by a write beyond its end.
+    return S_ISREG(info.st_mode) ? static_cast<std::uint64_t>(info.st_size) : UINT64_MAX;
 }
 
 void write_at(int fd, std::uint64_t offset, std::string_view data, const std::string& path)
@@ -161,7 +172,7 @@ bool grow_qcow2(int fd, std::uint64_t new_capacity, const std::string& path)
                     "'" + path + "': capacity " + number(new_capacity) + " is less than the " +
                         number(header.size) + " bytes that it has",
                     "ask for shrinking if data may be lost");
-    if (!is_plain(header, head) || !is_sound(header))
+    if (!is_plain(header, head) || !is_sound(header, file_size_of(fd, path)))
         return false;
     const auto entries = std::max<std::uint64_t>(header.l1_size, header.l1_entries_for(size));
     const auto room = divide_up(header.l1_size * entry_size, header.cluster_size()) *

@@ -76,4 +76,14 @@ TEST_CASE("the seeds of the fuzz targets", "[.corpus]")
             name == "vmdk-text" || name == "vpc-footer" ? name : name.substr(0, name.find('-'));
         write_seed(directory, target, name + "-qemu", read_file(dir.path(name), 4 << 20));
     }
+
+    run("cd " + dir.path("") +
+        " && q='qemu-img create -q -f qcow2' && for compat in 0.10 1.1; do"
+        " $q -o cluster_size=512,compat=$compat snapshots-$compat 1M;"
+        " qemu-img snapshot -c one snapshots-$compat; qemu-img snapshot -c two snapshots-$compat;"
+        " done && $q -o cluster_size=512 plain 1M");
+    const auto folder = std::string(directory) + "/qcow2-change";
+    std::filesystem::create_directories(folder);
+    for (const std::string name : {"snapshots-0.10", "snapshots-1.1", "plain"})
+        write_file(folder + "/" + name + "-qemu", read_file(dir.path(name), max_seed));
 }

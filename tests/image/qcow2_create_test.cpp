@@ -211,24 +211,27 @@ TEST_CASE("qcow2 images: every cluster size, sizes up to the limit and beyond")
     Count count;
     for (std::uint64_t cluster_size = 256; cluster_size <= 4 * mib; cluster_size *= 2)
         for (const std::string compat : {"0.10", "1.1"})
-            for (const auto capacity : {std::uint64_t{0}, std::uint64_t{1000}, 3 * gib + 512,
-                                        limit_of(cluster_size), limit_of(cluster_size) + 1})
+            for (const auto capacity :
+                 {std::uint64_t{0}, std::uint64_t{1000}, 3 * gib + 512, limit_of(cluster_size) + 1})
                 compare(shop,
                         {.capacity = capacity, .compat = compat, .cluster_size = cluster_size},
                         count);
+    // QEMU writes all of the largest table, 32 MiB: not with each.
+    for (const std::uint64_t cluster_size : {512, 65536, 2 << 20})
+        compare(shop, {.capacity = limit_of(cluster_size), .cluster_size = cluster_size}, count);
+    compare(shop,
+            {.capacity = limit_of(16 * kib, true), .cluster_size = 16 * kib, .extended_l2 = true},
+            count);
     for (std::uint64_t cluster_size = 8 * kib; cluster_size <= 2 * mib; cluster_size *= 2)
-        for (const auto past : {0, 1})
-            compare(shop,
-                    {.capacity = limit_of(cluster_size, true) + static_cast<unsigned>(past),
-                     .cluster_size = cluster_size,
-                     .extended_l2 = true},
+        for (const auto capacity : {3 * gib, limit_of(cluster_size, true) + 1})
+            compare(shop, {.capacity = capacity, .cluster_size = cluster_size, .extended_l2 = true},
                     count);
     for (const auto capacity : {INT64_MAX - std::uint64_t{511}, std::uint64_t{INT64_MAX}})
         compare(shop, {.capacity = capacity, .cluster_size = 2 * mib}, count);
     for (const auto cluster_size : {1, 513, 65537})
         compare(shop, {.capacity = mib, .cluster_size = static_cast<unsigned>(cluster_size)},
                 count);
-    CHECK(count.all() >= 160);
+    CHECK(count.all() >= 140);
     CHECK(count.refused >= 40);
 }
 
@@ -242,18 +245,17 @@ TEST_CASE("qcow2 images: every refcount width, also where refcounts need many bl
         for (const std::uint64_t cluster_size : {512, 4096, 65536, 2 << 20})
             for (const auto mode : {Preallocation::off, Preallocation::metadata})
                 compare(shop,
-                        {.capacity = 2 * mib + 512,
+                        {.capacity = mib + 512,
                          .cluster_size = cluster_size,
                          .refcount_bits = bits,
                          .preallocation = mode},
                         count);
     for (const std::uint32_t bits : {3, 63, 65, 128})
         compare(shop, {.capacity = mib, .refcount_bits = bits}, count);
-    // The L1 table alone needs many refcount blocks; qemu-img takes a minute with the last at 128
-    // GiB.
+    // The L1 table alone needs many refcount blocks; qemu-img takes a minute for 128 GiB and 64
+    // bits.
     compare(shop, {.capacity = limit_of(512), .cluster_size = 512, .refcount_bits = 1}, count);
-    compare(shop, {.capacity = limit_of(512), .cluster_size = 512, .refcount_bits = 16}, count);
-    compare(shop, {.capacity = 4 * gib, .cluster_size = 512, .refcount_bits = 64}, count);
+    compare(shop, {.capacity = gib, .cluster_size = 512, .refcount_bits = 64}, count);
     for (const std::uint32_t bits : {1, 8, 16, 64})
         compare(shop, {.capacity = mib, .compat = "0.10", .refcount_bits = bits}, count);
     CHECK(count.all() >= 65);
