@@ -480,6 +480,8 @@ TEST_CASE("qemu-img encrypts as the definition says", "[qemu-img][luks]")
                                    luks("aes", 128, "cbc", "sha1", "plain", ""),
                                    luks("serpent", 256, "cbc", "sha512", "essiv", "sha256"),
                                    luks("twofish", 128, "xts", "sha256", "plain64", "")}) {
+            if (format == std::string("qcow2") && wanted.cipher->name != "serpent")
+                continue; // each takes seconds
             const QemuImage image{
                 .path = images / "image", .format = format, .secret = Secret("key")};
             images.create(image,
