@@ -439,7 +439,7 @@ TEST_CASE("a supervisor that somebody kills takes its program along", "[process]
     Tools tools;
     pid_t pid = 0;
     auto command = tools.script("echo $$; while ! [ -e " + tools.directory / "seen" +
-                                " ]; do sleep 0.01; done; kill -KILL $PPID; sleep 1000");
+                                " ]; do sleep 0.01; done; kill -KILL $PPID; exec sleep 1000");
     command.on_output = [&](std::string_view piece) {
         pid = std::stoi(std::string(piece));
         tools.directory.write("seen", "");
