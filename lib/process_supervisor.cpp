@@ -11,21 +11,31 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <type_traits>
 #include <unistd.h>
 
 // For the functions that run in the new processes. These share our memory and the calling thread's
-// thread-local storage, so: no allocation, no cancellation point of glibc (it writes to the
-// thread's descriptor), no sanitizer's bookkeeping, and once the caller runs again no call that
-// fails, since errno is the caller's.
+// thread-local storage. So: bare system calls, because what stands before a function of libc may
+// keep books in that memory (sanitizers, a JVM's libjsig, glibc's points of cancellation); no
+// allocation; and once the caller runs again no call that fails, since errno is the caller's.
 #define BASIN_BARE __attribute__((no_sanitize("address", "undefined", "thread")))
+
+#ifdef __SANITIZE_THREAD__
+// Its clone() prepares for a child with memory of its own. This is glibc's, under its other name.
+extern "C" int __clone(int (*function)(void*), void* stack, int flags, void* argument, ...);
+#define BASIN_CLONE ::__clone
+#else
+#define BASIN_CLONE ::clone
+#endif
 
 namespace storage::inline v1 {
 
 struct ProcessSupervisor::Shared {
     ProcessPlan plan{};
+    DescriptorMove* moves{}; ///< plan.moves, without a function to call
+    DescriptorMove* moves_end{};
     char* program_stack{}; ///< its upper end
     int supervisor_end{};  ///< of the channel
     int host_pidfd{};
@@ -52,29 +62,38 @@ constexpr char started_byte = 's';
 constexpr char ended_byte = 'e';
 constexpr char finish_byte = 'f';
 
-BASIN_BARE void reset_signals()
+/** A system call with each number widened to a register. */
+template <typename... Arguments>
+BASIN_BARE inline long call(long number, Arguments... arguments)
 {
-    struct sigaction action {};
-    action.sa_handler = SIG_DFL;
-    for (int number = 1; number <= SIGRTMAX; ++number)
-        ::sigaction(number, &action, nullptr); // fails for SIGKILL, SIGSTOP and glibc's own
+    return ::syscall(
+        number, static_cast<std::conditional_t<std::is_integral_v<Arguments>, long, Arguments>>(
+                    arguments)...);
 }
 
-BASIN_BARE int move_descriptors(std::span<DescriptorMove> moves)
+BASIN_BARE void reset_signals()
 {
-    const int spare = moves[moves.size() - 1].to + 1;
-    for (std::size_t i = 0; i != moves.size(); ++i) // away from where others go
-        if ((moves[i].from = ::fcntl(moves[i].from, F_DUPFD_CLOEXEC, spare)) < 0)
+    const long action[8] = {}; // the kernel's own structure: SIG_DFL, no flags, empty mask
+    for (int number = 1; number <= 64; ++number)
+        call(SYS_rt_sigaction, number, action, nullptr, sizeof(std::uint64_t));
+}
+
+BASIN_BARE int move_descriptors(DescriptorMove* moves, const DescriptorMove* end)
+{
+    const int spare = end[-1].to + 1;
+    for (auto* move = moves; move != end; ++move) // away from where others go
+        if ((move->from = static_cast<int>(call(SYS_fcntl, move->from, F_DUPFD_CLOEXEC, spare))) <
+            0)
             return errno;
     unsigned next = 0;
-    for (std::size_t i = 0; i != moves.size(); ++i) {
-        const auto to = static_cast<unsigned>(moves[i].to);
-        if (::dup2(moves[i].from, moves[i].to) < 0 ||
-            (to != next && ::close_range(next, to - 1, 0) != 0))
+    for (const auto* move = moves; move != end; ++move) {
+        const auto to = static_cast<unsigned>(move->to);
+        if (call(SYS_dup3, move->from, move->to, 0) < 0 ||
+            (to != next && call(SYS_close_range, next, to - 1, 0) != 0))
             return errno;
         next = to + 1;
     }
-    return ::close_range(next, ~0U, 0) != 0 ? errno : 0;
+    return call(SYS_close_range, next, ~0U, 0) != 0 ? errno : 0;
 }
 
 BASIN_BARE void keep_only(int a, int b, int c)
@@ -93,10 +112,10 @@ BASIN_BARE void keep_only(int a, int b, int c)
             continue;
         const auto number = static_cast<unsigned>(fd);
         if (number > next)
-            ::close_range(next, number - 1, 0);
+            call(SYS_close_range, next, number - 1, 0);
         next = number + 1;
     }
-    ::close_range(next, ~0U, 0);
+    call(SYS_close_range, next, ~0U, 0);
 }
 
 /** Waits for the program or, where that is -1, for word from the caller. Whether the program ended.
@@ -105,7 +124,7 @@ BASIN_BARE bool wait_for_end(int program, int channel, int host, char& word, boo
 {
     for (;;) {
         pollfd polled[] = {{program, POLLIN, 0}, {channel, POLLIN, 0}, {host, POLLIN, 0}};
-        if (::syscall(SYS_ppoll, polled, 3, nullptr, nullptr, 8) < 0)
+        if (call(SYS_ppoll, polled, 3, nullptr, nullptr, 8) < 0)
             continue; // stopped and continued: the signals are blocked
         gone = polled[2].revents != 0;
         if (gone)
@@ -113,7 +132,7 @@ BASIN_BARE bool wait_for_end(int program, int channel, int host, char& word, boo
         if (polled[0].revents)
             return true;
         if (polled[1].revents) {
-            gone = ::syscall(SYS_read, channel, &word, 1) != 1;
+            gone = call(SYS_read, channel, &word, 1) != 1;
             return false;
         }
     }
@@ -125,24 +144,23 @@ BASIN_BARE int ProcessSupervisor::Shared::run_program(void* argument)
 {
     auto& shared = *static_cast<Shared*>(argument);
     const auto& plan = shared.plan;
-    shared.program_pid = static_cast<int>(::syscall(SYS_getpid));
+    shared.program_pid = static_cast<int>(call(SYS_getpid));
     // A session, and with it a group, of its own: no terminal to ask the user on.
-    ::setsid();
+    call(SYS_setsid);
     if (plan.dies_with_us) {
-        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (::syscall(SYS_getppid) != shared.supervisor_pid)
+        call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        if (call(SYS_getppid) != shared.supervisor_pid)
             return 127;
     }
-    const rlimit none{0, 0};
-    ::setrlimit(RLIMIT_CORE, &none);
-    ::umask(077);
-    sigset_t nothing;
-    ::sigemptyset(&nothing);
-    if (::chdir("/") != 0)
+    const std::uint64_t no_core[] = {0, 0};
+    call(SYS_prlimit64, 0, RLIMIT_CORE, no_core, nullptr);
+    call(SYS_umask, 077);
+    if (call(SYS_chdir, "/") != 0)
         shared.start_error = errno;
-    else if ((shared.start_error = move_descriptors(plan.moves)) == 0) {
-        ::sigprocmask(SIG_SETMASK, &nothing, nullptr);
-        ::execve(plan.path, plan.arguments, plan.environment);
+    else if ((shared.start_error = move_descriptors(shared.moves, shared.moves_end)) == 0) {
+        const std::uint64_t nothing = 0;
+        call(SYS_rt_sigprocmask, SIG_SETMASK, &nothing, nullptr, sizeof nothing);
+        call(SYS_execve, plan.path, plan.arguments, plan.environment);
         shared.start_error = errno;
     }
     return 127;
@@ -154,39 +172,39 @@ BASIN_BARE int ProcessSupervisor::Shared::supervise(void* argument)
     const int channel = shared.supervisor_end;
     const int host = shared.host_pidfd;
     const bool dies_with_us = shared.plan.dies_with_us;
-    ::prctl(PR_SET_NAME, "basin-wait");
-    shared.supervisor_pid = static_cast<int>(::syscall(SYS_getpid));
+    call(SYS_prctl, PR_SET_NAME, "basin-wait", 0, 0, 0);
+    shared.supervisor_pid = static_cast<int>(call(SYS_getpid));
     reset_signals();
 
     int program = -1;
-    const int pid = ::clone(run_program, shared.program_stack,
-                            CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &shared, &program);
+    const int pid = BASIN_CLONE(run_program, shared.program_stack,
+                                CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &shared, &program);
     siginfo_t info{};
     if (pid < 0)
         shared.start_error = errno;
     else if (shared.start_error != 0)
-        ::syscall(SYS_waitid, P_PIDFD, program, &info, WEXITED, nullptr);
+        call(SYS_waitid, P_PIDFD, program, &info, WEXITED, nullptr);
     const bool runs = shared.start_error == 0;
     keep_only(channel, host, program);
     char word = started_byte;
-    ::syscall(SYS_write, channel, &word, 1);
+    call(SYS_write, channel, &word, 1);
 
     bool gone = false;
     if (!runs) {
         wait_for_end(-1, channel, host, word, gone);
     } else if (wait_for_end(program, channel, host, word, gone)) {
         // Not reaped yet: until then the number of its group can be no other's.
-        ::syscall(SYS_waitid, P_PIDFD, program, &info, WEXITED | WNOWAIT, nullptr);
+        call(SYS_waitid, P_PIDFD, program, &info, WEXITED | WNOWAIT, nullptr);
         shared.end_code = info.si_code;
         shared.end_status = info.si_status;
         word = ended_byte;
-        ::syscall(SYS_write, channel, &word, 1);
+        call(SYS_write, channel, &word, 1);
         wait_for_end(-1, channel, host, word, gone);
         if (gone && dies_with_us)
-            ::syscall(SYS_kill, -pid, SIGKILL);
-        ::syscall(SYS_waitid, P_PIDFD, program, &info, WEXITED, nullptr);
+            call(SYS_kill, -pid, SIGKILL);
+        call(SYS_waitid, P_PIDFD, program, &info, WEXITED, nullptr);
     } else if (gone && dies_with_us) {
-        ::syscall(SYS_kill, -pid, SIGKILL);
+        call(SYS_kill, -pid, SIGKILL);
     }
     return 0;
 }
@@ -217,6 +235,8 @@ ProcessSupervisor::ProcessSupervisor(const ProcessPlan& plan)
     }
     shared_ = new (supervisor_stack + stack_size) Shared{};
     shared_->plan = plan;
+    shared_->moves = plan.moves.data();
+    shared_->moves_end = plan.moves.data() + plan.moves.size();
     shared_->program_stack = program_stack + stack_size;
     shared_->supervisor_end = supervisor_end.get();
     shared_->host_pidfd = host.get();
@@ -226,8 +246,8 @@ ProcessSupervisor::ProcessSupervisor(const ProcessPlan& plan)
     ::sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
     int pidfd = -1;
-    const int pid = ::clone(Shared::supervise, supervisor_stack + stack_size,
-                            CLONE_VM | CLONE_PIDFD, shared_, &pidfd);
+    const int pid = BASIN_CLONE(Shared::supervise, supervisor_stack + stack_size,
+                                CLONE_VM | CLONE_PIDFD, shared_, &pidfd);
     const int error = errno;
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     if (pid < 0) {
@@ -262,7 +282,8 @@ ProcessSupervisor::News ProcessSupervisor::receive()
         return ended_ ? News::ended : News::started;
     }
     pollfd polled{pidfd_.get(), POLLIN, 0};
-    return ::poll(&polled, 1, 0) == 1 ? News::lost : News::none;
+    lost_ = ::poll(&polled, 1, 0) == 1;
+    return lost_ ? News::lost : News::none;
 }
 
 void ProcessSupervisor::signal_group(int signal) noexcept
@@ -289,7 +310,7 @@ void ProcessSupervisor::finish() noexcept
     running_ = false;
     if (started_)
         ::send(channel_.get(), &finish_byte, 1, MSG_NOSIGNAL);
-    else
+    else if (!lost_)
         stop_launch();
     siginfo_t info{};
     while (::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED | __WALL) != 0 &&

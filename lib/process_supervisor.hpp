@@ -71,6 +71,7 @@ private:
     UniqueFd pidfd_{};
     bool started_{};
     bool ended_{};
+    bool lost_{};
     int start_error_{};
     int program_pid_{};
     int end_code_{};

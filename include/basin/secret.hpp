@@ -43,4 +43,26 @@ struct SecretRequest {
  */
 using SecretCallback = std::function<std::optional<Secret>(const SecretRequest&)>;
 
+/**
+ * Answers from a directory with one secret in each file, its bytes as they are (also a last
+ * newline):
+ *
+ * - `UUID`, in lower case with hyphens, for references by uuid;
+ * - `usage/volume/NAME`, `usage/ceph/NAME`, `usage/iscsi/NAME` for references by usage, as a file
+ * or a symbolic link such as `../../UUID`. In NAME, each byte but A-Z a-z 0-9 _ - and a `.` that is
+ * not the first is written as % and two upper-case hexadecimal digits: `%2Fsrv%2Fa.img`.
+ *
+ * Directories and files have to belong to root or the user of this process; only the owner may
+ * write the directories (0700 is best) or read the files (0600). Links that lead out of the
+ * directory are refused, as are files of more than 64 KiB or of none. Nothing is kept: a changed
+ * file counts at the next call.
+ *
+ * @param path  absolute
+ * @throws Error here: invalid_argument. When it is asked: permission_denied, naming the file and
+ * what to do; not_found  the directory is missing; invalid_argument, io
+ * @note The callback is thread-safe.
+ * @since 0.1
+ */
+BASIN_API SecretCallback secret_directory(std::string path);
+
 } // namespace storage::inline v1

@@ -65,12 +65,16 @@ inline std::set<std::string> open_descriptors()
     return result;
 }
 
-/** How many pieces of memory nobody may touch there are: the guards of stacks. */
-inline std::size_t stack_mappings()
+/** How many pieces of memory there are that nobody may touch, of 64 KiB: the guards of stacks. */
+inline std::size_t stack_guards()
 {
     std::ifstream maps("/proc/self/maps");
     std::size_t count = 0;
-    for (std::string line; std::getline(maps, line);)
-        count += line.find(" ---p ") != line.npos;
+    for (std::string line; std::getline(maps, line);) {
+        std::size_t end = 0;
+        const auto from = std::stoull(line, &end, 16);
+        const auto to = std::stoull(line.substr(end + 1), nullptr, 16);
+        count += line.find(" ---p ") != line.npos && to - from == 64 << 10;
+    }
     return count;
 }

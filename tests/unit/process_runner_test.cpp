@@ -438,8 +438,12 @@ TEST_CASE("a supervisor that somebody kills takes its program along", "[process]
 {
     Tools tools;
     pid_t pid = 0;
-    auto command = tools.script("echo $$; kill -KILL $PPID; sleep 1000");
-    command.on_output = [&](std::string_view piece) { pid = std::stoi(std::string(piece)); };
+    auto command = tools.script("echo $$; while ! [ -e " + tools.directory / "seen" +
+                                " ]; do sleep 0.01; done; kill -KILL $PPID; exec sleep 1000");
+    command.on_output = [&](std::string_view piece) {
+        pid = std::stoi(std::string(piece));
+        tools.directory.write("seen", "");
+    };
     const auto error = error_of([&] { tools.runner.run(command, nullptr); });
     CHECK(error.code() == ErrorCode::io);
     CHECK(std::string(error.what()) == "'tool': killed together with its supervising process");
@@ -521,11 +525,11 @@ TEST_CASE("failing runs leave no descriptor, process or mapping", "[process]")
     };
     run_all();
     const auto descriptors = open_descriptors();
-    const auto mappings = stack_mappings();
+    const auto mappings = stack_guards();
     run_all();
     run_all();
     CHECK(open_descriptors() == descriptors);
-    CHECK(stack_mappings() == mappings);
+    CHECK(stack_guards() == mappings);
     CHECK(no_children());
 }
 

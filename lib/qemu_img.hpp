@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// qemu-img(1): makes, copies and changes images. Checked with version 7.2.
+//
+// Formats are always given and never probed: qcow, qcow2, qed, vmdk, vdi, vpc, vhdx, parallels, raw
+// and luks (version 1, raw inside); bochs, cloop and dmg can be read. The names are QEMU's.
+//
+// qemu-img follows what an image's header refers to, such as a backing file, wherever that leads.
+// Look at a source with inspect_image() before, and refuse references that are not those of its
+// definition.
+//
+// New files have mode 0600. A VMDK names itself inside: make it under its final file name, in
+// another directory if need be, and not through a descriptor.
+#pragma once
+
+#include "command.hpp"
+
+#include <cstdint>
+
+namespace storage::inline v1 {
+
+/** A file or block device that qemu-img reads or writes. */
+struct QemuImage {
+    std::string path{}; ///< absolute
+    std::string format{};
+    int fd{-1}; ///< not negative: this file, which may have no name; path is not used
+    std::optional<Secret> secret{}; ///< for luks, and for qcow2 that is encrypted
+    std::uint64_t virtual_size{};   ///< of a source, for the progress; 0: it is in percent
+};
+
+enum class Preallocation : std::uint8_t { off, metadata, falloc, full };
+
+struct QemuImgOptions {
+    /** Bytes, rounded up to 512; of a conversion, at least the source's size or 0: the same. */
+    std::uint64_t capacity{};
+    /**
+     * What the image is put on, as it is written into the header: an absolute path, or one relative
+     * to the image's directory. It is not opened, so capacity is needed.
+     */
+    std::string backing_path{};
+    std::string backing_format{};
+    std::optional<Encryption>
+        encryption{};              ///< cipher and ivgen, where they are not QEMU's defaults
+    std::uint32_t iteration_ms{};  ///< time for guessing one passphrase; 0: QEMU's 2 s
+    Preallocation preallocation{}; ///< vdi, vpc and vhdx know off, and full for a fixed size
+    std::string compat{};          ///< qcow2: "0.10" or "1.1"
+    std::uint64_t cluster_size{};  ///< 0: the format's default
+    bool lazy_refcounts{};
+    bool extended_l2{};
+    bool direct{}; ///< convert past the page cache; not every file system can
+};
+
+/**
+ * Creates an image, over what is there.
+ * @throws Error not_supported     a format or option that it cannot be
+ *               invalid_argument  a path, name or number that cannot be passed on
+ *               command_failed, unavailable, cancelled, timed_out
+ */
+void qemu_img_create(CommandRunner& runner, const QemuImage& target, const QemuImgOptions& options,
+                     Job* job);
+
+/**
+ * Copies what a guest sees in source, with all that is below it, into a new image over what is
+ * there. Where one of them is encrypted, the target is created first and then filled. The data has
+ * reached the disk at the end. Backing files of the target are not supported.
+ */
+void qemu_img_convert(CommandRunner& runner, const QemuImage& source, const QemuImage& target,
+                      const QemuImgOptions& options, Job* job);
+
+/** How to change a size. */
+struct QemuImgResize {
+    std::uint64_t capacity{}; ///< bytes, rounded up to 512
+    bool shrink{};            ///< allowed to cut off data
+    Preallocation preallocation{};
+};
+void qemu_img_resize(CommandRunner& runner, const QemuImage& image, const QemuImgResize& resize,
+                     Job* job);
+
+enum class SnapshotAction : std::uint8_t { create, apply, remove };
+/**
+ * Internal snapshots of qcow2. A name has at most 255 bytes and is not a number: QEMU would take it
+ * for the id of another snapshot.
+ */
+void qemu_img_snapshot(CommandRunner& runner, const QemuImage& image, SnapshotAction action,
+                       const std::string& name, Job* job);
+
+/** What a check found, and what is left after a repair. */
+struct QemuImgCheck {
+    std::uint64_t errors{};
+    std::uint64_t corruptions{};
+    std::uint64_t leaks{};
+    std::uint64_t leaks_repaired{};
+    bool operator==(const QemuImgCheck&) const = default;
+};
+/** @throws Error not_supported  the format has no check; parse_failed; command_failed */
+QemuImgCheck qemu_img_check(CommandRunner& runner, const QemuImage& image, bool repair_leaks,
+                            Job* job);
+
+/** Such as "7.2.22". */
+std::string qemu_img_version(CommandRunner& runner, Job* job);
+
+} // namespace storage::inline v1
