@@ -205,6 +205,7 @@ static void test_blockers(basin_pool* pool)
     basin_blocker** of_pool = NULL;
     size_t volume_count = 0;
     size_t pool_count = 0;
+    char* json = NULL;
     const int code = basin_volume_list_blockers(volume, 0, &of_volume, &volume_count, NULL);
 
     EXPECT(code == BASIN_OK || code == BASIN_E_NOT_SUPPORTED);
@@ -213,6 +214,13 @@ static void test_blockers(basin_pool* pool)
     EXPECT(code != BASIN_OK || (of_volume[0] == NULL && of_pool[pool_count] == NULL));
     basin_blocker_list_free(of_volume);
     basin_blocker_list_free(of_pool);
+    EXPECT_CODE(basin_volume_get_blockers_json(volume, 0, &json, &error), code);
+    EXPECT(code != BASIN_OK || strcmp(json, "[]") == 0);
+    basin_free(json);
+    json = NULL;
+    EXPECT_CODE(basin_pool_get_blockers_json(pool, 0, &json, &error), code);
+    EXPECT(code != BASIN_OK || json[0] == '[');
+    basin_free(json);
     EXPECT_OK(basin_volume_delete(volume, 0, NULL, &error));
     basin_volume_free(volume);
 }
