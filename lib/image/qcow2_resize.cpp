@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "qcow2_resize.hpp"
+
+#include "file_io.hpp"
+#include "image/inspection.hpp"
+#include "image/qcow2_layout.hpp"
+
+#include <array>
+#include <cerrno>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace storage::inline v1 {
+
+namespace {
+
+using namespace image::qcow2;
+using image::Bytes;
+using image::divide_up;
+using image::number;
+
+/**
+ * The bytes of an image that QEMU locks while it has it open (block/file-posix.c: 100 and 200, one
+ * byte for each permission); all of them here, so that neither sees the other's half of a change.
+ */
+class ImageLock {
+public:
+    ImageLock(int fd, const std::string& path) : fd_(fd)
+    {
+        if (set(F_WRLCK) == 0 || (errno != EAGAIN && errno != EACCES))
+            return; // a file system without locks has none of QEMU's either
+        throw Error(ErrorCode::busy, "'" + path + "' is open in another program",
+                    "stop the virtual machine, or let it change the size itself", {}, errno);
+    }
+    ~ImageLock() { set(F_UNLCK); }
+    ImageLock(const ImageLock&) = delete;
+    ImageLock& operator=(const ImageLock&) = delete;
+
+private:
+    int set(short type) const
+    {
+        struct flock request {};
+        request.l_type = type;
+        request.l_whence = SEEK_SET;
+        request.l_start = 100;
+        request.l_len = 200;
+        return ::fcntl(fd_, F_OFD_SETLK, &request);
+    }
+
+    int fd_;
+};
+
+/** The fields that matter, of an image whose L1 table may be used further. */
+struct Header {
+    explicit Header(Bytes head)
+        : version(head.be32(4)), backing_offset(head.be64(8)), cluster_bits(head.be32(20)),
+          size(head.be64(size_field)), crypt_method(head.be32(32)),
+          l1_size(head.be32(l1_size_field)), l1_offset(head.be64(40)),
+          refcount_offset(head.be64(48)), refcount_clusters(head.be32(56)),
+          snapshots(head.be32(60)), incompatible(version == 3 ? head.be64(72) : 0),
+          autoclear(version == 3 ? head.be64(88) : 0),
+          length(version == 3 ? head.be32(100) : v2_header_length)
+    {
+    }
+
+    std::uint64_t cluster_size() const { return std::uint64_t{1} << cluster_bits; }
+    std::uint64_t l1_entries_for(std::uint64_t capacity) const
+    {
+        return divide_up(capacity, l1_reach(cluster_size(), (incompatible & extended_l2_bit) != 0));
+    }
+
+    std::uint32_t version;
+    std::uint64_t backing_offset;
+    std::uint32_t cluster_bits;
+    std::uint64_t size;
+    std::uint32_t crypt_method;
+    std::uint32_t l1_size;
+    std::uint64_t l1_offset;
+    std::uint64_t refcount_offset;
+    std::uint32_t refcount_clusters;
+    std::uint32_t snapshots;
+    std::uint64_t incompatible;
+    std::uint64_t autoclear;
+    std::uint32_t length;
+};
+
+/** Whether the header's extensions end within head and none of them is about bitmaps. */
+bool is_free_of_bitmaps(Bytes head, std::uint64_t offset)
+{
+    while (head.has(offset, 8)) {
+        const auto type = head.be32(offset);
+        if (type == 0)
+            return true;
+        if (type == bitmaps_extension)
+            return false;
+        offset += 8 + (std::uint64_t{head.be32(offset + 4)} + 7) / 8 * 8;
+    }
+    return false;
+}
+
+bool is_plain(const Header& header, Bytes head)
+{
+    return (header.version == 2 || header.length >= 104) && header.cluster_bits >= 9 &&
+           header.cluster_bits <= 21 && header.crypt_method == 0 && header.backing_offset == 0 &&
+           (header.incompatible & ~(compression_bit | extended_l2_bit)) == 0 &&
+           header.autoclear == 0 && (header.version == 3 || header.snapshots == 0) &&
+           is_free_of_bitmaps(head.part(0, header.cluster_size()), header.length);
+}
+
+/** Whether the L1 table lies where a table can, and has an entry for all that the guest has. */
+bool is_sound(const Header& header)
+{
+    const auto cluster_size = header.cluster_size();
+    const auto l1_end = image::add(
+        header.l1_offset, divide_up(header.l1_size * entry_size, cluster_size) * cluster_size);
+    const auto refcount_end =
+        image::add(header.refcount_offset, header.refcount_clusters * cluster_size);
+    return header.l1_size != 0 && header.l1_size <= max_l1_entries && header.l1_offset != 0 &&
+           header.l1_offset % cluster_size == 0 && l1_end < max_host_offset &&
+           (l1_end <= header.refcount_offset || refcount_end <= header.l1_offset) &&
+           header.l1_entries_for(header.size) <= header.l1_size;
+}
+
+void write_at(int fd, std::uint64_t offset, std::string_view data, const std::string& path)
+{
+    ssize_t n;
+    do
+        n = ::pwrite(fd, data.data(), data.size(), static_cast<off_t>(offset));
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        throw system_error(errno, "cannot write '" + path + "'");
+    if (static_cast<std::size_t>(n) != data.size())
+        throw system_error(ENOSPC, "cannot write '" + path + "'");
+}
+
+void flush(int fd, const std::string& path)
+{
+    if (::fdatasync(fd) != 0)
+        throw system_error(errno, "cannot flush '" + path + "'");
+}
+
+void put(std::string& bytes, std::uint64_t offset, std::uint64_t value, std::uint64_t length)
+{
+    for (std::uint64_t i = 0; i < length; ++i)
+        bytes[offset + i] = static_cast<char>(value >> (8 * (length - 1 - i)));
+}
+
+} // namespace
+
+bool grow_qcow2(int fd, std::uint64_t new_capacity, const std::string& path)
+{
+    const ImageLock lock(fd, path);
+    std::array<std::byte, ImageSource::head_length> buffer{};
+    const Bytes head(read_head(fd, buffer));
+    if (!head.matches(0, magic) || (head.be32(4) != 2 && head.be32(4) != 3) || !head.has(0, sector))
+        throw Error(ErrorCode::parse_failed, "'" + path + "' is not a qcow2 image");
+    const Header header(head);
+    const auto size = rounded_size(new_capacity);
+    if (size < header.size)
+        throw Error(ErrorCode::invalid_argument,
+                    "'" + path + "': capacity " + number(new_capacity) + " is less than the " +
+                        number(header.size) + " bytes that it has",
+                    "ask for shrinking if data may be lost");
+    if (!is_plain(header, head) || !is_sound(header))
+        return false;
+    const auto entries = std::max<std::uint64_t>(header.l1_size, header.l1_entries_for(size));
+    const auto room = divide_up(header.l1_size * entry_size, header.cluster_size()) *
+                      header.cluster_size() / entry_size;
+    if (entries > std::min(room, max_l1_entries))
+        return false;
+    if (size == header.size)
+        return true;
+
+    if (entries > header.l1_size) {
+        // What an earlier, longer table left there must not come back.
+        write_at(fd, header.l1_offset + header.l1_size * entry_size,
+                 std::string((entries - header.l1_size) * entry_size, '\0'), path);
+        flush(fd, path);
+    }
+    std::string first(head.part(0, sector).text());
+    put(first, size_field, size, 8);
+    put(first, l1_size_field, entries, 4);
+    write_at(fd, 0, first, path);
+    flush(fd, path);
+    return true;
+}
+
+} // namespace storage::inline v1
