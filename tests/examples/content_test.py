@@ -2,6 +2,9 @@
 # Content in and out of volumes, copies, and what stands in the way of a change, through the command.
 import hashlib
 import os
+import pty
+import select
+import signal
 import subprocess
 
 from command import Skip, equal, main, true
@@ -138,6 +141,26 @@ def what_is_in_the_way_is_told_and_may_be_allowed(basin):
     equal([link['state'] for link in basin.json('vol-chain', 'top.qcow2', 'vms')], ['ok', 'missing'])
 
 
+def a_terminal_shows_how_fast_it_goes(basin):
+    need(basin, 'upload')
+    basin.ok('vol-create-as', 'vms', 'a.img', '1G', '--allocation', '0')
+    controller, terminal = pty.openpty()
+    with subprocess.Popen(basin.argv('vol-upload', 'a.img', '-', 'vms', '--length', '1G'), stdin=subprocess.PIPE,
+                          stdout=subprocess.DEVNULL, stderr=terminal, env=basin.environment) as uploading:
+        os.close(terminal)
+        shown = b''
+        for _ in range(3000):
+            if b'/s' in shown:
+                break
+            uploading.stdin.write(bytes(65536))
+            uploading.stdin.flush()
+            if select.select([controller], [], [], 0.02)[0]:
+                shown += os.read(controller, 65536)
+        uploading.send_signal(signal.SIGINT)
+    os.close(controller)
+    true(b' of 1.00 GiB, ' in shown and b'/s' in shown, shown)
+
+
 main([content_is_carried_in_and_out, a_dash_is_standard_input_and_output, a_new_volume_appears_whole,
       an_upload_that_broke_off_goes_on, an_unfinished_upload_is_forgotten_on_demand, a_copy_tells_how_it_was_made,
-      what_is_in_the_way_is_told_and_may_be_allowed])
+      what_is_in_the_way_is_told_and_may_be_allowed, a_terminal_shows_how_fast_it_goes])
