@@ -277,9 +277,6 @@ static void test_optional(basin_context* context, basin_pool* pool)
 {
     basin_volume* volume = NULL;
     basin_volume* clone = NULL;
-    basin_snapshot** snapshots = NULL;
-    basin_snapshot* snapshot = NULL;
-    size_t count = 0;
     char* xml = NULL;
     char path[128];
     int fd;
@@ -306,20 +303,58 @@ static void test_optional(basin_context* context, basin_pool* pool)
     EXPECT_CAPABILITY(basin_volume_download(volume, fd, 0, 4, 0, NULL, &error),
                       BASIN_CAPABILITY_DOWNLOAD);
     close(fd);
-    EXPECT_CAPABILITY(basin_volume_create_snapshot(volume, "before", 0, NULL, &snapshot, &error),
-                      BASIN_CAPABILITY_SNAPSHOTS);
-    basin_snapshot_free(snapshot);
-    EXPECT_CAPABILITY(basin_volume_list_snapshots(volume, 0, &snapshots, &count, &error),
-                      BASIN_CAPABILITY_SNAPSHOTS);
-    basin_snapshot_list_free(snapshots);
-    EXPECT_CAPABILITY(basin_volume_revert_snapshot(volume, "before", 0, NULL, &error),
-                      BASIN_CAPABILITY_SNAPSHOTS);
-    EXPECT_CAPABILITY(basin_volume_delete_snapshot(volume, "before", 0, NULL, &error),
-                      BASIN_CAPABILITY_SNAPSHOTS);
     if (EXPECT_CAPABILITY(basin_volume_rename(volume, "renamed", 0, NULL, &error),
                           BASIN_CAPABILITY_RENAME_VOLUME))
         EXPECT_TEXT(basin_volume_name(volume),
                     capabilities >> BASIN_CAPABILITY_RENAME_VOLUME & 1 ? "renamed" : "a");
+    basin_volume_free(volume);
+}
+
+/** Snapshots are of an image that can keep them. */
+static void test_snapshots(basin_pool* pool)
+{
+    basin_volume* volume = NULL;
+    basin_snapshot** snapshots = NULL;
+    basin_snapshot* snapshot = NULL;
+    size_t count = 0;
+
+    if (!(capabilities >> BASIN_CAPABILITY_SNAPSHOTS & 1)) {
+        volume = fixture_volume(pool, "image");
+        EXPECT_CODE(basin_volume_list_snapshots(volume, 0, &snapshots, &count, &error),
+                    BASIN_E_NOT_SUPPORTED);
+        EXPECT_CODE(basin_volume_create_snapshot(volume, "before", 0, NULL, &snapshot, &error),
+                    BASIN_E_NOT_SUPPORTED);
+        EXPECT_CODE(basin_volume_revert_snapshot(volume, "before", 0, NULL, &error),
+                    BASIN_E_NOT_SUPPORTED);
+        EXPECT_CODE(basin_volume_delete_snapshot(volume, "before", 0, NULL, &error),
+                    BASIN_E_NOT_SUPPORTED);
+        basin_volume_free(volume);
+        return;
+    }
+    if (!EXPECT_OK(
+            basin_pool_create_volume(pool,
+                                     "<volume><name>image</name><capacity unit='MiB'>1</capacity>"
+                                     "<target><format type='qcow2'/></target></volume>",
+                                     0, NULL, &volume, &error)))
+        return;
+    if (EXPECT_OK(basin_volume_create_snapshot(volume, "before", 0, NULL, &snapshot, &error))) {
+        EXPECT(snapshot->struct_size == sizeof(*snapshot) && snapshot->seconds > 0);
+        EXPECT_TEXT(snapshot->name, "before");
+    }
+    basin_snapshot_free(snapshot);
+    EXPECT_CODE(basin_volume_create_snapshot(volume, "before", 0, NULL, &snapshot, &error),
+                BASIN_E_ALREADY_EXISTS);
+    EXPECT_OK(basin_volume_list_snapshots(volume, 0, &snapshots, &count, &error));
+    EXPECT(count == 1 && snapshots[1] == NULL && strcmp(snapshots[0]->name, "before") == 0);
+    basin_snapshot_list_free(snapshots);
+    EXPECT_OK(basin_volume_revert_snapshot(volume, "before", 0, NULL, &error));
+    EXPECT_OK(basin_volume_delete_snapshot(volume, "before", 0, NULL, &error));
+    EXPECT_CODE(basin_volume_delete_snapshot(volume, "before", 0, NULL, &error), BASIN_E_NOT_FOUND);
+    EXPECT_OK(basin_volume_create_snapshot(volume, "after", 0, NULL, &snapshot, &error));
+    basin_snapshot_free(snapshot);
+    /* A snapshot that would be lost is in the way, unless it is allowed. */
+    EXPECT_CODE(basin_volume_delete(volume, 0, NULL, &error), BASIN_E_BUSY);
+    EXPECT_OK(basin_volume_delete(volume, BASIN_ALLOW_SNAPSHOT, NULL, &error));
     basin_volume_free(volume);
 }
 
@@ -383,6 +418,7 @@ int main(void)
         test_blockers(pool);
         test_listing(pool);
         test_optional(context, pool);
+        test_snapshots(pool);
         test_transient(context);
         test_end(context, pool);
     }

@@ -258,7 +258,8 @@ static void test_new_volume(basin_pool* pool)
     int found = 77;
 
     transfer.expected_sha256 = content_sha256;
-    EXPECT_OK(basin_pool_upload_volume(pool, new_volume, &transfer, 0, NULL, &volume, &error));
+    if (!EXPECT_OK(basin_pool_upload_volume(pool, new_volume, &transfer, 0, NULL, &volume, &error)))
+        return;
     EXPECT(pieces.freed == 1);
     EXPECT_OK(basin_volume_get_info(volume, 0, &info, &error));
     EXPECT(info->capacity == 7);
@@ -307,8 +308,9 @@ static void test_resume(basin_pool* pool)
     transfer = from(&rest);
     transfer.offset = bytes;
     transfer.expected_sha256 = content_sha256;
-    EXPECT_OK(basin_pool_upload_volume(pool, new_volume, &transfer, BASIN_TRANSFER_RESUMABLE, NULL,
-                                       &volume, &error));
+    if (!EXPECT_OK(basin_pool_upload_volume(pool, new_volume, &transfer, BASIN_TRANSFER_RESUMABLE,
+                                            NULL, &volume, &error)))
+        return;
     transfer = into_taken(0);
     EXPECT_OK(basin_volume_download_to(volume, &transfer, 0, NULL, &bytes, &error));
     EXPECT(bytes == 7 && memcmp(taken.data, "content", 7) == 0);

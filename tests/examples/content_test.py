@@ -31,6 +31,11 @@ def read(path):
         return file.read()
 
 
+def same(content, expected=CONTENT):
+    """Like equal(), but does not print all of it."""
+    true(content == expected, f'{len(content)} bytes {content[:70]}... are not {expected[:70]}...')
+
+
 def piped(basin, content, *arguments):
     return subprocess.run(basin.argv(*arguments), input=content, capture_output=True, cwd=basin.directory,
                           env=basin.environment, timeout=120, check=False)
@@ -43,7 +48,7 @@ def content_is_carried_in_and_out(basin):
     equal(basin.ok('vol-upload', 'a.img', path, 'vms', '--sha256', DIGEST, '--expect-length', 7000, '--digest'),
           f'Vol a.img uploaded from {path}\nsha256: {DIGEST}\n\n')
     equal(basin.ok('-q', 'vol-download', 'a.img', 'out', 'vms', '--digest'), DIGEST + '\n')
-    equal(read(basin.path('out')), CONTENT)
+    same(read(basin.path('out')))
     told = basin.json('vol-download', 'a.img', 'out', 'vms', '--digest', '--offset', 7, '--length', 7)
     equal((told['facts']['sha256'], read(basin.path('out'))), (hashlib.sha256(b'content').hexdigest(), b'content'))
     basin.fails(1, 'vol-upload', 'a.img', path, 'vms', '--sha256', '0' * 64)
@@ -57,9 +62,11 @@ def a_dash_is_standard_input_and_output(basin):
     done = piped(basin, CONTENT, 'vol-upload', 'a.img', '-', 'vms')
     equal((done.returncode, done.stdout, done.stderr), (0, b'Vol a.img uploaded from -\n\n', b''))
     done = piped(basin, b'', 'vol-download', 'a.img', '-', 'vms')
-    equal((done.returncode, done.stdout, done.stderr), (0, CONTENT, b''))
+    equal((done.returncode, done.stderr), (0, b''))
+    same(done.stdout)
     done = piped(basin, b'', 'vol-download', 'a.img', '-', 'vms', '--digest')
-    equal((done.returncode, done.stdout, done.stderr), (0, CONTENT, DIGEST.encode() + b'\n'))
+    equal((done.returncode, done.stderr), (0, DIGEST.encode() + b'\n'))
+    same(done.stdout)
 
 
 def a_new_volume_appears_whole(basin):
@@ -69,11 +76,11 @@ def a_new_volume_appears_whole(basin):
     equal(basin.ok('-q', 'vol-names', 'vms'), '')
     equal(basin.ok('vol-upload', 'new.img', path, 'vms', '--create', '--sha256', DIGEST),
           f'Vol new.img created from {path}\n\n')
-    equal(read(basin.path('vms/new.img')), CONTENT)
+    same(read(basin.path('vms/new.img')))
     basin.fails(5, 'vol-upload', 'new.img', path, 'vms', '--create')
     done = piped(basin, CONTENT, 'vol-upload', 'larger.img', '-', 'vms', '--create', '--capacity', '1M', '--format', 'raw')
     equal((done.returncode, done.stderr), (0, b''))
-    equal(read(basin.path('vms/larger.img')), CONTENT.ljust(1 << 20, b'\0'))
+    same(read(basin.path('vms/larger.img')), CONTENT.ljust(1 << 20, b'\0'))
 
 
 def an_upload_that_broke_off_goes_on(basin):
@@ -96,7 +103,7 @@ def an_upload_that_broke_off_goes_on(basin):
         else:
             done = piped(basin, CONTENT[3000:], 'vol-upload', name, '-', *wanted, '--offset', 3000)
             equal((done.returncode, done.stderr), (0, b''))
-        equal(read(basin.path('vms/' + name)), CONTENT)
+        same(read(basin.path('vms/' + name)))
         basin.fails(3, 'vol-upload-status', name, 'vms')
         basin.ok('vol-delete', name, 'vms')
 

@@ -102,7 +102,7 @@ def look_at_volume(basin):
     if chain is not None:
         equal([line.split() for line in chain.splitlines()[2:3]], [[path, 'raw', 'vms', 'a.img', 'ok']])
     printed = optional(basin, 'backing_images', 'vol-dependents', 'a.img', 'vms')
-    equal(printed in (None, ' Name   Pool   Path\n----------------------\n\n'), True, printed)
+    equal(printed in (None, ' Name   Pool   Path\n---------------------\n\n'), True, printed)
     equal(basin.ok('vol-refresh', 'a.img', '--pool', 'vms'), 'Vol a.img refreshed\n\n')
     true('Format:         raw\n' in basin.ok('vol-inspect', 'a.img', '--pool', 'vms'), 'vol-inspect')
     true('Virtual size:   10.00 MiB\n' in basin.ok('image-inspect', path), 'image-inspect')
@@ -130,9 +130,13 @@ def change_volume(basin):
     true(basin.run('vol-upload-discard', 'new.img', 'vms').status in (3, 8), 'nothing was discarded')
     printed = optional(basin, 'wipe_volume', 'vol-wipe', last, '--pool', 'vms')
     equal(printed in (None, f'Vol {last} wiped\n\n'), True, printed)
-    for verb in ('create', 'revert', 'delete'):
-        optional(basin, 'snapshots', f'vol-snapshot-{verb}', last, 'before', '--pool', 'vms')
-    optional(basin, 'snapshots', 'vol-snapshot-list', last, '--pool', 'vms')
+    image = 'raw' if 'snapshots' not in basin.capabilities() else 'qcow2'
+    basin.ok('vol-create-as', 'vms', 's.img', '1M', '--format', image)
+    for verb, outcome in (('create', 'created'), ('revert', 'reverted to'), ('delete', 'deleted')):
+        printed = optional(basin, 'snapshots', f'vol-snapshot-{verb}', 's.img', 'before', '--pool', 'vms')
+        equal(printed in (None, f'Snapshot before of vol s.img {outcome}\n\n'), True, printed)
+        printed = optional(basin, 'snapshots', 'vol-snapshot-list', 's.img', '--pool', 'vms', '--name')
+        equal(printed in (None, '\n' if verb == 'delete' else 'before\n\n'), True, printed)
     for blockers in (('pool-blockers', 'vms'), ('vol-blockers', last, 'vms')):
         result = basin.run(*blockers)
         true(result.status in (0, 8), f'{blockers}: {result}')
