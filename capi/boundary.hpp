@@ -6,7 +6,9 @@
 #include <basin/basin.h>
 #include <basin/error.hpp>
 
+#include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <cxxabi.h>
 #include <new>
 #include <string>
@@ -76,8 +78,44 @@ inline std::string_view text_or_empty(const char* text)
     return text ? std::string_view(text) : std::string_view();
 }
 
+/** What a callback of the application returned instead of BASIN_OK, as an error of the call. */
+Error callback_error(std::int64_t code, const std::string& what);
+
 /** @throws Error invalid_argument  a bit beyond the known ones is set */
 void reject_unknown_flags(std::uint32_t flags, std::uint32_t known);
+
+/**
+ * Reads a structure of any age: an older program's is shorter, a newer one's longer. What it lacks
+ * stays as in `defaults`; what this library does not know is for reject_unknown_members().
+ * @throws Error invalid_argument  it is shorter than it ever was
+ */
+template <typename Record>
+Record read_record(const Record& given, const Record& defaults, std::size_t first_size,
+                   const std::string& name)
+{
+    if (given.struct_size < first_size)
+        throw Error(ErrorCode::invalid_argument,
+                    name + ".struct_size: " + std::to_string(given.struct_size) + " is too small",
+                    "set the structure up with its _INIT macro");
+    Record record = defaults;
+    std::memcpy(&record, &given, std::min<std::size_t>(given.struct_size, sizeof(record)));
+    return record;
+}
+
+/** @throws Error invalid_argument  `reserved` or a member that this library does not know is set */
+template <typename Record>
+void reject_unknown_members(const Record& given, const std::string& name)
+{
+    const auto* const bytes = reinterpret_cast<const unsigned char*>(&given);
+    for (std::size_t i = sizeof(given); i < given.struct_size; ++i)
+        if (bytes[i] != 0)
+            throw Error(ErrorCode::invalid_argument,
+                        name + ": a member is set that basin " BASIN_VERSION_STRING
+                               " does not know",
+                        "load the library that belongs to the header");
+    if (given.reserved != 0)
+        throw Error(ErrorCode::invalid_argument, name + ".reserved: is not 0");
+}
 
 /** @throws Error invalid_argument  the number is not one of first to last */
 template <typename Enum>
@@ -95,6 +133,9 @@ void* allocate(std::size_t size);
 char* copy_text(std::string_view text);
 /** A copy that basin_string_list_free() frees. */
 char** copy_texts(const std::vector<std::string>& texts);
+
+/** The text as a JSON string; bytes that are not UTF-8 become U+FFFD. */
+std::string json_text(std::string_view text);
 
 /** Joins JSON values to a JSON array. */
 template <typename Values>

@@ -15,36 +15,6 @@ static_assert(static_cast<unsigned>(BuildMode::overwrite) == BASIN_BUILD_OVERWRI
 constexpr std::size_t first_options_size =
     offsetof(basin_context_options, secrets) + sizeof(basin_secret_callback);
 
-/** Reads options of any age: an older program's are shorter, a newer one's longer. */
-basin_context_options read_options(const basin_context_options* given)
-{
-    basin_context_options options = BASIN_CONTEXT_OPTIONS_INIT;
-    if (!given)
-        return options;
-    if (given->struct_size < first_options_size)
-        throw Error(ErrorCode::invalid_argument,
-                    "options.struct_size: " + std::to_string(given->struct_size) + " is too small",
-                    "set the structure up with BASIN_CONTEXT_OPTIONS_INIT");
-    std::memcpy(&options, given, std::min<std::size_t>(given->struct_size, sizeof(options)));
-    return options;
-}
-
-/** @throws Error invalid_argument  members are set that this library does not know */
-void check_options(const basin_context_options* given)
-{
-    if (!given)
-        return;
-    const auto* const bytes = reinterpret_cast<const unsigned char*>(given);
-    for (std::size_t i = sizeof(*given); i < given->struct_size; ++i)
-        if (bytes[i] != 0)
-            throw Error(ErrorCode::invalid_argument,
-                        "options: a member is set that basin " BASIN_VERSION_STRING
-                        " does not know",
-                        "load the library that belongs to the header");
-    if (given->reserved != 0)
-        throw Error(ErrorCode::invalid_argument, "options.reserved: is not 0");
-}
-
 LogCallback log_callback(Closure<basin_log_callback>& closure)
 {
     if (!closure)
@@ -68,9 +38,7 @@ std::optional<Secret> ask(const Closure<basin_secret_callback>& callback,
     const basin_secret_request* const question = &record;
     const int code = callback(question, &reply);
     if (code != BASIN_OK)
-        throw Error(code < 0 ? static_cast<ErrorCode>(code) : ErrorCode::internal,
-                    "secret for pool '" + request.pool_name +
-                        "': the application's callback answered with code " + std::to_string(code));
+        throw callback_error(code, "secret for pool '" + request.pool_name + '\'');
     return std::move(reply.secret);
 }
 
@@ -145,11 +113,14 @@ int basin_context_new(const basin_context_options* options, uint32_t flags, basi
                       basin_error** error)
 {
     return guard(error, [&] {
-        const auto given = read_options(options);
+        constexpr basin_context_options defaults = BASIN_CONTEXT_OPTIONS_INIT;
+        const auto given =
+            options ? read_record(*options, defaults, first_options_size, "options") : defaults;
         // From here on every user_data is freed, whatever happens.
         Closure<basin_log_callback> log(given.log);
         Closure<basin_secret_callback> secrets(given.secrets);
-        check_options(options);
+        if (options)
+            reject_unknown_members(*options, "options");
         auto& out = required(context, "context");
         reject_unknown_flags(flags, BASIN_CONTEXT_READ_ONLY);
         ContextOptions settings;

@@ -23,6 +23,7 @@ Form<basin_progress> form(const Progress& progress)
     Form<basin_progress> result;
     result.record.done = progress.done;
     result.record.total = progress.total;
+    result.record.rate = progress.rate;
     result.texts[0] = {&basin_progress::phase, progress.phase};
     return result;
 }
@@ -44,6 +45,7 @@ void report(const Closure<basin_progress_callback>& callback, const Progress& pr
     record.struct_size = sizeof(record);
     record.done = progress.done;
     record.total = progress.total;
+    record.rate = progress.rate;
     record.phase = progress.phase.c_str();
     callback(&record);
 }
@@ -213,4 +215,31 @@ int basin_job_get_trace_json(const basin_job* job, uint32_t flags, char** json, 
 void basin_step_list_free(basin_step** list)
 {
     std::free(list);
+}
+
+int basin_job_get_fact(const basin_job* job, const char* name, uint32_t flags, char** value,
+                       basin_error** error)
+{
+    return guard(error, [&] {
+        const auto& source = required(job, "job").cpp;
+        const std::string wanted(required_text(name, "name"));
+        auto& out = required(value, "value");
+        reject_unknown_flags(flags, 0);
+        const auto facts = source.facts();
+        const auto found = facts.find(wanted);
+        out = found == facts.end() ? nullptr : copy_text(found->second);
+    });
+}
+
+int basin_job_get_facts_json(const basin_job* job, uint32_t flags, char** json, basin_error** error)
+{
+    return guard(error, [&] {
+        const auto& source = required(job, "job").cpp;
+        auto& out = required(json, "json");
+        reject_unknown_flags(flags, 0);
+        std::string object = "{";
+        for (const auto& [name, value] : source.facts())
+            object += (object.size() > 1 ? "," : "") + json_text(name) + ':' + json_text(value);
+        out = copy_text(object + '}');
+    });
 }

@@ -13,6 +13,19 @@ static_assert(static_cast<unsigned>(DiagnosticReason::inactive) == BASIN_DIAGNOS
 static_assert(static_cast<unsigned>(CreateFlags::prealloc_metadata) ==
               BASIN_VOLUME_CREATE_PREALLOC_METADATA);
 static_assert(static_cast<unsigned>(CreateFlags::reflink) == BASIN_VOLUME_CREATE_REFLINK);
+static_assert(static_cast<unsigned>(CreateFlags::prealloc_falloc) ==
+              BASIN_VOLUME_CREATE_PREALLOC_FALLOC);
+static_assert(static_cast<unsigned>(CreateFlags::prealloc_full) ==
+              BASIN_VOLUME_CREATE_PREALLOC_FULL);
+static_assert(static_cast<unsigned>(CreateFlags::linked) == BASIN_VOLUME_CREATE_LINKED);
+static_assert(static_cast<unsigned>(CreateFlags::digest) == BASIN_VOLUME_CREATE_DIGEST);
+
+constexpr std::uint32_t prealloc_flags = BASIN_VOLUME_CREATE_PREALLOC_METADATA |
+                                         BASIN_VOLUME_CREATE_PREALLOC_FALLOC |
+                                         BASIN_VOLUME_CREATE_PREALLOC_FULL;
+constexpr std::uint32_t copy_flags = prealloc_flags | BASIN_VOLUME_CREATE_REFLINK |
+                                     BASIN_VOLUME_CREATE_LINKED | BASIN_VOLUME_CREATE_DIGEST;
+static_assert((copy_flags & definition_flags) == 0, "one parameter has them all");
 
 Which which_of(std::uint32_t flags)
 {
@@ -21,8 +34,7 @@ Which which_of(std::uint32_t flags)
 
 CreateFlags create_flags(std::uint32_t flags)
 {
-    return static_cast<CreateFlags>(
-        flags & (BASIN_VOLUME_CREATE_PREALLOC_METADATA | BASIN_VOLUME_CREATE_REFLINK));
+    return static_cast<CreateFlags>(flags & copy_flags);
 }
 
 Form<basin_pool_info> form(const PoolInfo& info)
@@ -350,7 +362,7 @@ int basin_pool_create_volume(basin_pool* pool, const char* definition, uint32_t 
         auto& target = required(pool, "pool");
         const auto text = required_text(definition, "definition");
         auto& out = required(volume, "volume");
-        reject_unknown_flags(flags, definition_flags | BASIN_VOLUME_CREATE_PREALLOC_METADATA);
+        reject_unknown_flags(flags, definition_flags | prealloc_flags);
         const auto def =
             read_volume(text, target.type, VolumePurpose::create, flags, warn(*target.context));
         out = new basin_volume{
@@ -367,8 +379,7 @@ int basin_pool_create_volume_from(basin_pool* pool, const char* definition, basi
         const auto text = required_text(definition, "definition");
         const auto& original = required(source, "source").cpp;
         auto& out = required(volume, "volume");
-        reject_unknown_flags(flags, definition_flags | BASIN_VOLUME_CREATE_PREALLOC_METADATA |
-                                        BASIN_VOLUME_CREATE_REFLINK);
+        reject_unknown_flags(flags, definition_flags | copy_flags);
         const auto def = read_volume(text, target.type, VolumePurpose::create_from, flags,
                                      warn(*target.context));
         out = new basin_volume{
@@ -388,6 +399,16 @@ int basin_pool_list_blockers(basin_pool* pool, uint32_t flags, basin_blocker*** 
         const auto found = source.blockers();
         out = make_blockers(found);
         size = found.size();
+    });
+}
+
+int basin_pool_get_blockers_json(basin_pool* pool, uint32_t flags, char** json, basin_error** error)
+{
+    return guard(error, [&] {
+        const auto& source = required(pool, "pool").cpp;
+        auto& out = required(json, "json");
+        reject_unknown_flags(flags, 0);
+        out = copy_text(json_array(source.blockers()));
     });
 }
 

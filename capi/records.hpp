@@ -131,6 +131,7 @@ inline basin_blocker** make_blockers(const std::vector<Blocker>& blockers)
 {
     return make_records(blockers, [](const Blocker& blocker) {
         Form<basin_blocker> form;
+        form.record.kind_bit = static_cast<std::uint32_t>(blocker.kind);
         form.record.pid = blocker.pid;
         form.texts[0] = {&basin_blocker::kind, to_string(blocker.kind)};
         form.texts[1] = {&basin_blocker::message, blocker.message};

@@ -12,6 +12,36 @@ static_assert(static_cast<unsigned>(ResizeFlags::allocate) == BASIN_RESIZE_ALLOC
 static_assert(static_cast<unsigned>(ResizeFlags::delta) == BASIN_RESIZE_DELTA);
 static_assert(static_cast<unsigned>(ResizeFlags::shrink) == BASIN_RESIZE_SHRINK);
 static_assert(static_cast<unsigned>(WipeAlgorithm::trim) == BASIN_WIPE_TRIM);
+static_assert(static_cast<unsigned>(ChainState::too_deep) == BASIN_CHAIN_TOO_DEEP);
+
+constexpr unsigned allow_shift = 16;
+constexpr std::uint32_t allow_flags = BASIN_ALLOW_OPEN | BASIN_ALLOW_BACKING_IMAGE |
+                                      BASIN_ALLOW_LOOP_DEVICE | BASIN_ALLOW_MOUNTED |
+                                      BASIN_ALLOW_SNAPSHOT | BASIN_ALLOW_HOLDER;
+
+constexpr bool same(BlockerKind kind, std::uint32_t bit, std::uint32_t allow)
+{
+    const auto number = static_cast<std::uint32_t>(kind);
+    return number == bit && (allow == 0 || number << allow_shift == allow);
+}
+static_assert(same(BlockerKind::open, BASIN_BLOCKER_OPEN, BASIN_ALLOW_OPEN));
+static_assert(same(BlockerKind::backing_image, BASIN_BLOCKER_BACKING_IMAGE,
+                   BASIN_ALLOW_BACKING_IMAGE));
+static_assert(same(BlockerKind::loop_device, BASIN_BLOCKER_LOOP_DEVICE, BASIN_ALLOW_LOOP_DEVICE));
+static_assert(same(BlockerKind::mounted, BASIN_BLOCKER_MOUNTED, BASIN_ALLOW_MOUNTED));
+static_assert(same(BlockerKind::job, BASIN_BLOCKER_JOB, 0)); // cannot be allowed
+static_assert(same(BlockerKind::snapshot, BASIN_BLOCKER_SNAPSHOT, BASIN_ALLOW_SNAPSHOT));
+static_assert(same(BlockerKind::holder, BASIN_BLOCKER_HOLDER, BASIN_ALLOW_HOLDER));
+
+BlockerKind allowed(std::uint32_t flags)
+{
+    return static_cast<BlockerKind>((flags & allow_flags) >> allow_shift);
+}
+
+BackingDepth depth_of(std::uint32_t flags)
+{
+    return (flags & BASIN_VOLUME_CHAIN) != 0 ? BackingDepth::chain : BackingDepth::direct;
+}
 
 Form<basin_volume_info> form(const VolumeInfo& info)
 {
@@ -20,6 +50,19 @@ Form<basin_volume_info> form(const VolumeInfo& info)
     result.record.capacity = info.capacity;
     result.record.allocation = info.allocation;
     result.record.physical = info.physical;
+    return result;
+}
+
+Form<basin_chain_link> form(const ChainLink& link)
+{
+    Form<basin_chain_link> result;
+    result.record.state = static_cast<std::uint32_t>(link.state);
+    result.record.format_declared = link.format_declared;
+    result.texts[0] = {&basin_chain_link::reference, link.reference};
+    result.texts[1] = {&basin_chain_link::path, link.path};
+    result.texts[2] = {&basin_chain_link::format, link.format};
+    result.texts[3] = {&basin_chain_link::pool_name, link.pool_name};
+    result.texts[4] = {&basin_chain_link::volume_name, link.volume_name};
     return result;
 }
 
@@ -37,12 +80,12 @@ Form<basin_snapshot> form(const Snapshot& snapshot)
 /** The getters of a text differ in the call alone. */
 template <typename Query>
 int get_text(basin_volume* volume, std::uint32_t flags, char** text, const char* name,
-             basin_error** error, Query query)
+             basin_error** error, Query query, std::uint32_t known_flags = 0)
 {
     return guard(error, [&] {
         const auto& source = required(volume, "volume").cpp;
         auto& out = required(text, name);
-        reject_unknown_flags(flags, 0);
+        reject_unknown_flags(flags, known_flags);
         out = copy_text(query(source));
     });
 }
@@ -119,14 +162,17 @@ int basin_volume_get_identity(basin_volume* volume, uint32_t flags, char** ident
 
 int basin_volume_get_xml(basin_volume* volume, uint32_t flags, char** xml, basin_error** error)
 {
-    return get_text(volume, flags, xml, "xml", error,
-                    [](const Volume& source) { return source.xml(); });
+    return get_text(
+        volume, flags, xml, "xml", error,
+        [&](const Volume& source) { return source.xml(depth_of(flags)); }, BASIN_VOLUME_CHAIN);
 }
 
 int basin_volume_get_json(basin_volume* volume, uint32_t flags, char** json, basin_error** error)
 {
-    return get_text(volume, flags, json, "json", error,
-                    [](const Volume& source) { return to_json(source.definition()); });
+    return get_text(
+        volume, flags, json, "json", error,
+        [&](const Volume& source) { return to_json(source.definition(depth_of(flags))); },
+        BASIN_VOLUME_CHAIN);
 }
 
 int basin_volume_get_info(basin_volume* volume, uint32_t flags, basin_volume_info** info,
@@ -174,68 +220,94 @@ int basin_volume_refresh(basin_volume* volume, uint32_t flags, basin_job* job, b
 
 int basin_volume_delete(basin_volume* volume, uint32_t flags, basin_job* job, basin_error** error)
 {
-    return run(volume, flags, error,
-               [&](Volume& target) { target.delete_storage(BlockerKind::none, job_or_null(job)); });
+    return run(
+        volume, flags, error,
+        [&](Volume& target) { target.delete_storage(allowed(flags), job_or_null(job)); },
+        allow_flags);
 }
 
 int basin_volume_resize(basin_volume* volume, uint64_t capacity, uint32_t flags, basin_job* job,
                         basin_error** error)
 {
+    constexpr std::uint32_t own = BASIN_RESIZE_ALLOCATE | BASIN_RESIZE_DELTA | BASIN_RESIZE_SHRINK;
     return run(
         volume, flags, error,
         [&](Volume& target) {
-            target.resize(capacity, static_cast<ResizeFlags>(flags), BlockerKind::none,
+            target.resize(capacity, static_cast<ResizeFlags>(flags & own), allowed(flags),
                           job_or_null(job));
         },
-        BASIN_RESIZE_ALLOCATE | BASIN_RESIZE_DELTA | BASIN_RESIZE_SHRINK);
+        own | allow_flags);
 }
 
 int basin_volume_rename(basin_volume* volume, const char* new_name, uint32_t flags, basin_job* job,
                         basin_error** error)
 {
-    return run(volume, flags, error, [&](Volume& target) {
-        target.rename(std::string(required_text(new_name, "new_name")), BlockerKind::none,
-                      job_or_null(job));
-    });
+    return run(
+        volume, flags, error,
+        [&](Volume& target) {
+            target.rename(std::string(required_text(new_name, "new_name")), allowed(flags),
+                          job_or_null(job));
+        },
+        allow_flags);
 }
 
 int basin_volume_wipe(basin_volume* volume, uint32_t algorithm, uint32_t flags, basin_job* job,
                       basin_error** error)
 {
-    return run(volume, flags, error, [&](Volume& target) {
-        target.wipe(choice(algorithm, "algorithm", WipeAlgorithm::zero, WipeAlgorithm::trim),
-                    BlockerKind::none, job_or_null(job));
+    return run(
+        volume, flags, error,
+        [&](Volume& target) {
+            target.wipe(choice(algorithm, "algorithm", WipeAlgorithm::zero, WipeAlgorithm::trim),
+                        allowed(flags), job_or_null(job));
+        },
+        allow_flags);
+}
+
+const char* basin_chain_state_name(uint32_t state)
+{
+    return state <= BASIN_CHAIN_TOO_DEEP ? to_string(static_cast<ChainState>(state)).data()
+                                         : "unknown";
+}
+
+int basin_volume_list_chain(basin_volume* volume, uint32_t flags, basin_chain_link*** links,
+                            size_t* count, basin_error** error)
+{
+    return guard(error, [&] {
+        const auto& source = required(volume, "volume").cpp;
+        auto& out = required(links, "links");
+        auto& size = required(count, "count");
+        reject_unknown_flags(flags, 0);
+        const auto found = source.chain();
+        out = make_records(found, [](const ChainLink& link) { return form(link); });
+        size = found.size();
     });
 }
 
-int basin_volume_upload(basin_volume* volume, int fd, uint64_t offset, uint64_t length,
-                        uint32_t flags, basin_job* job, basin_error** error)
+int basin_volume_get_chain_json(basin_volume* volume, uint32_t flags, char** json,
+                                basin_error** error)
 {
-    return run(
-        volume, flags, error,
-        [&](Volume& target) {
-            target.upload(fd,
-                          {.offset = offset,
-                           .length = length,
-                           .sparse = (flags & BASIN_TRANSFER_SPARSE) != 0},
-                          job_or_null(job));
-        },
-        BASIN_TRANSFER_SPARSE);
+    return get_text(volume, flags, json, "json", error,
+                    [](const Volume& source) { return json_array(source.chain()); });
 }
 
-int basin_volume_download(basin_volume* volume, int fd, uint64_t offset, uint64_t length,
-                          uint32_t flags, basin_job* job, basin_error** error)
+void basin_chain_link_list_free(basin_chain_link** list)
 {
-    return run(
-        volume, flags, error,
-        [&](Volume& target) {
-            target.download(fd,
-                            {.offset = offset,
-                             .length = length,
-                             .sparse = (flags & BASIN_TRANSFER_SPARSE) != 0},
-                            job_or_null(job));
-        },
-        BASIN_TRANSFER_SPARSE);
+    std::free(list);
+}
+
+int basin_volume_list_dependents(basin_volume* volume, uint32_t flags, basin_volume*** volumes,
+                                 size_t* count, basin_error** error)
+{
+    return guard(error, [&] {
+        const auto& source = required(volume, "volume");
+        auto& out = required(volumes, "volumes");
+        auto& size = required(count, "count");
+        reject_unknown_flags(flags, 0);
+        auto found = source.cpp.dependents();
+        const auto length = found.size();
+        out = make_handles<basin_volume>(source.context, std::move(found));
+        size = length;
+    });
 }
 
 int basin_volume_list_snapshots(basin_volume* volume, uint32_t flags, basin_snapshot*** snapshots,
@@ -303,4 +375,11 @@ int basin_volume_list_blockers(basin_volume* volume, uint32_t flags, basin_block
         out = make_blockers(found);
         size = found.size();
     });
+}
+
+int basin_volume_get_blockers_json(basin_volume* volume, uint32_t flags, char** json,
+                                   basin_error** error)
+{
+    return get_text(volume, flags, json, "json", error,
+                    [](const Volume& source) { return json_array(source.blockers()); });
 }

@@ -83,6 +83,19 @@ std::uint64_t Call::number(std::string_view option) const
     return parse_number(text(option), option);
 }
 
+std::vector<std::string> Call::list(std::string_view option) const
+{
+    std::vector<std::string> values;
+    const auto all = text(option);
+    for (std::size_t start = 0; start < all.size();) {
+        const auto end = std::min(all.find(',', start), all.size());
+        if (end > start)
+            values.push_back(all.substr(start, end - start));
+        start = end + 1;
+    }
+    return values;
+}
+
 std::uint64_t Call::size(std::string_view option) const
 {
     const auto value = text(option);
@@ -215,9 +228,34 @@ Volume Call::volume(std::string_view option, std::string_view pool_option)
     }
 }
 
+void Call::take_standard_output()
+{
+    if (json())
+        throw UsageError("--json and the file - exclude each other",
+                         "standard output can carry only one of them");
+    standard_output_taken_ = true;
+}
+
+void Call::print_facts()
+{
+    for (const auto& [name, value] : job_.facts()) {
+        if (standard_output_taken_ && name == "sha256")
+            std::fprintf(stderr, "%s\n", printable(value).c_str());
+        else if (quiet() && name == "sha256")
+            print(printable(value) + '\n');
+        else if (!quiet())
+            print(printable(name) + ": " + printable(value) + '\n');
+    }
+}
+
 void Call::done(const std::string& message, JsonObject details)
 {
     if (json()) {
+        JsonObject facts;
+        for (const auto& [name, value] : job_.facts())
+            facts.text(name, value);
+        if (!job_.facts().empty())
+            details.raw("facts", facts.str());
         details.text("message", message);
         if (!warnings_.empty())
             details.raw("warnings", json_strings(warnings_));
@@ -225,6 +263,8 @@ void Call::done(const std::string& message, JsonObject details)
     } else if (!quiet()) {
         print(printable(message) + '\n');
     }
+    if (!json())
+        print_facts();
 }
 
 void Call::value(const std::string& line, const JsonObject& object)

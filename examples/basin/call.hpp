@@ -28,10 +28,12 @@ public:
     bool given(std::string_view option) const { return invocation_.arguments.has(option); }
     std::string text(std::string_view option) const { return invocation_.arguments.text(option); }
     std::uint64_t number(std::string_view option) const;
+    /** The values of an option that takes several. */
+    std::vector<std::string> list(std::string_view option) const;
     /** "10G" as virsh reads it: 10 GiB. */
     std::uint64_t size(std::string_view option) const;
     bool json() const { return invocation_.globals.has("json"); }
-    bool quiet() const { return invocation_.globals.has("quiet"); }
+    bool quiet() const { return standard_output_taken_ || invocation_.globals.has("quiet"); }
     bool dry_run() const { return invocation_.globals.has("dry-run"); }
     /** @throws UsageError when more than one of them was given */
     void exclusive(std::initializer_list<std::string_view> options) const;
@@ -40,6 +42,7 @@ public:
     Context& context();
     Job& job() { return job_; }
     const Interrupt& interrupt() const { return interrupt_; }
+    bool interrupted() const { return job_.is_cancelled(); }
     /** By uuid, name, or the target path of an active one. */
     Pool pool(std::string_view option = "pool");
     /** In the pool of that option by name, key or path; without a pool by key or path. */
@@ -60,7 +63,11 @@ public:
     }
     /** Keeps the steps that a dry run listed, before the next call with the job forgets them. */
     void keep_plan();
-    /** "Pool vms started": a message for people, unless they want quiet; members for JSON. */
+    /** From now on standard output carries a volume's content and nothing else. @throws UsageError
+     * when it should carry JSON */
+    void take_standard_output();
+    /** "Pool vms started": a message for people, unless they want quiet; members for JSON. With
+     * both come the facts that the call told; of these a digest is a result. */
     void done(const std::string& message, JsonObject details = {});
     /** One value: a line for people, the object for JSON. */
     void value(const std::string& line, const JsonObject& object);
@@ -76,6 +83,7 @@ public:
 
 private:
     void print_plan();
+    void print_facts();
     Volume volume_anywhere(const std::string& text);
     void log(storage::LogLevel level, std::string_view line);
 
@@ -88,6 +96,7 @@ private:
     std::vector<std::string> warnings_;
     std::optional<Context> context_;
     int status_{};
+    bool standard_output_taken_{};
 };
 
 /** The whole file, or standard input for "-". @throws Error not_found, permission_denied, io */

@@ -120,7 +120,7 @@ std::string option_json(const Option& option)
     object.text("name", option.name)
         .text("takes", to_string(option.takes))
         .text("help", option.help);
-    return object.boolean("required", option.required).str();
+    return object.boolean("required", option.required).boolean("list", option.list).str();
 }
 
 std::string verb_json(const Verb& verb)

@@ -68,8 +68,9 @@ private:
         }
         if (!option.named_only)
             names += ',' + std::string(option.name);
-        auto* added =
-            app_.add_option(names)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+        auto* const added = app_.add_option(names)->expected(1);
+        added->multi_option_policy(option.list ? CLI::MultiOptionPolicy::TakeAll
+                                               : CLI::MultiOptionPolicy::Throw);
         parsed_.push_back({&option, added, &into});
     }
 
@@ -78,7 +79,15 @@ private:
         for (const auto& [option, value, into] : parsed_)
             if (value->count() > 0)
                 into->set(option->name,
-                          option->takes == Takes::flag ? std::string() : value->results().back());
+                          option->takes == Takes::flag ? std::string() : joined(value->results()));
+    }
+
+    static std::string joined(const std::vector<std::string>& values)
+    {
+        std::string text;
+        for (const auto& value : values)
+            text += (text.empty() ? "" : ",") + value;
+        return text;
     }
 
     struct Parsed {
@@ -122,7 +131,7 @@ std::string option_help(const Option& option)
     auto left = option.letter ? "  -" + std::string(1, option.letter) + ", --" : "  --";
     left += option.name;
     if (option.takes != Takes::flag)
-        left += ' ' + upper(to_string(option.takes));
+        left += ' ' + upper(to_string(option.takes)) + (option.list ? ",..." : "");
     return padded(std::move(left), 30) + ' ' + std::string(option.help) + '\n';
 }
 
@@ -168,7 +177,7 @@ std::string usage_line(const Verb& verb)
         else if (option.takes == Takes::flag)
             line += " [--" + std::string(option.name) + ']';
         else
-            line += " [--" + std::string(option.name) + ' ' + value + ']';
+            line += " [--" + std::string(option.name) + ' ' + value + (option.list ? ",...]" : "]");
     }
     return line;
 }

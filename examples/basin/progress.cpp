@@ -4,6 +4,7 @@
 
 #include "output.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace command {
@@ -11,8 +12,13 @@ namespace command {
 std::string progress_line(const storage::Progress& progress)
 {
     constexpr std::size_t width = 30;
+    constexpr std::uint64_t surely_bytes = 1024 * 1024; // a phase without bytes counts items
+    const auto rate = progress.rate && std::max(progress.done, progress.total) >= surely_bytes
+                          ? ", " + pretty_size(progress.rate) + "/s"
+                          : std::string();
     if (progress.total == 0)
-        return progress.phase + (progress.done ? ' ' + pretty_size(progress.done) : std::string());
+        return progress.phase +
+               (progress.done ? ' ' + pretty_size(progress.done) + rate : std::string());
     const double part = progress.done >= progress.total ? 1.0
                                                         : static_cast<double>(progress.done) /
                                                               static_cast<double>(progress.total);
@@ -21,9 +27,8 @@ std::string progress_line(const storage::Progress& progress)
     std::snprintf(percent, sizeof percent, "%3d %% ", static_cast<int>(part * 100));
     auto line = '[' + std::string(full, '#') + std::string(width - full, ' ') + "] " + percent +
                 progress.phase;
-    constexpr std::uint64_t surely_bytes = 1024 * 1024; // a phase without bytes counts items
     if (progress.total >= surely_bytes)
-        line += ' ' + pretty_size(progress.done) + " of " + pretty_size(progress.total);
+        line += ' ' + pretty_size(progress.done) + " of " + pretty_size(progress.total) + rate;
     return line;
 }
 

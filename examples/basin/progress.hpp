@@ -19,7 +19,7 @@ private:
     bool drawn_{};
 };
 
-/** "[#####     ]  50 % copying 1.00 GiB of 2.00 GiB" */
+/** "[#####     ]  50 % copying 1.00 GiB of 2.00 GiB, 200.00 MiB/s" */
 std::string progress_line(const storage::Progress& progress);
 
 } // namespace command

@@ -3,6 +3,7 @@
 #include "shared.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace command {
 
@@ -35,6 +36,29 @@ std::string label(std::string name)
 std::string yes_no(bool value)
 {
     return value ? "yes" : "no";
+}
+
+storage::BlockerKind allowed_blockers(const Call& call)
+{
+    using storage::BlockerKind;
+    constexpr std::array kinds{BlockerKind::open,        BlockerKind::backing_image,
+                               BlockerKind::loop_device, BlockerKind::mounted,
+                               BlockerKind::snapshot,    BlockerKind::holder};
+    auto allowed = call.given("delete-snapshots") ? BlockerKind::snapshot : BlockerKind::none;
+    for (const auto& wanted : call.list("allow")) {
+        const auto found = std::find_if(kinds.begin(), kinds.end(), [&](BlockerKind kind) {
+            return to_string(kind) == wanted;
+        });
+        if (found == kinds.end()) {
+            std::string known;
+            for (const auto kind : kinds)
+                known += ' ' + std::string(to_string(kind));
+            throw UsageError("blocker '" + wanted + "' is not known, or cannot be allowed",
+                             "use some of:" + known);
+        }
+        allowed = allowed | *found;
+    }
+    return allowed;
 }
 
 void print_blockers(Call& call, const std::vector<storage::Blocker>& blockers)

@@ -28,6 +28,25 @@ std::string label(std::string name);
 
 std::string yes_no(bool value);
 
+inline constexpr Option allow_option{.name = "allow",
+                                     .takes = Takes::blocker,
+                                     .help = "kinds of blockers that shall not stop it",
+                                     .named_only = true,
+                                     .list = true};
+
+/** What --allow says, and --delete-snapshots. @throws UsageError for what cannot be allowed */
+storage::BlockerKind allowed_blockers(const Call& call);
+
+/** Runs a change on the volume that the command line names, and says what became of it. */
+template <typename Body>
+void change_volume(Call& call, const std::string& outcome, Body&& body)
+{
+    auto volume = call.volume();
+    const auto details = identity(volume);
+    if (call.change([&](Job* job) { body(volume, job); }))
+        call.done("Vol " + volume.name() + ' ' + outcome, details);
+}
+
 void print_blockers(Call& call, const std::vector<storage::Blocker>& blockers);
 
 } // namespace command

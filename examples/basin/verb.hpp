@@ -26,6 +26,8 @@ enum class Takes {
     pool_type,
     volume_format,
     wipe_algorithm,
+    preallocation,
+    blocker,
     event,
     verb,
 };
@@ -39,6 +41,7 @@ struct Option {
     bool required{};
     bool named_only{}; ///< cannot be given by position
     char letter{};     ///< 0: none
+    bool list{};       ///< values may be repeated and separated by commas
 };
 
 struct Verb {
@@ -82,8 +85,10 @@ std::vector<Verb> source_verbs();
 std::vector<Verb> event_verbs();
 std::vector<Verb> volume_creation_verbs();
 std::vector<Verb> volume_change_verbs();
+std::vector<Verb> transfer_verbs();
 std::vector<Verb> volume_query_verbs();
 std::vector<Verb> snapshot_verbs();
+std::vector<Verb> access_verbs();
 std::vector<Verb> general_verbs();
 
 } // namespace command

@@ -21,6 +21,8 @@ std::string_view to_string(Takes takes)
     case Takes::pool_type: return "type";
     case Takes::volume_format: return "format";
     case Takes::wipe_algorithm: return "algorithm";
+    case Takes::preallocation: return "preallocation";
+    case Takes::blocker: return "blocker";
     case Takes::event: return "event";
     case Takes::verb: return "verb";
     }
@@ -33,8 +35,8 @@ const std::vector<Verb>& verbs()
         std::vector<Verb> all;
         for (const auto list :
              {pool_definition_verbs, pool_lifecycle_verbs, pool_query_verbs, source_verbs,
-              event_verbs, volume_creation_verbs, volume_change_verbs, volume_query_verbs,
-              snapshot_verbs, general_verbs}) {
+              event_verbs, volume_creation_verbs, volume_change_verbs, transfer_verbs,
+              volume_query_verbs, snapshot_verbs, access_verbs, general_verbs}) {
             auto some = list();
             all.insert(all.end(), std::make_move_iterator(some.begin()),
                        std::make_move_iterator(some.end()));

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Verbs that change and delete volumes, and carry their content in and out.
+// Verbs that change and delete volumes.
 #include "shared.hpp"
 
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <fcntl.h>
-#include <unistd.h>
 
 namespace command {
 
@@ -17,20 +13,11 @@ using storage::WipeAlgorithm;
 
 constexpr std::string_view group = "Changing volumes";
 
-/** Runs a change on the volume that the command line names, and says what became of it. */
-template <typename Body>
-void change_volume(Call& call, const std::string& outcome, Body&& body)
-{
-    auto volume = call.volume();
-    const auto details = identity(volume);
-    if (call.change([&](Job* job) { body(volume, job); }))
-        call.done("Vol " + volume.name() + ' ' + outcome, details);
-}
-
 void vol_delete(Call& call)
 {
+    const auto allowed = allowed_blockers(call);
     change_volume(call, "deleted",
-                  [](Volume& volume, Job* job) { volume.delete_storage({}, job); });
+                  [&](Volume& volume, Job* job) { volume.delete_storage(allowed, job); });
 }
 
 void vol_resize(Call& call)
@@ -44,7 +31,8 @@ void vol_resize(Call& call)
     if (call.given("shrink"))
         flags = flags | ResizeFlags::shrink;
     const auto capacity = call.size("capacity");
-    if (call.change([&](Job* job) { volume.resize(capacity, flags, {}, job); }))
+    const auto allowed = allowed_blockers(call);
+    if (call.change([&](Job* job) { volume.resize(capacity, flags, allowed, job); }))
         call.done("Size of volume '" + volume.name() + "' successfully changed " +
                       (call.given("delta") ? "by " : "to ") + call.text("capacity"),
                   identity(volume));
@@ -53,8 +41,11 @@ void vol_resize(Call& call)
 void vol_rename(Call& call)
 {
     const auto name = call.text("newname");
-    change_volume(call, "renamed to " + name,
-                  [&](Volume& volume, Job* job) { volume.rename(name, {}, job); });
+    const auto allowed = allowed_blockers(call);
+    auto volume = call.volume();
+    const auto before = volume.name();
+    if (call.change([&](Job* job) { volume.rename(name, allowed, job); }))
+        call.done("Vol " + before + " renamed to " + name, identity(volume));
 }
 
 void vol_refresh(Call& call)
@@ -98,93 +89,9 @@ WipeAlgorithm read_algorithm(const Call& call)
 void vol_wipe(Call& call)
 {
     const auto algorithm = read_algorithm(call);
+    const auto allowed = allowed_blockers(call);
     change_volume(call, "wiped",
-                  [&](Volume& volume, Job* job) { volume.wipe(algorithm, {}, job); });
-}
-
-/** A file of the user's, open. */
-class File {
-public:
-    File(const std::string& path, int flags)
-        : fd_(::open(path.c_str(), flags | O_CLOEXEC | O_NOCTTY, 0666))
-    {
-        if (fd_ < 0)
-            fail(path, errno);
-    }
-    ~File()
-    {
-        if (fd_ >= 0)
-            ::close(fd_);
-    }
-    File(const File&) = delete;
-    File& operator=(const File&) = delete;
-    int fd() const { return fd_; }
-    /** Network file systems report a failed write only here. */
-    void close(const std::string& path)
-    {
-        if (::close(std::exchange(fd_, -1)) < 0)
-            fail(path, errno);
-    }
-
-private:
-    [[noreturn]] static void fail(const std::string& path, int error)
-    {
-        const auto code = error == ENOENT   ? ErrorCode::not_found
-                          : error == EACCES ? ErrorCode::permission_denied
-                          : error == ENOSPC ? ErrorCode::no_space
-                                            : ErrorCode::io;
-        throw Error(code, "file '" + path + "': " + std::strerror(error),
-                    "check the path and its rights", {}, error);
-    }
-    int fd_;
-};
-
-storage::TransferOptions transfer_of(const Call& call)
-{
-    return {.offset = call.given("offset") ? call.size("offset") : 0,
-            .length = call.given("length") ? call.size("length") : 0,
-            .sparse = call.given("sparse")};
-}
-
-void vol_upload(Call& call)
-{
-    const auto path = call.text("file");
-    change_volume(call, "uploaded from " + path, [&](Volume& volume, Job* job) {
-        const File file(path, O_RDONLY);
-        volume.upload(file.fd(), transfer_of(call), job);
-    });
-}
-
-void vol_download(Call& call)
-{
-    const auto path = call.text("file");
-    change_volume(call, "downloaded to " + path, [&](Volume& volume, Job* job) {
-        if (call.dry_run()) {
-            const File nowhere("/dev/null", O_WRONLY);
-            volume.download(nowhere.fd(), transfer_of(call), job);
-            return;
-        }
-        const bool existed = ::access(path.c_str(), F_OK) == 0;
-        File file(path, O_WRONLY | O_CREAT | O_TRUNC);
-        try {
-            volume.download(file.fd(), transfer_of(call), job);
-            file.close(path);
-        } catch (...) {
-            if (!existed)
-                ::unlink(path.c_str());
-            throw;
-        }
-    });
-}
-
-std::vector<Option> transfer_options()
-{
-    return {volume_option,
-            {.name = "file", .takes = Takes::file, .help = "local file", .required = true},
-            optional_pool_option,
-            {.name = "offset", .takes = Takes::size, .help = "where in the volume to begin"},
-            {.name = "length", .takes = Takes::size, .help = "how much (default: to the end)"},
-            {.name = "sparse", .help = "keep holes as holes"}};
+                  [&](Volume& volume, Job* job) { volume.wipe(algorithm, allowed, job); });
 }
 
 } // namespace
@@ -196,7 +103,10 @@ std::vector<Verb> volume_change_verbs()
          group,
          "Delete a volume",
          "basin vol-delete disk.img --pool vms",
-         {volume_option, optional_pool_option},
+         {volume_option,
+          optional_pool_option,
+          {.name = "delete-snapshots", .help = "with its snapshots, as --allow snapshot"},
+          allow_option},
          vol_delete},
         {"vol-resize",
          group,
@@ -210,7 +120,8 @@ std::vector<Verb> volume_change_verbs()
           optional_pool_option,
           {.name = "allocate", .help = "allocate what is added"},
           {.name = "delta", .help = "capacity is what is added, or with --shrink taken away"},
-          {.name = "shrink", .help = "allow the volume to become smaller"}},
+          {.name = "shrink", .help = "allow the volume to become smaller"},
+          allow_option},
          vol_resize},
         {"vol-rename",
          group,
@@ -218,7 +129,8 @@ std::vector<Verb> volume_change_verbs()
          "basin vol-rename disk.img root.img --pool vms",
          {volume_option,
           {.name = "newname", .takes = Takes::text, .help = "new name", .required = true},
-          optional_pool_option},
+          optional_pool_option,
+          allow_option},
          vol_rename},
         {"vol-refresh",
          group,
@@ -232,12 +144,9 @@ std::vector<Verb> volume_change_verbs()
          "basin vol-wipe disk.img --pool vms",
          {volume_option,
           optional_pool_option,
-          {.name = "algorithm", .takes = Takes::wipe_algorithm, .help = "how (default zero)"}},
+          {.name = "algorithm", .takes = Takes::wipe_algorithm, .help = "how (default zero)"},
+          allow_option},
          vol_wipe},
-        {"vol-upload", group, "Write a file's content into a volume",
-         "basin vol-upload disk.img debian.raw --pool vms", transfer_options(), vol_upload},
-        {"vol-download", group, "Write a volume's content into a file",
-         "basin vol-download disk.img copy.raw --pool vms", transfer_options(), vol_download},
     };
 }
 

@@ -2,6 +2,8 @@
 // Verbs that make volumes.
 #include "shared.hpp"
 
+#include <array>
+
 namespace command {
 
 namespace {
@@ -14,12 +16,31 @@ constexpr std::string_view group = "Making volumes";
 
 CreateFlags create_flags(const Call& call)
 {
+    constexpr std::array<std::pair<std::string_view, CreateFlags>, 4> switches{{
+        {"prealloc-metadata", CreateFlags::prealloc_metadata},
+        {"reflink", CreateFlags::reflink},
+        {"linked", CreateFlags::linked},
+        {"digest", CreateFlags::digest},
+    }};
+    constexpr std::array<std::pair<std::string_view, CreateFlags>, 3> preallocations{{
+        {"metadata", CreateFlags::prealloc_metadata},
+        {"falloc", CreateFlags::prealloc_falloc},
+        {"full", CreateFlags::prealloc_full},
+    }};
+    call.exclusive({"prealloc-metadata", "prealloc"});
+    call.exclusive({"reflink", "linked"});
     auto flags = CreateFlags::none;
-    if (call.given("prealloc-metadata"))
-        flags = flags | CreateFlags::prealloc_metadata;
-    if (call.given("reflink"))
-        flags = flags | CreateFlags::reflink;
-    return flags;
+    for (const auto& [name, flag] : switches)
+        if (call.given(name))
+            flags = flags | flag;
+    if (!call.given("prealloc"))
+        return flags;
+    const auto wanted = call.text("prealloc");
+    for (const auto& [name, flag] : preallocations)
+        if (name == wanted)
+            return flags | flag;
+    throw UsageError("preallocation '" + wanted + "' is not known",
+                     "use one of: metadata falloc full");
 }
 
 VolumeDef read_definition(Call& call, const std::string& pool_type, VolumePurpose purpose)
@@ -42,18 +63,18 @@ bool print_only(Call& call, const VolumeDef& def, const std::string& pool_type)
 
 void create(Call& call, Pool& pool, const VolumeDef& def, const std::string& how)
 {
+    const auto flags = create_flags(call);
     std::optional<Volume> volume;
-    if (call.change([&](Job* job) { volume = pool.create_volume(def, create_flags(call), job); }))
+    if (call.change([&](Job* job) { volume = pool.create_volume(def, flags, job); }))
         call.done("Vol " + def.name + " created" + how, identity(*volume));
 }
 
 void create_from(Call& call, Pool& pool, const VolumeDef& def, const Volume& source,
                  const std::string& how)
 {
+    const auto flags = create_flags(call);
     std::optional<Volume> volume;
-    if (call.change([&](Job* job) {
-            volume = pool.create_volume_from(def, source, create_flags(call), job);
-        }))
+    if (call.change([&](Job* job) { volume = pool.create_volume_from(def, source, flags, job); }))
         call.done("Vol " + def.name + how + source.name(), identity(*volume));
 }
 
@@ -131,6 +152,13 @@ void vol_clone(Call& call)
 
 constexpr Option prealloc{.name = "prealloc-metadata",
                           .help = "allocate the metadata of a qcow2 image"};
+constexpr Option preallocation{.name = "prealloc",
+                               .takes = Takes::preallocation,
+                               .help = "of a qcow2 image: metadata, falloc or full",
+                               .named_only = true};
+constexpr Option linked{.name = "linked",
+                        .help = "an image based on the original, which must not change any more"};
+constexpr Option digest{.name = "digest", .help = "print the SHA-256 of the content"};
 constexpr Option reflink{.name = "reflink",
                          .help = "share the data with the original (copy on write)"};
 constexpr Option validate{.name = "validate", .help = "refuse what would be ignored"};
@@ -149,7 +177,7 @@ std::vector<Verb> volume_creation_verbs()
          group,
          "Create a volume from an XML file",
          "basin vol-create vms disk.xml",
-         {pool_option, file, prealloc, validate},
+         {pool_option, file, prealloc, preallocation, validate},
          vol_create},
         {"vol-create-as",
          group,
@@ -168,6 +196,7 @@ std::vector<Verb> volume_creation_verbs()
           {.name = "backing-vol", .takes = Takes::volume, .help = "volume below"},
           {.name = "backing-vol-format", .takes = Takes::volume_format, .help = "its format"},
           prealloc,
+          preallocation,
           print_xml},
          vol_create_as},
         {"vol-create-from",
@@ -179,7 +208,10 @@ std::vector<Verb> volume_creation_verbs()
           volume_option,
           {.name = "inputpool", .takes = Takes::pool, .help = "pool of the other volume"},
           prealloc,
+          preallocation,
           reflink,
+          linked,
+          digest,
           validate},
          vol_create_from},
         {"vol-clone",
@@ -190,7 +222,10 @@ std::vector<Verb> volume_creation_verbs()
           {.name = "newname", .takes = Takes::text, .help = "name of the copy", .required = true},
           optional_pool_option,
           prealloc,
+          preallocation,
           reflink,
+          linked,
+          digest,
           print_xml},
          vol_clone},
     };

@@ -10,6 +10,7 @@ namespace command {
 
 namespace {
 
+using storage::BackingDepth;
 using storage::VolumeEntry;
 using storage::VolumeInfo;
 using storage::VolumeType;
@@ -109,11 +110,12 @@ void vol_info(Call& call)
 void vol_dumpxml(Call& call)
 {
     const auto volume = call.volume();
-    const auto xml = volume.xml();
+    const auto depth = call.given("chain") ? BackingDepth::chain : BackingDepth::direct;
+    const auto xml = volume.xml(depth);
     if (!call.json())
         return call.print(xml);
-    call.print(JsonObject().text("xml", xml).raw("definition", to_json(volume.definition())).str() +
-               '\n');
+    const auto definition = to_json(volume.definition(depth));
+    call.print(JsonObject().text("xml", xml).raw("definition", definition).str() + '\n');
 }
 
 void vol_key(Call& call)
@@ -145,6 +147,33 @@ void vol_pool(Call& call)
 void vol_blockers(Call& call)
 {
     print_blockers(call, call.volume().blockers());
+}
+
+void vol_chain(Call& call)
+{
+    Table table({"Image", "Format", "Pool", "Volume", "State"});
+    std::vector<std::string> values;
+    for (const auto& link : call.volume().chain()) {
+        const auto or_dash = [](const std::string& text) { return text.empty() ? "-" : text; };
+        table.add({link.path.empty() ? link.reference : link.path,
+                   or_dash(link.format) + (link.format_declared ? "" : " (undeclared)"),
+                   or_dash(link.pool_name), or_dash(link.volume_name),
+                   std::string(to_string(link.state))});
+        values.push_back(to_json(link));
+    }
+    call.table(table, values);
+}
+
+void vol_dependents(Call& call)
+{
+    Table table({"Name", "Pool", "Path"});
+    std::vector<std::string> values;
+    for (const auto& volume : call.volume().dependents()) {
+        const auto path = volume.path();
+        table.add({volume.name(), volume.pool().name(), path});
+        values.push_back(identity(volume).text("path", path).str());
+    }
+    call.table(table, values);
 }
 
 } // namespace
@@ -181,8 +210,14 @@ std::vector<Verb> volume_query_verbs()
           {.name = "bytes", .help = "sizes in bytes"},
           {.name = "physical", .help = "show the length of the container, not the allocation"}},
          vol_info},
-        {"vol-dumpxml", group, "Print the XML of a volume", "basin vol-dumpxml disk.img --pool vms",
-         one_volume, vol_dumpxml},
+        {"vol-dumpxml",
+         group,
+         "Print the XML of a volume",
+         "basin vol-dumpxml disk.img --pool vms",
+         {volume_option,
+          optional_pool_option,
+          {.name = "chain", .help = "with all images that it is based on, not only the next"}},
+         vol_dumpxml},
         {"vol-key", group, "Print the key of a volume", "basin vol-key disk.img --pool vms",
          one_volume, vol_key},
         {"vol-name",
@@ -199,6 +234,10 @@ std::vector<Verb> volume_query_verbs()
          "basin vol-pool /srv/vms/disk.img",
          {anywhere, {.name = "uuid", .help = "its uuid, not its name"}},
          vol_pool},
+        {"vol-chain", group, "Show what a volume is based on, down to the root",
+         "basin vol-chain disk.qcow2 --pool vms", one_volume, vol_chain},
+        {"vol-dependents", group, "List the volumes that are based on a volume",
+         "basin vol-dependents base.qcow2 --pool vms", one_volume, vol_dependents},
         {"vol-blockers", group, "Show what would stop a change of a volume now",
          "basin vol-blockers disk.img --pool vms", one_volume, vol_blockers},
     };

@@ -467,6 +467,7 @@ typedef struct basin_progress {
     uint64_t done;     /**< in bytes, or in items where the phase has no bytes */
     uint64_t total;    /**< 0: not known */
     const char* phase; /**< what it does now, such as "copying" */
+    uint64_t rate;     /**< of the phase so far, per second */
 } basin_progress;
 
 /** Is told about progress on the thread of the call: at most every 100 ms, and at each change of
@@ -653,6 +654,31 @@ BASIN_API int basin_job_get_trace_json(const basin_job* job, uint32_t flags, cha
  * @since 0.1
  */
 BASIN_API void basin_step_list_free(basin_step** list);
+
+/**
+ * Gives one of the things that the last call with this job told besides its result. "method": how
+ * it copied (reflink, copy_file_range, sparse_copy, qemu-img); "reason": why not a cheaper way;
+ * "sha256": of the content, where that was asked for.
+ * @param name   such as "method"; more may come
+ * @param flags  0
+ * @param value  NULL if the call told no such thing; freed with basin_free()
+ * @return BASIN_OK or the codes common to all
+ * @note Does not block. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_job_get_fact(const basin_job* job, const char* name, uint32_t flags,
+                                 char** value, basin_error** error);
+
+/**
+ * Gives all of what basin_job_get_fact() gives as a JSON object of texts; "{}" if there is nothing.
+ * @param flags  0
+ * @param json   freed with basin_free()
+ * @return BASIN_OK or the codes common to all
+ * @note Does not block. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_job_get_facts_json(const basin_job* job, uint32_t flags, char** json,
+                                       basin_error** error);
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
@@ -1094,11 +1120,36 @@ typedef struct basin_diagnostic {
     const char* message;
 } basin_diagnostic;
 
+/** What can stand in the way of a destructive operation: one bit for each kind. */
+enum basin_blocker_kind {
+    BASIN_BLOCKER_OPEN = 1 << 0,          /**< a process has it open */
+    BASIN_BLOCKER_BACKING_IMAGE = 1 << 1, /**< another volume is based on it or has data in it */
+    BASIN_BLOCKER_LOOP_DEVICE = 1 << 2,   /**< a loop device shows it */
+    BASIN_BLOCKER_MOUNTED = 1 << 3,       /**< it, or a loop device on it, is mounted */
+    BASIN_BLOCKER_JOB = 1 << 4,           /**< another call changes it: wait for that */
+    BASIN_BLOCKER_SNAPSHOT = 1 << 5,      /**< it has snapshots that would be lost */
+    BASIN_BLOCKER_HOLDER = 1 << 6         /**< another kernel device is built on it */
+};
+
+/**
+ * Flags of basin_volume_delete(), _resize(), _rename() and _wipe(): each is a kind of blocker,
+ * shifted by 16, that shall not stop the call. Without them the call refuses with BASIN_E_BUSY and
+ * has the blockers in basin_error_detail(). A job cannot be allowed: see basin_job_set_wait().
+ */
+enum basin_allow_flags {
+    BASIN_ALLOW_OPEN = 1 << 16,
+    BASIN_ALLOW_BACKING_IMAGE = 1 << 17,
+    BASIN_ALLOW_LOOP_DEVICE = 1 << 18,
+    BASIN_ALLOW_MOUNTED = 1 << 19,
+    BASIN_ALLOW_SNAPSHOT = 1 << 21,
+    BASIN_ALLOW_HOLDER = 1 << 22
+};
+
 /** Something that stands in the way of a destructive operation. */
 typedef struct basin_blocker {
     uint32_t struct_size;
-    uint32_t reserved;   /**< 0 */
-    int64_t pid;         /**< 0 where no process is meant */
+    uint32_t kind_bit;   /**< BASIN_BLOCKER_... */
+    int64_t pid;         /**< 0 where no process is meant, or none that may be seen */
     const char* kind;    /**< open, backing_image, loop_device, mounted, job, snapshot, holder */
     const char* message; /**< who and what, in words */
 } basin_blocker;
@@ -1117,10 +1168,71 @@ enum basin_pool_definition_flags {
     BASIN_POOL_NEXT = 1 << 0 /**< the definition for the next start, where one is pending */
 };
 
-/** Flags of basin_pool_create_volume() and basin_pool_create_volume_from(). */
+/** Flags of basin_pool_create_volume() (PREALLOC) and basin_pool_create_volume_from() (all). */
 enum basin_volume_create_flags {
+    /** qcow2: its tables; with an allocation of the capacity or more, as libvirt, its blocks too */
     BASIN_VOLUME_CREATE_PREALLOC_METADATA = 1 << 0,
-    BASIN_VOLUME_CREATE_REFLINK = 1 << 1 /**< share the source's blocks or fail */
+    BASIN_VOLUME_CREATE_REFLINK = 1 << 1,         /**< share the source's blocks or fail */
+    BASIN_VOLUME_CREATE_PREALLOC_FALLOC = 1 << 2, /**< qcow2: tables and blocks, not written */
+    BASIN_VOLUME_CREATE_PREALLOC_FULL = 1 << 3,   /**< qcow2: tables and blocks, zeros written */
+    /** qcow2: an image based on the source, which must not change any more */
+    BASIN_VOLUME_CREATE_LINKED = 1 << 4,
+    BASIN_VOLUME_CREATE_DIGEST = 1 << 5 /**< tell the content's SHA-256 as the job's "sha256" */
+};
+
+/**
+ * Gives an upload its bytes, on the thread of the call: writes at most `size` of them to `buffer`
+ * and returns how many. Or it returns 0 and sets `*hole`, which is 0 before, to a number of zero
+ * bytes. 0 and no hole is the end. A negative BASIN_E_ code ends the call with that code.
+ */
+typedef struct basin_read_callback {
+    int64_t (*fn)(void* user_data, void* buffer, size_t size, uint64_t* hole);
+    void* user_data;
+    void (*free_user_data)(void* user_data);
+} basin_read_callback;
+
+/**
+ * Takes a download's bytes, on the thread of the call: `size` of them at `data`; or, with
+ * BASIN_TRANSFER_SPARSE, `hole` zero bytes and no data. It takes all of them and returns BASIN_OK;
+ * a negative BASIN_E_ code ends the call with that code.
+ */
+typedef struct basin_write_callback {
+    int (*fn)(void* user_data, const void* data, size_t size, uint64_t hole);
+    void* user_data;
+    void (*free_user_data)(void* user_data);
+} basin_write_callback;
+
+/** Where bytes come from or go to, which part of a volume, and what is checked on the way. Set up
+ * with BASIN_TRANSFER_INIT. */
+typedef struct basin_transfer {
+    uint32_t struct_size; /**< sizeof(basin_transfer) */
+    /** Read to its end, or written, from where it stands; may be a pipe or socket; not closed. -1:
+     * the callback instead. */
+    int32_t fd;
+    basin_read_callback read;     /**< for an upload */
+    basin_write_callback write;   /**< for a download */
+    uint64_t offset;              /**< in the volume */
+    uint64_t length;              /**< 0: to the end of the volume or of the source */
+    uint64_t expected_length;     /**< bytes that must come, holes included; others are an error */
+    uint32_t has_expected_length; /**< 0: expected_length is not looked at */
+    uint32_t reserved;            /**< 0 */
+    const char* expected_sha256;  /**< of these bytes, 64 hexadecimal digits; NULL: not checked */
+} basin_transfer;
+
+/** Sets up basin_transfer: basin_transfer transfer = BASIN_TRANSFER_INIT; */
+#define BASIN_TRANSFER_INIT                                                                        \
+    {                                                                                              \
+        sizeof(basin_transfer), -1, {NULL, NULL, NULL}, {NULL, NULL, NULL}, 0, 0, 0, 0, 0, NULL    \
+    }
+
+/** Flags of functions that carry content in or out. */
+enum basin_transfer_flags {
+    /** Holes stay holes: those of a file and of the callback, and blocks of zeros. */
+    BASIN_TRANSFER_SPARSE = 1 << 0,
+    BASIN_TRANSFER_DIGEST = 1 << 1, /**< tell the SHA-256 as the job's "sha256" */
+    /** basin_pool_upload_volume(): keep what arrived when the source ends early or the call is
+     * cancelled; the next call goes on where basin_pool_get_partial_upload() says. */
+    BASIN_TRANSFER_RESUMABLE = 1 << 2
 };
 
 /**
@@ -1455,8 +1567,9 @@ BASIN_API int basin_pool_find_volume(basin_pool* pool, const char* name, uint32_
                                      basin_volume** volume, basin_error** error);
 
 /**
- * Creates a volume. It appears whole under its name or not at all, also if the process dies.
- * @param flags   0 or BASIN_VOLUME_CREATE_PREALLOC_METADATA, BASIN_DEFINITION_STRICT,
+ * Creates a volume. It appears whole under its name or not at all, also if the process dies. An
+ * encrypted one needs its secret from the context's secret callback.
+ * @param flags   0 or one of BASIN_VOLUME_CREATE_PREALLOC_..., BASIN_DEFINITION_STRICT,
  *                BASIN_DEFINITION_JSON
  * @param volume  freed with basin_volume_free()
  * @return BASIN_OK, BASIN_E_INVALID_XML, BASIN_E_INVALID_STATE (not active),
@@ -1470,17 +1583,70 @@ BASIN_API int basin_pool_create_volume(basin_pool* pool, const char* definition,
                                        basin_job* job, basin_volume** volume, basin_error** error);
 
 /**
- * Creates a volume with the content of another, which may be in another pool of the same context.
- * @param source  the volume to copy
- * @param flags   0 or BASIN_VOLUME_CREATE_..., BASIN_DEFINITION_STRICT, BASIN_DEFINITION_JSON
- * @param volume  freed with basin_volume_free()
- * @return the codes of basin_pool_create_volume(); see BASIN_CAPABILITY_CREATE_FROM
+ * Creates a volume with the content of another, which may be in another pool of the same context,
+ * the cheapest way that gives the same bytes; the job's "method" and "reason" tell which and why
+ * (basin_job_get_fact()). The source may be read meanwhile, not changed.
+ * @param definition  capacity: at least the source's; may be left out
+ * @param source      the volume to copy
+ * @param flags       0 or BASIN_VOLUME_CREATE_..., BASIN_DEFINITION_STRICT, BASIN_DEFINITION_JSON
+ * @param volume      freed with basin_volume_free()
+ * @return the codes of basin_pool_create_volume() (see BASIN_CAPABILITY_CREATE_FROM);
+ *         BASIN_E_NOT_SUPPORTED: REFLINK or LINKED where it cannot be; BASIN_E_INVALID_STATE: the
+ *         source changed its size meanwhile
  * @note Blocks until the copy is complete. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_pool_create_volume_from(basin_pool* pool, const char* definition,
                                             basin_volume* source, uint32_t flags, basin_job* job,
                                             basin_volume** volume, basin_error** error);
+
+/**
+ * Creates a volume from content that comes as an image of the definition's format and is stored as
+ * it comes. The volume appears when all of it has arrived and was checked, and not before; with
+ * BASIN_TRANSFER_RESUMABLE what arrived is kept, invisibly, for the next call of this name.
+ * @param definition  capacity: at least what comes (raw: the rest is zeros); left out or 0: as much
+ *                    as comes
+ * @param source      fd or read. offset: where the source goes on, as
+ *                    basin_pool_get_partial_upload() says; length: how many bytes to take. Its
+ *                    free_user_data runs before this function returns (unless struct_size is too
+ *                    small to reach it)
+ * @param flags       0 or BASIN_TRANSFER_..., BASIN_DEFINITION_STRICT, BASIN_DEFINITION_JSON
+ * @param volume      freed with basin_volume_free()
+ * @return the codes of basin_pool_create_volume() (see BASIN_CAPABILITY_UPLOAD); BASIN_E_IO: the
+ *         source ended early, gave more or other bytes than expected; BASIN_E_INVALID_ARGUMENT: no
+ *         image of that format, or of another capacity; what the callback returned
+ * @note Blocks until all has arrived. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_pool_upload_volume(basin_pool* pool, const char* definition,
+                                       const basin_transfer* source, uint32_t flags, basin_job* job,
+                                       basin_volume** volume, basin_error** error);
+
+/**
+ * Tells how much an unfinished resumable upload has.
+ * @param name   of the volume that it was to become
+ * @param flags  0
+ * @param found  1, or 0: there is no such upload
+ * @param bytes  how many have arrived
+ * @return BASIN_OK, BASIN_E_INVALID_STATE (not active), BASIN_E_PERMISSION_DENIED or BASIN_E_IO
+ * @note Blocks on the disk. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_pool_get_partial_upload(basin_pool* pool, const char* name, uint32_t flags,
+                                            int* found, uint64_t* bytes, basin_error** error);
+
+/**
+ * Forgets an unfinished resumable upload, and what arrived of it.
+ * @param name   of the volume that it was to become
+ * @param flags  0
+ * @return BASIN_OK, BASIN_E_NOT_FOUND (no such upload), BASIN_E_INVALID_STATE (not active),
+ *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_UPLOAD), BASIN_E_BUSY (one goes on now),
+ *         BASIN_E_PERMISSION_DENIED, BASIN_E_IO, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
+ * @note Blocks on the disk. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_pool_discard_upload(basin_pool* pool, const char* name, uint32_t flags,
+                                        basin_job* job, basin_error** error);
 
 /**
  * Lists what would stop basin_pool_stop() or basin_pool_delete() now.
@@ -1492,6 +1658,17 @@ BASIN_API int basin_pool_create_volume_from(basin_pool* pool, const char* defini
  */
 BASIN_API int basin_pool_list_blockers(basin_pool* pool, uint32_t flags, basin_blocker*** blockers,
                                        size_t* count, basin_error** error);
+
+/**
+ * Gives basin_pool_list_blockers() as a JSON array.
+ * @param flags  0
+ * @param json   freed with basin_free()
+ * @return BASIN_OK or BASIN_E_NOT_SUPPORTED: this pool type cannot tell
+ * @note Blocks on the disk. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_pool_get_blockers_json(basin_pool* pool, uint32_t flags, char** json,
+                                           basin_error** error);
 
 /**
  * Frees a list of blockers. NULL does nothing.
@@ -1542,10 +1719,34 @@ enum basin_wipe_algorithm {
     BASIN_WIPE_TRIM = 9
 };
 
-/** Flags of basin_volume_upload() and basin_volume_download(). */
-enum basin_transfer_flags {
-    BASIN_TRANSFER_SPARSE = 1 << 0 /**< holes stay holes */
+/** Flags of basin_volume_get_xml() and basin_volume_get_json(). */
+enum basin_volume_definition_flags {
+    BASIN_VOLUME_CHAIN = 1 << 0 /**< all that it is based on, not only the direct backing image */
 };
+
+/** What is known of one image of a backing chain. */
+enum basin_chain_state {
+    BASIN_CHAIN_OK = 0,         /**< a volume of an active pool; its header was read */
+    BASIN_CHAIN_MISSING = 1,    /**< a local path where nothing is */
+    BASIN_CHAIN_OUTSIDE = 2,    /**< a local path that no active pool has: it is not opened */
+    BASIN_CHAIN_NETWORK = 3,    /**< no local file: a URL, or a json: text that names one */
+    BASIN_CHAIN_UNREADABLE = 4, /**< a volume that cannot be read */
+    BASIN_CHAIN_CYCLE = 5,      /**< an image that comes before it in the chain */
+    BASIN_CHAIN_TOO_DEEP = 6    /**< more than 256 images */
+};
+
+/** One image of a backing chain: the volume itself, then what it is based on, up to the root. */
+typedef struct basin_chain_link {
+    uint32_t struct_size;
+    uint32_t state;           /**< BASIN_CHAIN_... */
+    uint32_t format_declared; /**< 0: the image above names no format, so a guest could forge it */
+    uint32_t reserved;        /**< 0 */
+    const char* reference;    /**< as the image above has it; of the first: its path */
+    const char* path;         /**< absolute; "" where it is no local file */
+    const char* format;       /**< as declared; else as found, "raw" where it was not opened */
+    const char* pool_name;    /**< the pool and volume that it is, or "" */
+    const char* volume_name;
+} basin_chain_link;
 
 /**
  * Makes a second handle to the same volume.
@@ -1626,7 +1827,7 @@ BASIN_API int basin_volume_get_identity(basin_volume* volume, uint32_t flags, ch
 
 /**
  * Gives the volume's XML as libvirt prints it, fresh from the system.
- * @param flags  0
+ * @param flags  0 or BASIN_VOLUME_CHAIN
  * @param xml    freed with basin_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active) or BASIN_E_IO
  * @note Blocks on the disk. Thread-safe.
@@ -1637,7 +1838,7 @@ BASIN_API int basin_volume_get_xml(basin_volume* volume, uint32_t flags, char** 
 
 /**
  * Gives the volume's description as a JSON object, which BASIN_DEFINITION_JSON reads.
- * @param flags  0
+ * @param flags  0 or BASIN_VOLUME_CHAIN
  * @param json   freed with basin_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active) or BASIN_E_IO
  * @note Blocks on the disk. Thread-safe.
@@ -1711,7 +1912,7 @@ BASIN_API int basin_volume_refresh(basin_volume* volume, uint32_t flags, basin_j
 
 /**
  * Deletes the volume's storage, not only the handle. A symbolic link is deleted as a link.
- * @param flags  0
+ * @param flags  0 or BASIN_ALLOW_..., combined
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active),
  *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_DELETE_VOLUME), BASIN_E_BUSY (blockers in
  *         the detail), BASIN_E_PERMISSION_DENIED, BASIN_E_IO, BASIN_E_COMMAND_FAILED,
@@ -1723,11 +1924,13 @@ BASIN_API int basin_volume_delete(basin_volume* volume, uint32_t flags, basin_jo
                                   basin_error** error);
 
 /**
- * Changes the capacity.
- * @param flags  0 or BASIN_RESIZE_..., combined
+ * Changes the capacity. What a smaller raw volume loses at its end is gone.
+ * @param capacity  bytes, or with BASIN_RESIZE_DELTA the difference (with SHRINK: downwards)
+ * @param flags     0 or BASIN_RESIZE_..., BASIN_ALLOW_..., combined
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active),
- *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_GROW_VOLUME and _SHRINK_VOLUME),
- *         BASIN_E_BUSY, BASIN_E_NO_SPACE, BASIN_E_PERMISSION_DENIED, BASIN_E_IO,
+ *         BASIN_E_INVALID_ARGUMENT (smaller without BASIN_RESIZE_SHRINK), BASIN_E_NOT_SUPPORTED
+ *         (see BASIN_CAPABILITY_GROW_VOLUME and _SHRINK_VOLUME), BASIN_E_BUSY (blockers in the
+ *         detail), BASIN_E_NO_SPACE, BASIN_E_PERMISSION_DENIED, BASIN_E_IO,
  *         BASIN_E_COMMAND_FAILED, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
  * @note Blocks until it is done. Thread-safe.
  * @since 0.1
@@ -1736,12 +1939,12 @@ BASIN_API int basin_volume_resize(basin_volume* volume, uint64_t capacity, uint3
                                   basin_job* job, basin_error** error);
 
 /**
- * Renames the volume in place, never over another one; this handle follows.
- * @param flags  0
+ * Renames the volume in place, never over another one; this handle follows, copies of it do not.
+ * @param flags  0 or BASIN_ALLOW_..., combined
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_ALREADY_EXISTS, BASIN_E_INVALID_STATE (pool not
- *         active), BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_RENAME_VOLUME), BASIN_E_BUSY,
- *         BASIN_E_PERMISSION_DENIED, BASIN_E_IO, BASIN_E_COMMAND_FAILED, BASIN_E_CANCELLED or
- *         BASIN_E_TIMED_OUT
+ *         active), BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_RENAME_VOLUME), BASIN_E_BUSY
+ *         (blockers in the detail), BASIN_E_PERMISSION_DENIED, BASIN_E_IO,
+ *         BASIN_E_COMMAND_FAILED, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
  * @note Blocks until it is done. Changes the handle: not while another call uses it.
  * @since 0.1
  */
@@ -1749,12 +1952,16 @@ BASIN_API int basin_volume_rename(basin_volume* volume, const char* new_name, ui
                                   basin_job* job, basin_error** error);
 
 /**
- * Overwrites the content.
+ * Overwrites the content in place: of an image file, the file as a whole, so that it is raw
+ * afterwards. What lies below may keep old copies all the same: copy-on-write file systems,
+ * snapshots of the device, thin pools, journals of data, and flash. There only encryption, or
+ * destroying the device, is certain.
  * @param algorithm  BASIN_WIPE_...
- * @param flags      0
+ * @param flags      0 or BASIN_ALLOW_..., combined
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active),
- *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_WIPE_VOLUME), BASIN_E_BUSY,
- *         BASIN_E_PERMISSION_DENIED, BASIN_E_IO, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
+ *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_WIPE_VOLUME; trim where the file system
+ *         cannot punch holes), BASIN_E_BUSY (blockers in the detail), BASIN_E_PERMISSION_DENIED,
+ *         BASIN_E_IO, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
  * @note Blocks until it is done. Thread-safe.
  * @since 0.1
  */
@@ -1762,11 +1969,13 @@ BASIN_API int basin_volume_wipe(basin_volume* volume, uint32_t algorithm, uint32
                                 basin_job* job, basin_error** error);
 
 /**
- * Writes what can be read from a descriptor into the volume.
- * @param fd      open for reading; not closed
+ * Writes what can be read from a descriptor into the volume, in place: an image file is written as
+ * a file. A transfer that ends early has written what it has; see basin_pool_upload_volume() for
+ * one that is whole or not there at all.
+ * @param fd      open for reading; read from where it stands; not closed
  * @param offset  where in the volume to begin
  * @param length  0: until the descriptor's end
- * @param flags   0 or BASIN_TRANSFER_SPARSE
+ * @param flags   0 or BASIN_TRANSFER_SPARSE, BASIN_TRANSFER_DIGEST
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active),
  *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_UPLOAD), BASIN_E_BUSY, BASIN_E_NO_SPACE,
  *         BASIN_E_PERMISSION_DENIED, BASIN_E_IO, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
@@ -1777,11 +1986,11 @@ BASIN_API int basin_volume_upload(basin_volume* volume, int fd, uint64_t offset,
                                   uint32_t flags, basin_job* job, basin_error** error);
 
 /**
- * Writes the volume's content to a descriptor.
- * @param fd      open for writing; not closed
+ * Writes the volume's content, as it is on the disk, to a descriptor.
+ * @param fd      open for writing; written from where it stands; not closed
  * @param offset  where in the volume to begin
  * @param length  0: to the volume's end
- * @param flags   0 or BASIN_TRANSFER_SPARSE
+ * @param flags   0 or BASIN_TRANSFER_SPARSE, BASIN_TRANSFER_DIGEST
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active),
  *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_DOWNLOAD), BASIN_E_NO_SPACE,
  *         BASIN_E_PERMISSION_DENIED, BASIN_E_IO, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
@@ -1792,7 +2001,93 @@ BASIN_API int basin_volume_download(basin_volume* volume, int fd, uint64_t offse
                                     uint32_t flags, basin_job* job, basin_error** error);
 
 /**
- * Lists the volume's snapshots.
+ * Does what basin_volume_upload() does, with a callback or descriptor as source, and checks.
+ * @param source  fd or read; its free_user_data runs before this function returns (unless
+ *                struct_size is too small to reach it)
+ * @param flags   0 or BASIN_TRANSFER_SPARSE, BASIN_TRANSFER_DIGEST
+ * @param bytes   how many were transferred, holes included
+ * @return the codes of basin_volume_upload(); BASIN_E_INVALID_ARGUMENT: offset or length beyond the
+ *         volume's end; BASIN_E_IO: the source ended early, gave more or other bytes than expected;
+ *         what the callback returned
+ * @note Blocks until it is done. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_volume_upload_from(basin_volume* volume, const basin_transfer* source,
+                                       uint32_t flags, basin_job* job, uint64_t* bytes,
+                                       basin_error** error);
+
+/**
+ * Does what basin_volume_download() does, with a callback or descriptor as target, and checks.
+ * @param target  fd or write; its free_user_data runs before this function returns (unless
+ *                struct_size is too small to reach it)
+ * @param flags   0 or BASIN_TRANSFER_SPARSE, BASIN_TRANSFER_DIGEST
+ * @param bytes   how many were transferred, holes included
+ * @return the codes of basin_volume_download(); BASIN_E_INVALID_ARGUMENT: offset or length beyond
+ *         the volume's end; BASIN_E_IO: these are not the expected bytes; what the callback
+ * returned
+ * @note Blocks until it is done. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_volume_download_to(basin_volume* volume, const basin_transfer* target,
+                                       uint32_t flags, basin_job* job, uint64_t* bytes,
+                                       basin_error** error);
+
+/**
+ * Returns the name of a state, such as "missing"; "unknown" for a stranger.
+ * @note Does not block. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API const char* basin_chain_state_name(uint32_t state);
+
+/**
+ * Lists the volume and all that it is based on, through all pools of the context. Only volumes of
+ * active pools are opened, whatever an image's header names; trouble further down is a state.
+ * @param flags  0
+ * @param links  freed with basin_chain_link_list_free()
+ * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active) or
+ *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_BACKING_IMAGES)
+ * @note Blocks on the disk. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_volume_list_chain(basin_volume* volume, uint32_t flags,
+                                      basin_chain_link*** links, size_t* count,
+                                      basin_error** error);
+
+/**
+ * Gives basin_volume_list_chain() as a JSON array.
+ * @param flags  0
+ * @param json   freed with basin_free()
+ * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active) or
+ *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_BACKING_IMAGES)
+ * @note Blocks on the disk. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_volume_get_chain_json(basin_volume* volume, uint32_t flags, char** json,
+                                          basin_error** error);
+
+/**
+ * Frees a backing chain. NULL does nothing.
+ * @note Does not block. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API void basin_chain_link_list_free(basin_chain_link** list);
+
+/**
+ * Lists the volumes of the context's active pools that are based directly on this one, or keep
+ * their data in it.
+ * @param flags    0
+ * @param volumes  freed with basin_volume_list_free()
+ * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active) or
+ *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_BACKING_IMAGES)
+ * @note Blocks on the disk. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_volume_list_dependents(basin_volume* volume, uint32_t flags,
+                                           basin_volume*** volumes, size_t* count,
+                                           basin_error** error);
+
+/**
+ * Lists the volume's snapshots, oldest first.
  * @param flags      0
  * @param snapshots  freed with basin_snapshot_list_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active) or
@@ -1858,7 +2153,8 @@ BASIN_API int basin_volume_revert_snapshot(basin_volume* volume, const char* nam
                                            basin_job* job, basin_error** error);
 
 /**
- * Lists what would stop delete, resize, wipe and rename now.
+ * Lists what would stop delete, resize, wipe and rename now. Processes of other users can be seen
+ * by root alone; that there is one is always found out.
  * @param flags     0
  * @param blockers  freed with basin_blocker_list_free()
  * @return BASIN_OK, BASIN_E_INVALID_STATE (pool not active) or BASIN_E_NOT_SUPPORTED: this pool
@@ -1869,6 +2165,79 @@ BASIN_API int basin_volume_revert_snapshot(basin_volume* volume, const char* nam
 BASIN_API int basin_volume_list_blockers(basin_volume* volume, uint32_t flags,
                                          basin_blocker*** blockers, size_t* count,
                                          basin_error** error);
+
+/**
+ * Gives basin_volume_list_blockers() as a JSON array.
+ * @param flags  0
+ * @param json   freed with basin_free()
+ * @return BASIN_OK, BASIN_E_INVALID_STATE (pool not active) or BASIN_E_NOT_SUPPORTED: this pool
+ *         type cannot tell
+ * @note Blocks on the disk. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_volume_get_blockers_json(basin_volume* volume, uint32_t flags, char** json,
+                                             basin_error** error);
+
+/* ---- access ---------------------------------------------------------------------------------- */
+
+/** What somebody wants to do with a file or directory: bits. The numbers are access(2)'s. */
+enum basin_access_mode {
+    BASIN_ACCESS_SEARCH = 1, /**< of a file: execute */
+    BASIN_ACCESS_WRITE = 2,
+    BASIN_ACCESS_READ = 4
+};
+
+/** Whether a user may, and if not, what stands in the way. */
+typedef struct basin_access_explanation {
+    uint32_t struct_size;
+    uint32_t allowed;
+    const char* component; /**< path of the first component that denies; "" when allowed */
+    const char* rule;      /**< the rule that denies, in words; "" when allowed */
+    const char* remedy;    /**< what would allow it, in words */
+} basin_access_explanation;
+
+/**
+ * Finds out, without becoming that user, whether it may use a path: search permission of each
+ * component, symbolic links followed, then what is asked for at the end; by mode, POSIX ACL,
+ * capabilities of uid 0, read-only mounts, the immutable and append-only flags. Where that cannot
+ * be known from here (NFS with root_squash, FUSE without allow_other, an owner that this user
+ * namespace does not map), the rule says so.
+ * @param groups       supplementary groups; NULL for none
+ * @param group_count  how many; 0 for none
+ * @param mode         BASIN_ACCESS_..., combined
+ * @param flags        0
+ * @param explanation  freed with basin_access_explanation_free()
+ * @return BASIN_OK also when it is denied; BASIN_E_NOT_FOUND (a component does not exist),
+ *         BASIN_E_PERMISSION_DENIED (this process itself may not look) or BASIN_E_IO
+ * @note Blocks on the disk. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_explain_access(const char* path, uint32_t uid, uint32_t gid,
+                                   const uint32_t* groups, size_t group_count, uint32_t mode,
+                                   uint32_t flags, basin_access_explanation** explanation,
+                                   basin_error** error);
+
+/**
+ * Gives basin_explain_access() as a JSON object.
+ * @param groups       supplementary groups; NULL for none
+ * @param group_count  how many; 0 for none
+ * @param mode         BASIN_ACCESS_..., combined
+ * @param flags        0
+ * @param json         freed with basin_free()
+ * @return the codes of basin_explain_access()
+ * @note Blocks on the disk. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_explain_access_json(const char* path, uint32_t uid, uint32_t gid,
+                                        const uint32_t* groups, size_t group_count, uint32_t mode,
+                                        uint32_t flags, char** json, basin_error** error);
+
+/**
+ * Frees an explanation. NULL does nothing.
+ * @note Does not block. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API void basin_access_explanation_free(basin_access_explanation* explanation);
 
 #ifdef __cplusplus
 }

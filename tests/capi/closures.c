@@ -173,6 +173,79 @@ static void test_progress_is_reported(void)
     basin_context_free(context);
 }
 
+static int64_t give_nothing(void* user_data, void* buffer, size_t size, uint64_t* hole)
+{
+    (void)buffer;
+    (void)size;
+    EXPECT(*hole == 0);
+    ++((struct counts*)user_data)->called;
+    return 0;
+}
+
+static int take_nothing(void* user_data, const void* data, size_t size, uint64_t hole)
+{
+    (void)data;
+    (void)size;
+    (void)hole;
+    ++((struct counts*)user_data)->called;
+    return BASIN_E_CANCELLED;
+}
+
+/** Both ends' user_data, freed when the function returns; it fails before it calls either. */
+static void test_failing_transfers(void)
+{
+    basin_context* context = fixture_context();
+    basin_pool* pool = NULL;
+    basin_volume* volume;
+    basin_volume* made = NULL;
+    struct counts reads = {0, 0};
+    struct counts writes = {0, 0};
+    basin_transfer transfer = BASIN_TRANSFER_INIT;
+    uint64_t bytes = 77;
+
+    EXPECT_OK(basin_context_find_pool(context, "vms", 0, &pool, &error));
+    volume = fixture_volume(pool, "a");
+    transfer.read.fn = give_nothing;
+    transfer.read.user_data = &reads;
+    transfer.read.free_user_data = count_free;
+    transfer.write.fn = take_nothing;
+    transfer.write.user_data = &writes;
+    transfer.write.free_user_data = count_free;
+    EXPECT_CODE(basin_volume_upload_from(NULL, &transfer, 0, NULL, &bytes, &error),
+                BASIN_E_INVALID_ARGUMENT);
+    EXPECT(reads.freed == 1 && writes.freed == 1);
+    EXPECT_CODE(basin_volume_upload_from(volume, &transfer, 1 << 30, NULL, &bytes, &error),
+                BASIN_E_INVALID_ARGUMENT);
+    EXPECT(reads.freed == 2 && writes.freed == 2);
+    EXPECT_CODE(basin_volume_upload_from(volume, &transfer, 0, NULL, NULL, &error),
+                BASIN_E_INVALID_ARGUMENT);
+    EXPECT(reads.freed == 3 && writes.freed == 3);
+    /* Only one end is wanted. */
+    EXPECT_CODE(basin_volume_upload_from(volume, &transfer, 0, NULL, &bytes, &error),
+                BASIN_E_INVALID_ARGUMENT);
+    EXPECT(reads.freed == 4 && writes.freed == 4);
+    EXPECT_CODE(basin_volume_download_to(volume, &transfer, 0, NULL, &bytes, &error),
+                BASIN_E_INVALID_ARGUMENT);
+    EXPECT(reads.freed == 5 && writes.freed == 5);
+    EXPECT_CODE(basin_pool_upload_volume(pool, "<volume", &transfer, 0, NULL, &made, &error),
+                BASIN_E_INVALID_XML);
+    EXPECT(reads.freed == 6 && writes.freed == 6);
+    transfer.write.fn = NULL;
+    transfer.fd = 0;
+    EXPECT_CODE(basin_volume_upload_from(volume, &transfer, 0, NULL, &bytes, &error),
+                BASIN_E_INVALID_ARGUMENT);
+    EXPECT(reads.freed == 7 && writes.freed == 7);
+    /* A structure that is too small has nothing to free. */
+    transfer.struct_size = 8;
+    EXPECT_CODE(basin_volume_download_to(volume, &transfer, 0, NULL, &bytes, &error),
+                BASIN_E_INVALID_ARGUMENT);
+    EXPECT(reads.freed == 7 && writes.freed == 7);
+    EXPECT(reads.called == 0 && writes.called == 0 && bytes == 77 && made == NULL);
+    basin_volume_free(volume);
+    basin_pool_free(pool);
+    basin_context_free(context);
+}
+
 int main(void)
 {
     fixture_open();
@@ -181,5 +254,6 @@ int main(void)
     test_without_function();
     test_progress();
     test_progress_is_reported();
+    test_failing_transfers();
     return failures();
 }

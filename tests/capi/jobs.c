@@ -109,6 +109,54 @@ static void test_deadline(basin_pool* pool)
     basin_job_free(job);
 }
 
+static void test_no_facts(basin_pool* pool)
+{
+    basin_job* job = NULL;
+    char* text = (char*)"something";
+
+    EXPECT_OK(basin_job_new(0, &job, &error));
+    EXPECT_OK(basin_pool_refresh(pool, 0, job, &error));
+    EXPECT_OK(basin_job_get_fact(job, "method", 0, &text, &error));
+    EXPECT(text == NULL);
+    EXPECT_OK(basin_job_get_facts_json(job, 0, &text, &error));
+    EXPECT_TEXT(text, "{}");
+    basin_free(text);
+    basin_job_free(job);
+}
+
+/** A copy tells how it was made, and with BASIN_VOLUME_CREATE_DIGEST of what. */
+static void test_facts_of_a_copy(basin_pool* pool)
+{
+    /* SHA-256 of 1 MiB of zeros. */
+    const char* zeros = "30e14955ebf1352266dc2ff8067e68104607e750abb9d3b36582b8af909fcb58";
+    basin_job* job = NULL;
+    basin_volume* source = fixture_volume(pool, "original");
+    basin_volume* copy = NULL;
+    char* method = NULL;
+    char* digest = NULL;
+    char* json = NULL;
+
+    EXPECT_OK(basin_job_new(0, &job, &error));
+    EXPECT_OK(basin_pool_create_volume_from(pool, "<volume><name>copy</name></volume>", source,
+                                            BASIN_VOLUME_CREATE_DIGEST, job, &copy, &error));
+    EXPECT_OK(basin_job_get_fact(job, "method", 0, &method, &error));
+    EXPECT_OK(basin_job_get_fact(job, "sha256", 0, &digest, &error));
+    EXPECT_OK(basin_job_get_facts_json(job, 0, &json, &error));
+    if (EXPECT(method && digest)) {
+        EXPECT(method[0] != '\0' && strstr(json, method) != NULL);
+        EXPECT_TEXT(digest, zeros);
+        EXPECT(strstr(json, "\"sha256\":\"30e14955") != NULL);
+    }
+    basin_free(json);
+    basin_free(method);
+    basin_free(digest);
+    EXPECT_OK(basin_volume_delete(copy, 0, NULL, &error));
+    EXPECT_OK(basin_volume_delete(source, 0, NULL, &error));
+    basin_volume_free(copy);
+    basin_volume_free(source);
+    basin_job_free(job);
+}
+
 int main(void)
 {
     basin_context* context;
@@ -122,6 +170,8 @@ int main(void)
     test_cancel(pool);
     test_times();
     test_deadline(pool);
+    test_no_facts(pool);
+    test_facts_of_a_copy(pool);
     basin_pool_free(pool);
     basin_context_free(context);
     return failures();

@@ -205,6 +205,7 @@ static void test_blockers(basin_pool* pool)
     basin_blocker** of_pool = NULL;
     size_t volume_count = 0;
     size_t pool_count = 0;
+    char* json = NULL;
     const int code = basin_volume_list_blockers(volume, 0, &of_volume, &volume_count, NULL);
 
     EXPECT(code == BASIN_OK || code == BASIN_E_NOT_SUPPORTED);
@@ -213,6 +214,13 @@ static void test_blockers(basin_pool* pool)
     EXPECT(code != BASIN_OK || (of_volume[0] == NULL && of_pool[pool_count] == NULL));
     basin_blocker_list_free(of_volume);
     basin_blocker_list_free(of_pool);
+    EXPECT_CODE(basin_volume_get_blockers_json(volume, 0, &json, &error), code);
+    EXPECT(code != BASIN_OK || strcmp(json, "[]") == 0);
+    basin_free(json);
+    json = NULL;
+    EXPECT_CODE(basin_pool_get_blockers_json(pool, 0, &json, &error), code);
+    EXPECT(code != BASIN_OK || json[0] == '[');
+    basin_free(json);
     EXPECT_OK(basin_volume_delete(volume, 0, NULL, &error));
     basin_volume_free(volume);
 }
@@ -269,9 +277,6 @@ static void test_optional(basin_context* context, basin_pool* pool)
 {
     basin_volume* volume = NULL;
     basin_volume* clone = NULL;
-    basin_snapshot** snapshots = NULL;
-    basin_snapshot* snapshot = NULL;
-    size_t count = 0;
     char* xml = NULL;
     char path[128];
     int fd;
@@ -298,20 +303,64 @@ static void test_optional(basin_context* context, basin_pool* pool)
     EXPECT_CAPABILITY(basin_volume_download(volume, fd, 0, 4, 0, NULL, &error),
                       BASIN_CAPABILITY_DOWNLOAD);
     close(fd);
-    EXPECT_CAPABILITY(basin_volume_create_snapshot(volume, "before", 0, NULL, &snapshot, &error),
-                      BASIN_CAPABILITY_SNAPSHOTS);
-    basin_snapshot_free(snapshot);
-    EXPECT_CAPABILITY(basin_volume_list_snapshots(volume, 0, &snapshots, &count, &error),
-                      BASIN_CAPABILITY_SNAPSHOTS);
-    basin_snapshot_list_free(snapshots);
-    EXPECT_CAPABILITY(basin_volume_revert_snapshot(volume, "before", 0, NULL, &error),
-                      BASIN_CAPABILITY_SNAPSHOTS);
-    EXPECT_CAPABILITY(basin_volume_delete_snapshot(volume, "before", 0, NULL, &error),
-                      BASIN_CAPABILITY_SNAPSHOTS);
     if (EXPECT_CAPABILITY(basin_volume_rename(volume, "renamed", 0, NULL, &error),
                           BASIN_CAPABILITY_RENAME_VOLUME))
         EXPECT_TEXT(basin_volume_name(volume),
                     capabilities >> BASIN_CAPABILITY_RENAME_VOLUME & 1 ? "renamed" : "a");
+    basin_volume_free(volume);
+}
+
+/** Snapshots are of an image that can keep them. */
+static void test_snapshots(basin_pool* pool)
+{
+    basin_volume* volume = NULL;
+    basin_snapshot** snapshots = NULL;
+    basin_snapshot* snapshot = NULL;
+    basin_blocker** blockers = NULL;
+    size_t count = 0;
+
+    if (!(capabilities >> BASIN_CAPABILITY_SNAPSHOTS & 1)) {
+        volume = fixture_volume(pool, "image");
+        EXPECT_CODE(basin_volume_list_snapshots(volume, 0, &snapshots, &count, &error),
+                    BASIN_E_NOT_SUPPORTED);
+        EXPECT_CODE(basin_volume_create_snapshot(volume, "before", 0, NULL, &snapshot, &error),
+                    BASIN_E_NOT_SUPPORTED);
+        EXPECT_CODE(basin_volume_revert_snapshot(volume, "before", 0, NULL, &error),
+                    BASIN_E_NOT_SUPPORTED);
+        EXPECT_CODE(basin_volume_delete_snapshot(volume, "before", 0, NULL, &error),
+                    BASIN_E_NOT_SUPPORTED);
+        basin_volume_free(volume);
+        return;
+    }
+    if (!EXPECT_OK(
+            basin_pool_create_volume(pool,
+                                     "<volume><name>image</name><capacity unit='MiB'>1</capacity>"
+                                     "<target><format type='qcow2'/></target></volume>",
+                                     0, NULL, &volume, &error)))
+        return;
+    if (EXPECT_OK(basin_volume_create_snapshot(volume, "before", 0, NULL, &snapshot, &error))) {
+        EXPECT(snapshot->struct_size == sizeof(*snapshot) && snapshot->seconds > 0);
+        EXPECT_TEXT(snapshot->name, "before");
+    }
+    basin_snapshot_free(snapshot);
+    EXPECT_CODE(basin_volume_create_snapshot(volume, "before", 0, NULL, &snapshot, &error),
+                BASIN_E_ALREADY_EXISTS);
+    EXPECT_OK(basin_volume_list_snapshots(volume, 0, &snapshots, &count, &error));
+    EXPECT(count == 1 && snapshots[1] == NULL && strcmp(snapshots[0]->name, "before") == 0);
+    basin_snapshot_list_free(snapshots);
+    EXPECT_OK(basin_volume_revert_snapshot(volume, "before", 0, NULL, &error));
+    EXPECT_OK(basin_volume_delete_snapshot(volume, "before", 0, NULL, &error));
+    EXPECT_CODE(basin_volume_delete_snapshot(volume, "before", 0, NULL, &error), BASIN_E_NOT_FOUND);
+    EXPECT_OK(basin_volume_create_snapshot(volume, "after", 0, NULL, &snapshot, &error));
+    basin_snapshot_free(snapshot);
+    /* What is said to be in the way is in the way, unless it is allowed. */
+    EXPECT_OK(basin_volume_list_blockers(volume, 0, &blockers, &count, &error));
+    if (count > 0) {
+        EXPECT(count == 1 && blockers[0]->kind_bit == BASIN_BLOCKER_SNAPSHOT);
+        EXPECT_CODE(basin_volume_delete(volume, 0, NULL, &error), BASIN_E_BUSY);
+    }
+    basin_blocker_list_free(blockers);
+    EXPECT_OK(basin_volume_delete(volume, BASIN_ALLOW_SNAPSHOT, NULL, &error));
     basin_volume_free(volume);
 }
 
@@ -375,6 +424,7 @@ int main(void)
         test_blockers(pool);
         test_listing(pool);
         test_optional(context, pool);
+        test_snapshots(pool);
         test_transient(context);
         test_end(context, pool);
     }

@@ -46,6 +46,9 @@ static basin_blocker** blockers;
 static basin_volume_entry** entries;
 static basin_snapshot* snapshot;
 static basin_snapshot** snapshots;
+static basin_chain_link** links;
+static basin_access_explanation* explanation;
+static basin_transfer transfer = BASIN_TRANSFER_INIT;
 
 static const char volume_xml[] = "<volume><name>x</name><capacity>1</capacity></volume>";
 
@@ -137,6 +140,13 @@ static void test_job(void)
     REFUSED(basin_job_get_trace_json(NULL, 0, &text, &error), "job");
     REFUSED(basin_job_get_trace_json(job, 0, NULL, &error), "json");
     REFUSED(basin_job_get_trace_json(job, UNKNOWN, &text, &error), "flags");
+    REFUSED(basin_job_get_fact(NULL, "method", 0, &text, &error), "job");
+    REFUSED(basin_job_get_fact(job, NULL, 0, &text, &error), "name");
+    REFUSED(basin_job_get_fact(job, "method", 0, NULL, &error), "value");
+    REFUSED(basin_job_get_fact(job, "method", UNKNOWN, &text, &error), "flags");
+    REFUSED(basin_job_get_facts_json(NULL, 0, &text, &error), "job");
+    REFUSED(basin_job_get_facts_json(job, 0, NULL, &error), "json");
+    REFUSED(basin_job_get_facts_json(job, UNKNOWN, &text, &error), "flags");
     EXPECT(basin_job_time_left(job) == -1 && basin_job_wait(job) == 0);
     EXPECT(basin_job_is_dry_run(job) == 0);
 
@@ -297,6 +307,88 @@ static void test_pool(void)
     REFUSED(basin_pool_list_blockers(NULL, 0, &blockers, &count, &error), "pool");
     REFUSED(basin_pool_list_blockers(pool, 0, NULL, &count, &error), "blockers");
     REFUSED(basin_pool_list_blockers(pool, UNKNOWN, &blockers, &count, &error), "flags");
+    REFUSED(basin_pool_get_blockers_json(NULL, 0, &text, &error), "pool");
+    REFUSED(basin_pool_get_blockers_json(pool, 0, NULL, &error), "json");
+    REFUSED(basin_pool_get_blockers_json(pool, UNKNOWN, &text, &error), "flags");
+    REFUSED(basin_pool_create_volume(pool, volume_xml, BASIN_VOLUME_CREATE_LINKED, NULL,
+                                     &new_volume, &error),
+            "1 << 4");
+    REFUSED(basin_pool_create_volume(pool, volume_xml, BASIN_VOLUME_CREATE_DIGEST, NULL,
+                                     &new_volume, &error),
+            "1 << 5");
+    REFUSED(
+        basin_pool_create_volume_from(pool, volume_xml, volume, 1 << 6, NULL, &new_volume, &error),
+        "1 << 6");
+}
+
+static void test_transfer(void)
+{
+    const uint32_t whole = sizeof(transfer);
+    struct {
+        basin_transfer known;
+        uint64_t unknown;
+    } newer = {BASIN_TRANSFER_INIT, 1};
+
+    transfer.fd = 0;
+    REFUSED(basin_pool_upload_volume(NULL, volume_xml, &transfer, 0, NULL, &new_volume, &error),
+            "pool");
+    REFUSED(basin_pool_upload_volume(pool, NULL, &transfer, 0, NULL, &new_volume, &error),
+            "definition");
+    REFUSED(basin_pool_upload_volume(pool, volume_xml, NULL, 0, NULL, &new_volume, &error),
+            "source");
+    REFUSED(basin_pool_upload_volume(pool, volume_xml, &transfer, 0, NULL, NULL, &error), "volume");
+    REFUSED(
+        basin_pool_upload_volume(pool, volume_xml, &transfer, UNKNOWN, NULL, &new_volume, &error),
+        "flags");
+    REFUSED(basin_pool_get_partial_upload(NULL, "a", 0, &number, &big, &error), "pool");
+    REFUSED(basin_pool_get_partial_upload(pool, NULL, 0, &number, &big, &error), "name");
+    REFUSED(basin_pool_get_partial_upload(pool, "a", 0, NULL, &big, &error), "found");
+    REFUSED(basin_pool_get_partial_upload(pool, "a", 0, &number, NULL, &error), "bytes");
+    REFUSED(basin_pool_get_partial_upload(pool, "a", UNKNOWN, &number, &big, &error), "flags");
+    REFUSED(basin_pool_discard_upload(NULL, "a", 0, NULL, &error), "pool");
+    REFUSED(basin_pool_discard_upload(pool, NULL, 0, NULL, &error), "name");
+    REFUSED(basin_pool_discard_upload(pool, "a", UNKNOWN, NULL, &error), "flags");
+
+    REFUSED(basin_volume_upload_from(NULL, &transfer, 0, NULL, &big, &error), "volume");
+    REFUSED(basin_volume_upload_from(volume, NULL, 0, NULL, &big, &error), "source");
+    REFUSED(basin_volume_upload_from(volume, &transfer, 0, NULL, NULL, &error), "bytes");
+    REFUSED(basin_volume_upload_from(volume, &transfer, UNKNOWN, NULL, &big, &error), "flags");
+    REFUSED(
+        basin_volume_upload_from(volume, &transfer, BASIN_TRANSFER_RESUMABLE, NULL, &big, &error),
+        "1 << 2");
+    REFUSED(basin_volume_download_to(NULL, &transfer, 0, NULL, &big, &error), "volume");
+    REFUSED(basin_volume_download_to(volume, NULL, 0, NULL, &big, &error), "target");
+    REFUSED(basin_volume_download_to(volume, &transfer, 0, NULL, NULL, &error), "bytes");
+    REFUSED(basin_volume_download_to(volume, &transfer, UNKNOWN, NULL, &big, &error), "flags");
+
+    transfer.fd = -1;
+    REFUSED(basin_volume_upload_from(volume, &transfer, 0, NULL, &big, &error), "read");
+    REFUSED(basin_volume_download_to(volume, &transfer, 0, NULL, &big, &error), "write");
+    transfer.reserved = 1;
+    REFUSED(basin_volume_upload_from(volume, &transfer, 0, NULL, &big, &error), "reserved");
+    transfer.reserved = 0;
+    for (transfer.struct_size = 0; transfer.struct_size < whole; ++transfer.struct_size)
+        REFUSED(basin_volume_upload_from(volume, &transfer, 0, NULL, &big, &error), "struct_size");
+    newer.known.struct_size = sizeof(newer);
+    REFUSED(basin_volume_download_to(volume, &newer.known, 0, NULL, &big, &error), "know");
+    newer.unknown = 0;
+    REFUSED(basin_volume_download_to(volume, &newer.known, 0, NULL, &big, &error), "write");
+}
+
+static void test_access(void)
+{
+    const uint32_t groups[] = {1};
+
+    REFUSED(basin_explain_access(NULL, 0, 0, groups, 1, 1, 0, &explanation, &error), "path");
+    REFUSED(basin_explain_access("/", 0, 0, NULL, 1, 1, 0, &explanation, &error), "groups");
+    REFUSED(basin_explain_access("/", 0, 0, groups, 1, 0, 0, &explanation, &error), "mode");
+    REFUSED(basin_explain_access("/", 0, 0, groups, 1, 8, 0, &explanation, &error), "mode");
+    REFUSED(basin_explain_access("/", 0, 0, groups, 1, 1, UNKNOWN, &explanation, &error), "flags");
+    REFUSED(basin_explain_access("/", 0, 0, groups, 1, 1, 0, NULL, &error), "explanation");
+    REFUSED(basin_explain_access_json(NULL, 0, 0, groups, 1, 1, 0, &text, &error), "path");
+    REFUSED(basin_explain_access_json("/", 0, 0, groups, 1, 9, 0, &text, &error), "mode");
+    REFUSED(basin_explain_access_json("/", 0, 0, groups, 1, 1, UNKNOWN, &text, &error), "flags");
+    REFUSED(basin_explain_access_json("/", 0, 0, groups, 1, 1, 0, NULL, &error), "json");
 }
 
 static void test_volume(void)
@@ -335,6 +427,8 @@ static void test_volume(void)
     REFUSED(basin_volume_refresh(volume, UNKNOWN, NULL, &error), "flags");
     REFUSED(basin_volume_delete(NULL, 0, NULL, &error), "volume");
     REFUSED(basin_volume_delete(volume, UNKNOWN, NULL, &error), "flags");
+    /* A job cannot be allowed. */
+    REFUSED(basin_volume_delete(volume, BASIN_BLOCKER_JOB << 16, NULL, &error), "1 << 20");
     REFUSED(basin_volume_resize(NULL, 1, 0, NULL, &error), "volume");
     REFUSED(basin_volume_resize(volume, 1, 1 << 3, NULL, &error), "1 << 3");
     REFUSED(basin_volume_rename(NULL, "n", 0, NULL, &error), "volume");
@@ -363,6 +457,20 @@ static void test_volume(void)
     REFUSED(basin_volume_list_blockers(NULL, 0, &blockers, &count, &error), "volume");
     REFUSED(basin_volume_list_blockers(volume, 0, NULL, &count, &error), "blockers");
     REFUSED(basin_volume_list_blockers(volume, UNKNOWN, &blockers, &count, &error), "flags");
+    REFUSED(basin_volume_get_blockers_json(NULL, 0, &text, &error), "volume");
+    REFUSED(basin_volume_get_blockers_json(volume, 0, NULL, &error), "json");
+    REFUSED(basin_volume_get_blockers_json(volume, UNKNOWN, &text, &error), "flags");
+    REFUSED(basin_volume_list_chain(NULL, 0, &links, &count, &error), "volume");
+    REFUSED(basin_volume_list_chain(volume, 0, NULL, &count, &error), "links");
+    REFUSED(basin_volume_list_chain(volume, 0, &links, NULL, &error), "count");
+    REFUSED(basin_volume_list_chain(volume, UNKNOWN, &links, &count, &error), "flags");
+    REFUSED(basin_volume_get_chain_json(NULL, 0, &text, &error), "volume");
+    REFUSED(basin_volume_get_chain_json(volume, 0, NULL, &error), "json");
+    REFUSED(basin_volume_get_chain_json(volume, UNKNOWN, &text, &error), "flags");
+    REFUSED(basin_volume_list_dependents(NULL, 0, &volumes, &count, &error), "volume");
+    REFUSED(basin_volume_list_dependents(volume, 0, NULL, &count, &error), "volumes");
+    REFUSED(basin_volume_list_dependents(volume, 0, &volumes, NULL, &error), "count");
+    REFUSED(basin_volume_list_dependents(volume, UNKNOWN, &volumes, &count, &error), "flags");
 }
 
 static void test_getters_and_frees_take_null(void)
@@ -393,6 +501,8 @@ static void test_getters_and_frees_take_null(void)
     basin_volume_entry_list_free(NULL);
     basin_diagnostic_list_free(NULL);
     basin_blocker_list_free(NULL);
+    basin_chain_link_list_free(NULL);
+    basin_access_explanation_free(NULL);
     basin_volume_free(NULL);
     basin_volume_list_free(NULL);
     basin_volume_info_free(NULL);
@@ -409,6 +519,7 @@ static void test_nothing_happened(void)
     EXPECT(!text && !texts && !new_pool && !pools && !new_volume && !volumes && !new_job);
     EXPECT(!new_context && !backend && !pool_info && !volume_info && !progress && !steps);
     EXPECT(!event && !autostarted && !recovered && !diagnostics && !blockers && !entries);
+    EXPECT(!links && !explanation);
     EXPECT(!snapshot && !snapshots && count == 77 && number == 77 && big == 77);
     EXPECT_OK(basin_pool_is_active(pool, 0, &active, &error));
     EXPECT(active == 1);
@@ -432,6 +543,8 @@ int main(void)
     test_context();
     test_pool();
     test_volume();
+    test_transfer();
+    test_access();
     test_getters_and_frees_take_null();
     test_nothing_happened();
 

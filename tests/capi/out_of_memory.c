@@ -92,6 +92,56 @@ static int open_and_close(basin_error** failure)
     return code;
 }
 
+static int freed;
+
+static void count_free(void* user_data)
+{
+    (void)user_data;
+    ++freed;
+}
+
+static int64_t give_nothing(void* user_data, void* buffer, size_t size, uint64_t* hole)
+{
+    (void)user_data;
+    (void)buffer;
+    (void)size;
+    (void)hole;
+    return 0;
+}
+
+/** The callback's user_data is freed whatever happens. */
+static int read_transfer(basin_error** failure)
+{
+    basin_transfer transfer = BASIN_TRANSFER_INIT;
+    basin_volume* made = NULL;
+    int code;
+
+    freed = 0;
+    transfer.read.fn = give_nothing;
+    transfer.read.free_user_data = count_free;
+    code = basin_pool_upload_volume(pool, "<volume>", &transfer, 0, NULL, &made, failure);
+    EXPECT(freed == 1 && made == NULL);
+    if (code == BASIN_E_INVALID_XML) { /* enough memory to see that */
+        basin_error_free(*failure);
+        *failure = NULL;
+        return BASIN_OK;
+    }
+    return code;
+}
+
+static int facts(basin_error** failure)
+{
+    basin_job* job = NULL;
+    char* json = NULL;
+    int code = basin_job_new(0, &job, failure);
+
+    if (code == BASIN_OK)
+        code = basin_job_get_facts_json(job, 0, &json, failure);
+    basin_free(json);
+    basin_job_free(job);
+    return code;
+}
+
 /** Refuses the first, the second ... allocation and all later ones, until the call needs no more.
  */
 static void starve(const char* name, int (*call)(basin_error**))
@@ -133,6 +183,8 @@ int main(void)
     starve("list_entries", list_entries);
     starve("describe_backend", describe_backend);
     starve("open_and_close", open_and_close);
+    starve("read_transfer", read_transfer);
+    starve("facts", facts);
     basin_pool_free(pool);
     basin_context_free(context);
     return failures();

@@ -37,6 +37,19 @@ class ContextOptions(Structure):
                 ("secrets", Callback)]
 
 
+READ = ctypes.CFUNCTYPE(c_int64, c_void_p, c_void_p, c_size_t, POINTER(c_uint64))
+WRITE = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t, c_uint64)
+
+
+class Transfer(Structure):
+    _fields_ = [("struct_size", c_uint32), ("fd", c_int), ("read", Callback), ("write", Callback), ("offset", c_uint64),
+                ("length", c_uint64), ("expected_length", c_uint64), ("has_expected_length", c_uint32),
+                ("reserved", c_uint32), ("expected_sha256", c_char_p)]
+
+    def __init__(self, **members):
+        super().__init__(struct_size=ctypes.sizeof(Transfer), fd=-1, **members)
+
+
 class Event(Structure):
     _fields_ = [("struct_size", c_uint32), ("kind", c_uint32), ("sequence", c_uint64), ("seconds", c_int64),
                 ("nanoseconds", c_uint32), ("from_other_process", c_uint32), ("pool_name", c_char_p),
@@ -186,6 +199,35 @@ def check_volumes(pool, target):
     assert os.listdir(target) == []
 
 
+def check_content(pool):
+    """Carries content in and out with the interpreter's own functions."""
+    if "upload" not in json_of("backend_get_json", b"dir")["capabilities"]:
+        return
+    content = b"content" * 10000
+    left, arrived = bytearray(content), bytearray()
+
+    def read(_, buffer, size, _hole):
+        piece = bytes(left[:size])
+        del left[:size]
+        ctypes.memmove(buffer, piece, len(piece))
+        return len(piece)
+
+    def write(_, data, size, hole):
+        arrived.extend(ctypes.string_at(data, size) if size else bytes(hole))
+        return 0
+
+    reader, writer = READ(read), WRITE(write)  # kept until the calls are over
+    source = Transfer(read=Callback(fn=ctypes.cast(reader, c_void_p)), expected_length=len(content), has_expected_length=1)
+    target = Transfer(write=Callback(fn=ctypes.cast(writer, c_void_p)))
+    volume, count = c_void_p(), c_uint64()
+    call("pool_upload_volume", pool.handle, b"<volume><name>content</name></volume>", byref(source), c_uint32(0), None,
+         byref(volume))
+    call("volume_download_to", volume, byref(target), c_uint32(0), None, byref(count))
+    assert count.value == len(content) and arrived == content, (count.value, len(arrived))
+    call("volume_delete", volume, c_uint32(0), None)
+    library.basin_volume_free(volume)
+
+
 def check_job(pool):
     """The plan of a dry run as JSON."""
     job = c_void_p()
@@ -222,6 +264,8 @@ def main():
         assert json_of("pool_get_diagnostics_json", pool.handle) == []
         check_volumes(pool, target)
         seen = context.events()
+        check_content(pool)
+        context.events()
         assert seen == ["volume_created"] * 3 + ["volume_deleted"] * 3, seen
         check_job(pool)
         error = expect_error(NOT_FOUND, context.find, "other")

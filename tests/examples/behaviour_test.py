@@ -54,13 +54,21 @@ def each_class_of_error_has_its_exit_status(basin):
             (2, ['pool-list', '--details', '--name']), (2, ['pool-list', '--type', 'dir,wrong']),
             (2, ['pool-start', 'vms', '--overwrite', '--no-overwrite']), (2, ['--timeout', 'soon', 'pool-list']),
             (2, ['pool-event']), (2, ['pool-event', '--event', 'wrong']), (2, ['vol-wipe', 'x', '--algorithm', 'wrong']),
+            (2, ['vol-delete', 'x', '--allow', 'job']), (2, ['vol-rename', 'x', 'y', '--allow', 'open,wrong']),
+            (2, ['vol-create-as', 'vms', 'x', '1M', '--prealloc', 'wrong']),
+            (2, ['vol-create-as', 'vms', 'x', '1M', '--prealloc', 'full', '--prealloc-metadata']),
+            (2, ['vol-upload', 'x', '/dev/null', 'vms', '--resume']), (2, ['vol-upload', 'x', '/dev/null', '--create']),
+            (2, ['--json', 'vol-download', 'x', '-', 'vms']), (2, ['explain-access', '/', '0', '--mode', 'rq']),
+            (2, ['explain-access', '/', '4294967295', '--group', '0']), (2, ['explain-access', '/', '4000000000']),
+            (3, ['explain-access', '/', 'no such user']), (3, ['explain-access', '/', '0', '--group', 'no such group']),
+            (3, ['explain-access', '/nosuch', '0']), (3, ['vol-upload-status', 'x', 'vms']),
             (3, ['pool-info', 'nosuch']), (3, ['vol-info', 'nosuch', 'vms']), (3, ['vol-info', '/nosuch']),
             (3, ['pool-define', 'nosuch.xml']), (3, ['image-inspect', 'nosuch']),
             (6, ['pool-start', 'vms']), (6, ['pool-undefine', 'vms']),
             (7, ['pool-define', 'bad.xml']), (7, ['pool-define', 'odd.xml', '--validate']),
             (11, ['--readonly', 'pool-destroy', 'vms'])):
         error = basin.fails(status, *arguments)
-        true(error.startswith('error: '), f'{arguments}: {error}')
+        true(error.startswith('{"error"' if '--json' in arguments else 'error: '), f'{arguments}: {error}')
     basin.ok('vol-create-as', 'vms', 'a', '1M', '--allocation', '0')
     basin.fails(5, 'vol-create-as', 'vms', 'a', '1M')
 
@@ -152,10 +160,25 @@ def what_a_killed_command_began_is_undone_by_the_next_and_told_of(basin):
     raise AssertionError('no kill left anything to recover')
 
 
+def what_keeps_a_user_from_a_file_is_told(basin):
+    path = basin.write('file', '')
+    os.chmod(basin.directory, 0o700)
+    other = os.getuid() + 1
+    for arguments in ([], ['--mode', 'w'], ['--group', f'{os.getgid() + 1},{os.getgid() + 2}'],
+                      ['--group', os.getgid() + 1, '--group', os.getgid() + 2]):
+        groups = [] if '--group' in arguments else ['--group', os.getgid() + 1]
+        result = basin.run('explain-access', path, other, *groups, *arguments)
+        equal((result.status, result.err), (1, ''), result)
+        lines = dict(line.split(':', 1) for line in result.out.splitlines() if line)
+        equal((lines['Allowed'].strip(), lines['Component'].strip()), ('no', basin.directory), result)
+        true(lines['Rule'].strip() and lines['Remedy'].strip(), result)
+
+
 main([a_dry_run_of_any_changing_verb_changes_nothing, a_dry_run_of_autostart_lists_the_steps_of_every_pool,
       each_class_of_error_has_its_exit_status,
       errors_name_the_object_and_a_way_out, ignored_parts_of_a_definition_are_warned_of,
       the_root_may_come_from_the_environment, unwritable_output_is_an_error,
       a_reader_that_has_enough_is_no_error_to_talk_about, a_definition_may_come_from_standard_input,
       a_failed_edit_asks_on_a_terminal_and_tries_again,
+      what_keeps_a_user_from_a_file_is_told,
       what_a_killed_command_began_is_undone_by_the_next_and_told_of])

@@ -8,6 +8,17 @@ from command import equal, main, true
 VOLUME = '<volume><name>{name}</name><capacity>1048576</capacity><allocation>0</allocation></volume>'
 
 
+def follows_schema(basin, name, values):
+    """Each value has the members that the schema of that name requires, and no unknown ones."""
+    schema = basin.json('json-schema')['$defs'][name]
+    for value in values:
+        equal(set(schema.get('required', [])) - set(value), set(), value)
+        equal(set(value) - set(schema['properties']), set(), value)
+        for key, member in value.items():
+            allowed = schema['properties'][key].get('enum', [member])
+            true(member in allowed, f'{name}.{key}: {member} is none of {allowed}')
+
+
 def document(basin, *arguments, **options):
     """What a verb prints, whether this version can do it or not; never both documents, never neither."""
     result = basin.run('--json', *arguments, **options)
@@ -69,20 +80,39 @@ def volumes(basin):
     equal(document(basin, 'vol-inspect', 'a.img', 'vms')['format'], 'raw')
     equal(document(basin, 'image-inspect', path)['virtual_size'], 1048576)
     document(basin, 'vol-refresh', 'a.img', 'vms')
-    document(basin, 'vol-blockers', 'a.img', 'vms')
+    blockers = document(basin, 'vol-blockers', 'a.img', 'vms')
+    true(blockers == [] or 'code' in blockers, blockers)
+    chain = document(basin, 'vol-chain', 'a.img', 'vms')
+    if isinstance(chain, list):
+        follows_schema(basin, 'chain_link', chain)
+        equal([(link['volume_name'], link['state']) for link in chain], [('a.img', 'ok')])
+        equal(document(basin, 'vol-dependents', 'a.img', 'vms'), [])
+    else:
+        document(basin, 'vol-dependents', 'a.img', 'vms')
+    equal(document(basin, 'vol-dumpxml', 'a.img', 'vms', '--chain')['definition']['name'], 'a.img')
 
 
 def changes(basin):
     document(basin, 'vol-resize', 'a.img', '2M', 'vms')
-    document(basin, 'vol-clone', 'a.img', 'c.img', 'vms')
+    clone = document(basin, 'vol-clone', 'a.img', 'c.img', 'vms')
+    equal((clone['name'], clone['message']), ('c.img', 'Vol c.img cloned from a.img'))
+    if 'facts' in clone:
+        follows_schema(basin, 'facts', [clone['facts']])
+        true(clone['facts']['method'], clone)
     basin.write('d.xml', VOLUME.format(name='d.img'))
     document(basin, 'vol-create-from', 'vms', 'd.xml', 'a.img')
     document(basin, 'vol-upload', 'a.img', 'd.xml', 'vms')
     document(basin, 'vol-download', 'a.img', 'out', 'vms')
+    equal(basin.json_error(3, 'vol-upload-status', 'new.img', 'vms')['code'], 'not_found')
+    true(basin.run('--json', 'vol-upload-discard', 'new.img', 'vms').status in (3, 8), 'nothing was discarded')
     document(basin, 'vol-wipe', 'a.img', 'vms')
+    kept = 'snapshots' in basin.capabilities()
+    image = document(basin, 'vol-create-as', 'vms', 's.img', '1M', '--format', 'qcow2' if kept else 'raw')['name']
     for verb in ('create', 'revert', 'delete'):
-        document(basin, f'vol-snapshot-{verb}', 'a.img', 'before', 'vms')
-    document(basin, 'vol-snapshot-list', 'a.img', 'vms')
+        document(basin, f'vol-snapshot-{verb}', image, 'before', 'vms')
+        listed = document(basin, 'vol-snapshot-list', image, 'vms')
+        if kept:
+            equal([one['name'] for one in listed], [] if verb == 'delete' else ['before'])
     document(basin, 'vol-rename', 'a.img', 'z.img', 'vms')
     for name in document(basin, 'vol-names', 'vms'):
         equal(document(basin, 'vol-delete', name, 'vms')['name'], name)
@@ -103,6 +133,8 @@ def end(basin):
 def general(basin):
     equal(list(document(basin, 'version')), ['version'])
     equal(document(basin, 'recover'), [])
+    allowed = document(basin, 'explain-access', basin.directory, str(os.getuid()), '--group', str(os.getgid()))
+    equal((allowed['path'], allowed['uid'], allowed['allowed']), (basin.directory, os.getuid(), True))
     true('$defs' in document(basin, 'json-schema'), 'json-schema')
     kinds = document(basin, 'pool-capabilities')
     equal(kinds[0]['type'], 'dir')

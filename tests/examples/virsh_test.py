@@ -85,8 +85,7 @@ def sizes_of_a_running_pool_differ_in_nothing_but_the_numbers(basin):
 
 
 def options_of_every_verb_include_virsh_s(basin):
-    # XPath over XML is a task for other tools; deleting snapshots with the volume waits for snapshots.
-    left_out = {'--xpath', '--wrap', '--delete-snapshots'}
+    left_out = {'--xpath', '--wrap'}  # XPath over XML is a task for other tools
     for name, verb in basin.verbs().items():
         if not name.startswith(('pool-', 'vol-', 'find-')):
             continue

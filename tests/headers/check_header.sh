@@ -14,7 +14,7 @@ fi
 status=0
 for name in $headers; do
     use='extern int nothing_else;'
-    [ "$name" = basin.h ] && use='basin_context_options options = BASIN_CONTEXT_OPTIONS_INIT;'
+    [ "$name" = basin.h ] && use='basin_context_options options = BASIN_CONTEXT_OPTIONS_INIT; basin_transfer transfer = BASIN_TRANSFER_INIT;'
     printf '#include <basin/%s>\n#include <basin/%s>\n%s\n' "$name" "$name" "$use" |
         "$compiler" -x "$language" -std="$standard" -Wall -Wextra -pedantic-errors -Werror \
             -I"$source_dir" -I"$build_dir" -fsyntax-only - || { echo "not clean: $name"; status=1; }
