@@ -51,6 +51,18 @@ SecretCallback secret_callback(Closure<basin_secret_callback>& closure)
     };
 }
 
+/** Asks the application first, then the directory. */
+SecretCallback with_directory(SecretCallback application, std::string_view path)
+{
+    if (path.empty())
+        return application;
+    return [application = std::move(application),
+            directory = secret_directory(std::string(path))](const SecretRequest& request) {
+        auto answer = application ? application(request) : std::nullopt;
+        return answer ? std::move(answer) : directory(request);
+    };
+}
+
 std::optional<bool> either(std::uint32_t flags, std::uint32_t yes, std::uint32_t no)
 {
     const bool has_yes = (flags & yes) != 0;
@@ -131,7 +143,8 @@ int basin_context_new(const basin_context_options* options, uint32_t flags, basi
         settings.system_root = text_or_empty(given.system_root);
         settings.read_only = (flags & BASIN_CONTEXT_READ_ONLY) != 0;
         settings.log = log_callback(log);
-        settings.secrets = secret_callback(secrets);
+        settings.secrets =
+            with_directory(secret_callback(secrets), text_or_empty(given.secret_directory));
         out = new basin_context{std::make_shared<ContextState>(std::move(settings))};
     });
 }

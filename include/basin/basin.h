@@ -799,15 +799,16 @@ typedef struct basin_context_options {
     const char* system_root; /**< prefix of every read of /proc, /sys, /dev and /etc */
     basin_log_callback log;
     basin_secret_callback secrets;
+    /** A directory with a file for each secret, asked when `secrets` is not set or does not answer.
+     * NULL: none. */
+    const char* secret_directory;
 } basin_context_options;
 
 /** Sets up basin_context_options: basin_context_options options = BASIN_CONTEXT_OPTIONS_INIT; */
 #define BASIN_CONTEXT_OPTIONS_INIT                                                                 \
     {                                                                                              \
         sizeof(basin_context_options), 0, NULL, NULL, NULL, NULL, NULL, {NULL, NULL, NULL},        \
-        {                                                                                          \
-            NULL, NULL, NULL                                                                       \
-        }                                                                                          \
+            {NULL, NULL, NULL}, NULL                                                               \
     }
 
 /** Flags of basin_context_new(). */

@@ -100,6 +100,21 @@ static void test_options_of_a_newer_program(void)
     EXPECT_CODE(basin_context_new(&options.known, 0, &context, &error), BASIN_E_INVALID_ARGUMENT);
 }
 
+/** A program that was compiled earlier passes a shorter one; what lies behind it is not looked at.
+ */
+static void test_options_of_an_older_program(void)
+{
+    basin_context_options options = BASIN_CONTEXT_OPTIONS_INIT;
+    basin_context* context = NULL;
+
+    options.root = fixture_root;
+    options.struct_size = offsetof(basin_context_options, secret_directory);
+    memset(&options.secret_directory, 0xff, sizeof(options.secret_directory));
+    EXPECT_OK(basin_context_new(&options, 0, &context, &error));
+    EXPECT(strncmp(basin_context_run_dir(context), fixture_root, strlen(fixture_root)) == 0);
+    basin_context_free(context);
+}
+
 static void test_single_directories(void)
 {
     basin_context_options options = BASIN_CONTEXT_OPTIONS_INIT;
@@ -140,6 +155,7 @@ int main(void)
     test_handles_outlive_their_context();
     test_read_only();
     test_options_of_a_newer_program();
+    test_options_of_an_older_program();
     test_single_directories();
     test_recover_with_nothing_to_do();
     return failures();
