@@ -178,7 +178,7 @@ void Change::run_step(std::size_t index, JournalRecorder& recorder, const Change
     if (step.prepare)
         step.prepare(step.arguments);
     recorder.note("begin", index);
-    StepRun run(step.arguments, step.evidence, &recorder, index, host.job);
+    StepRun run(step.arguments, step.evidence, &recorder, index, host.job, &step.work);
     step.action->apply(run);
     recorder.note("done", index);
     if (host.job) {

@@ -23,12 +23,22 @@ public:
                         bool must) = 0;
 };
 
+/** The file that a step is about, for the part of the step that is a function. */
+struct FileWork {
+    int fd{-1}; ///< open for reading and writing; -1 where a tool is to be given the path
+    const std::string& path;
+    Job* job{};
+};
+/** Returns whether it wrote data through fd. */
+using FileFunction = std::function<bool(const FileWork&)>;
+
 /** What one step is given while it runs or is undone. */
 class StepRun {
 public:
     StepRun(const Arguments& arguments, Arguments& evidence, Recorder* recorder, std::size_t index,
-            Job* job)
-        : arguments_(arguments), evidence_(evidence), recorder_(recorder), index_(index), job_(job)
+            Job* job, const FileFunction* work = nullptr)
+        : arguments_(arguments), evidence_(evidence), recorder_(recorder), index_(index), job_(job),
+          work_(work)
     {
     }
 
@@ -42,6 +52,11 @@ public:
     /** Keeps a fact that undoing needs; on the disk only if the change has a journal. */
     void remember(std::string_view name, std::string value);
     Job* job() const { return job_; }
+    /** Does the step's own part on its file; true: data was written. */
+    bool work(int fd, const std::string& path) const
+    {
+        return work_ && *work_ && (*work_)({.fd = fd, .path = path, .job = job_});
+    }
 
 private:
     const Arguments& arguments_;
@@ -49,6 +64,7 @@ private:
     Recorder* recorder_;
     std::size_t index_;
     Job* job_;
+    const FileFunction* work_;
 };
 
 /** One kind of step. */
@@ -74,6 +90,9 @@ struct Step {
     /** Fills in arguments that are known only once the steps before have run; undoing must not need
      * them. */
     std::function<void(Arguments&)> prepare{};
+    /** What apply() does to its file that cannot be told as text: fill it from a caller's
+     * descriptor, encrypt it with a secret. A recovery has to do without. */
+    FileFunction work{};
 };
 
 /** Where and for whom a change is carried out. */

@@ -92,28 +92,47 @@ void write_zeros(int fd, std::uint64_t start, std::uint64_t end, const std::stri
     }
 }
 
-} // namespace
-
-void allocate_range(int fd, std::uint64_t length, const std::string& path, Job* job)
+void allocate(int fd, int mode, std::uint64_t start, std::uint64_t end, const std::string& path,
+              Job* job)
 {
-    enter_phase(job, "allocating", length);
+    enter_phase(job, "allocating", end - start);
     // In pieces, so that a slow file system can be cancelled.
     constexpr std::uint64_t piece = std::uint64_t{1} << 30;
-    for (std::uint64_t start = 0; start < length;) {
+    while (start < end) {
         check(job, "allocating '" + path + "'");
-        const auto size = std::min(piece, length - start);
-        if (::fallocate(fd, 0, static_cast<off_t>(start), static_cast<off_t>(size)) != 0) {
+        const auto size = std::min(piece, end - start);
+        if (::fallocate(fd, mode, static_cast<off_t>(start), static_cast<off_t>(size)) != 0) {
             if (errno == EINTR)
                 continue;
             if (errno == EOPNOTSUPP || errno == ENOSYS)
-                return write_zeros(fd, start, length, path, job);
+                return write_zeros(fd, start, end, path, job);
             throw system_error(
-                errno, "cannot allocate " + std::to_string(length) + " bytes for '" + path + "'",
+                errno, "cannot allocate " + std::to_string(end) + " bytes for '" + path + "'",
                 "free some space, or ask for a smaller allocation");
         }
         start += size;
         advance(job, size);
     }
+}
+
+} // namespace
+
+void fill_with_zeros(int fd, std::uint64_t start, std::uint64_t end, const std::string& path,
+                     Job* job)
+{
+    enter_phase(job, "allocating", end - start);
+    write_zeros(fd, start, end, path, job);
+}
+
+void allocate_range(int fd, std::uint64_t length, const std::string& path, Job* job)
+{
+    allocate(fd, 0, 0, length, path, job);
+}
+
+void allocate_behind(int fd, std::uint64_t start, std::uint64_t end, const std::string& path,
+                     Job* job)
+{
+    allocate(fd, FALLOC_FL_KEEP_SIZE, start, end, path, job);
 }
 
 } // namespace storage::inline v1

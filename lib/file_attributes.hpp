@@ -21,5 +21,11 @@ void set_label(int fd, const std::string& label, const std::string& path);
 void set_copy_on_write(int fd, bool on, bool required, const std::string& path);
 /** Allocates the first `length` bytes: by fallocate(2), else by writing zeros; shows progress. */
 void allocate_range(int fd, std::uint64_t length, const std::string& path, Job* job);
+/** Writes zeros to [start, end); shows progress. */
+void fill_with_zeros(int fd, std::uint64_t start, std::uint64_t end, const std::string& path,
+                     Job* job);
+/** Allocates [start, end) behind the end of a file, whose length stays where fallocate(2) works. */
+void allocate_behind(int fd, std::uint64_t start, std::uint64_t end, const std::string& path,
+                     Job* job);
 
 } // namespace storage::inline v1

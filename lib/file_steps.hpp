@@ -27,24 +27,6 @@ Step make_tree_step(const std::string& path, const Attributes& attributes);
 Step set_attributes_step(const std::string& path, const Attributes& attributes);
 Step remove_directory_step(const std::string& path);
 
-/** What a new file contains. */
-struct FileContent {
-    std::uint64_t capacity{};
-    std::uint64_t allocation{}; ///< bytes to allocate from the start
-    std::string source{};       ///< file or block device to copy; "": zeros
-    bool reflink_only{};        ///< share the source's blocks, or fail
-};
-
-/** Makes a file that appears under its name when it is whole. */
-Step create_file_step(const std::string& directory, const std::string& name,
-                      const FileContent& content, const Attributes& attributes);
-/** Makes a directory that is a volume. */
-Step create_directory_step(const std::string& directory, const std::string& name,
-                           const Attributes& attributes);
-/** Removes a file, link or empty directory, if it is still the one of that identity. */
-Step remove_volume_step(const std::string& directory, const std::string& name,
-                        const std::string& identity, bool is_directory);
-
 /** "device:inode" of what is there now, not following links; "" when there is nothing. */
 std::string file_identity(const std::string& path);
 

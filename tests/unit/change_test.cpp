@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "change.hpp"
+#include "file_attributes.hpp"
 #include "file_steps.hpp"
 #include "temporary_directory.hpp"
+#include "volume_steps.hpp"
 
 #include <basin/error.hpp>
 #include <catch2/catch.hpp>
@@ -217,7 +219,15 @@ TEST_CASE("a file is created whole, with its attributes, and never over another"
     const auto create = [&](const std::string& name, std::uint64_t allocation) {
         Change change("vol-create");
         change.add(create_file_step(bench.directory.path(), name,
-                                    {.capacity = 1 << 20, .allocation = allocation},
+                                    {.summary = "a file",
+                                     .fill =
+                                         [&](const FileWork& work) {
+                                             REQUIRE(::ftruncate(work.fd, 1 << 20) == 0);
+                                             if (allocation > 0)
+                                                 allocate_range(work.fd, allocation, work.path,
+                                                                work.job);
+                                             return false;
+                                         }},
                                     {.permissions = {.mode = 0640}}));
         change.execute(bench.host());
     };

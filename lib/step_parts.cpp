@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "step_parts.hpp"
+
+#include "file_attributes.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+namespace storage::inline v1 {
+
+std::string identity_text(const struct stat& info)
+{
+    return std::to_string(info.st_dev) + ':' + std::to_string(info.st_ino);
+}
+
+std::string file_identity(const std::string& path)
+{
+    struct stat info {};
+    return ::lstat(path.c_str(), &info) == 0 ? identity_text(info) : std::string();
+}
+
+std::string join(const std::string& directory, const std::string& name)
+{
+    return directory == "/" ? "/" + name : directory + '/' + name;
+}
+
+Arguments attribute_arguments(const Attributes& attributes)
+{
+    Arguments arguments;
+    const auto& permissions = attributes.permissions;
+    if (permissions.mode)
+        arguments["mode"] = std::to_string(*permissions.mode);
+    if (permissions.owner)
+        arguments["owner"] = std::to_string(*permissions.owner);
+    if (permissions.group)
+        arguments["group"] = std::to_string(*permissions.group);
+    if (permissions.label)
+        arguments["label"] = *permissions.label;
+    if (attributes.copy_on_write)
+        arguments["cow"] = *attributes.copy_on_write ? "yes" : "no";
+    else if (attributes.nocow_if_possible)
+        arguments["cow"] = "maybe-no";
+    return arguments;
+}
+
+namespace {
+
+std::optional<std::uint32_t> number_argument(const StepRun& run, std::string_view name)
+{
+    const auto& text = run.argument(name);
+    if (text.empty())
+        return std::nullopt;
+    return static_cast<std::uint32_t>(std::stoul(text));
+}
+
+} // namespace
+
+void set_attributes(int fd, const StepRun& run, const std::string& path)
+{
+    set_owner(fd, number_argument(run, "owner"), number_argument(run, "group"), path);
+    if (const auto mode = number_argument(run, "mode"))
+        set_mode(fd, *mode, path);
+    if (!run.argument("label").empty())
+        set_label(fd, run.argument("label"), path);
+}
+
+void set_cow_argument(int fd, const StepRun& run, const std::string& path)
+{
+    const auto& cow = run.argument("cow");
+    if (!cow.empty())
+        set_copy_on_write(fd, cow == "yes", cow != "maybe-no", path);
+}
+
+Step make_step(std::string_view action, Arguments arguments, StepRecord record)
+{
+    record.kind = action;
+    return {.action = find_action(action),
+            .arguments = std::move(arguments),
+            .record = std::move(record)};
+}
+
+namespace {
+
+std::string octal(std::uint32_t mode)
+{
+    std::array<char, 16> text{};
+    std::snprintf(text.data(), text.size(), "0%o", mode);
+    return text.data();
+}
+
+} // namespace
+
+std::string describe(const Attributes& attributes)
+{
+    std::string text;
+    const auto& permissions = attributes.permissions;
+    if (permissions.mode)
+        text += ", mode " + octal(*permissions.mode);
+    if (permissions.owner)
+        text += ", owner " + std::to_string(*permissions.owner);
+    if (permissions.group)
+        text += ", group " + std::to_string(*permissions.group);
+    if (permissions.label)
+        text += ", label " + *permissions.label;
+    if (attributes.copy_on_write)
+        text += *attributes.copy_on_write ? ", copy-on-write" : ", no copy-on-write";
+    return text;
+}
+
+const Action* find_action(std::string_view name)
+{
+    for (const auto actions : {file_actions(), volume_actions()}) {
+        const auto found = std::find_if(actions.begin(), actions.end(),
+                                        [&](const Action& a) { return a.name == name; });
+        if (found != actions.end())
+            return &*found;
+    }
+    return nullptr;
+}
+
+} // namespace storage::inline v1

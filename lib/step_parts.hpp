@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What the files that define actions share.
+#pragma once
+
+#include "change.hpp"
+#include "file_steps.hpp"
+
+#include <span>
+#include <sys/stat.h>
+
+namespace storage::inline v1 {
+
+std::span<const Action> file_actions();
+std::span<const Action> volume_actions();
+
+/** "device:inode". */
+std::string identity_text(const struct stat& info);
+std::string join(const std::string& directory, const std::string& name);
+
+/** Attributes as arguments of a step, and back onto an open file. */
+Arguments attribute_arguments(const Attributes& attributes);
+void set_attributes(int fd, const StepRun& run, const std::string& path);
+void set_cow_argument(int fd, const StepRun& run, const std::string& path);
+/** For the summary: ", mode 0600, owner 0". */
+std::string describe(const Attributes& attributes);
+
+Step make_step(std::string_view action, Arguments arguments, StepRecord record);
+
+} // namespace storage::inline v1

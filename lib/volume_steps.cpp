@@ -1,0 +1,583 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "volume_steps.hpp"
+
+#include "file_attributes.hpp"
+#include "job_impl.hpp"
+#include "step_parts.hpp"
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <memory>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+namespace storage::inline v1 {
+
+namespace {
+
+UniqueFd open_directory(const std::string& path)
+{
+    return open_file(path, O_RDONLY | O_DIRECTORY);
+}
+
+Error exists_already(const std::string& directory, const std::string& name)
+{
+    return Error(ErrorCode::already_exists, "'" + join(directory, name) + "' exists",
+                 "choose another name", {}, EEXIST);
+}
+
+Error replaced(const std::string& path)
+{
+    return Error(ErrorCode::busy, "'" + path + "' was replaced by another file meanwhile",
+                 "look at it again, then repeat the call");
+}
+
+/** Gives an unnamed file a name; false where it must be tried another way. */
+bool link_unnamed(int fd, int directory, const char* name)
+{
+    const auto self = "/proc/self/fd/" + std::to_string(fd);
+    // Without /proc AT_EMPTY_PATH still works for root.
+    return ::linkat(AT_FDCWD, self.c_str(), directory, name, AT_SYMLINK_FOLLOW) == 0 ||
+           (errno == ENOENT && ::linkat(fd, "", directory, name, AT_EMPTY_PATH) == 0);
+}
+
+/**
+ * Sees to it that a name which is on the disk never has less than this data. ext4 and xfs log in
+ * order and flush the device before each commit, so that data which the device has (it need not be
+ * flushed) and the extents that were logged for it come before any later change of a directory.
+ */
+void settle_data(int fd, const std::string& path)
+{
+    struct ::statfs info {};
+    const bool ordered = ::fstatfs(fd, &info) == 0 &&
+                         (info.f_type == EXT4_SUPER_MAGIC || info.f_type == XFS_SUPER_MAGIC);
+    constexpr unsigned everything =
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    if ((ordered ? ::sync_file_range(fd, 0, 0, everything) : ::fdatasync(fd)) != 0)
+        throw system_error(errno, "cannot flush '" + path + "'");
+}
+
+/** Moves a file or empty directory within a file system, over nothing. */
+bool rename_over_nothing(int from_directory, const char* from, int to_directory, const char* to)
+{
+    if (::renameat2(from_directory, from, to_directory, to, RENAME_NOREPLACE) == 0)
+        return true;
+    if (errno != EINVAL)
+        return false;
+    // Some file systems (NFS, older FUSE) do not know the flag.
+    if (::linkat(from_directory, from, to_directory, to, 0) == 0)
+        return ::unlinkat(from_directory, from, 0) == 0;
+    if (errno != EPERM)
+        return false;
+    // Nor second names (vfat; no directory has them). Other users of basin are kept out by the
+    // lock.
+    struct stat info {};
+    if (::fstatat(to_directory, to, &info, AT_SYMLINK_NOFOLLOW) == 0) {
+        errno = EEXIST;
+        return false;
+    }
+    return ::renameat(from_directory, from, to_directory, to) == 0;
+}
+
+void flush_entry(int fd, int directory, const std::string& path)
+{
+    // A file system's first flush logs both; the second then finds nothing to do.
+    if (::fsync(fd) != 0 || (::fsync(directory) != 0 && errno != EINVAL))
+        throw system_error(errno, "cannot flush '" + path + "'");
+}
+
+Error cannot_create(const std::string& directory, const std::string& name)
+{
+    if (errno == EEXIST)
+        return exists_already(directory, name);
+    return system_error(errno, "cannot create '" + join(directory, name) + "'");
+}
+
+void apply_create_file(StepRun& run)
+{
+    const auto& directory_path = run.argument("directory");
+    const auto& name = run.argument("name");
+    const auto path = join(directory_path, name);
+    const auto directory = open_directory(directory_path);
+    struct stat info {};
+    if (::fstatat(directory.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0)
+        throw exists_already(directory_path, name); // before time is spent on allocating
+
+    UniqueFd fd(::openat(directory.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0));
+    std::string temporary;
+    if (!fd) {
+        // NFS, FUSE, vfat: no unnamed files. A temporary name, known to the journal, does instead.
+        if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL && errno != ENOENT)
+            throw system_error(errno, "cannot create '" + path + "'");
+        temporary = temporary_name();
+        run.declare("temporary", temporary);
+        fd = UniqueFd(::openat(directory.get(), temporary.c_str(),
+                               O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0));
+        if (!fd)
+            throw system_error(errno, "cannot create '" + path + "'");
+        run.declare("identity", file_identity(join(directory_path, temporary)));
+    } else if (::fstat(fd.get(), &info) == 0) {
+        run.remember("identity", identity_text(info));
+    }
+
+    set_cow_argument(fd.get(), run, path); // only an empty file can change it
+    const bool has_data = run.work(fd.get(), path);
+    set_attributes(fd.get(), run, path);
+    if (has_data)
+        settle_data(fd.get(), path);
+    check(run.job(), "creating '" + path + "'");
+
+    if (temporary.empty() ? !link_unnamed(fd.get(), directory.get(), name.c_str())
+                          : !rename_over_nothing(directory.get(), temporary.c_str(),
+                                                 directory.get(), name.c_str()))
+        throw cannot_create(directory_path, name);
+    flush_entry(fd.get(), directory.get(), path);
+}
+
+void remove_if_same(const std::string& path, const std::string& identity, bool is_directory)
+{
+    if (identity.empty() || file_identity(path) != identity)
+        return;
+    if ((is_directory ? ::rmdir(path.c_str()) : ::unlink(path.c_str())) != 0 && errno != ENOENT)
+        throw system_error(errno, "cannot remove '" + path + "'");
+}
+
+void undo_create_file(StepRun& run)
+{
+    const auto& directory = run.argument("directory");
+    const auto& temporary = run.evidence("temporary");
+    if (!temporary.empty()) {
+        const auto path = join(directory, temporary);
+        // The random name was on record before the file was made: it is ours even without an
+        // identity.
+        if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+            throw system_error(errno, "cannot remove '" + path + "'");
+    }
+    remove_if_same(join(directory, run.argument("name")), run.evidence("identity"), false);
+}
+
+void apply_create_directory(StepRun& run)
+{
+    const auto& directory = run.argument("directory");
+    const auto& name = run.argument("name");
+    const auto path = join(directory, name);
+    const auto temporary = join(directory, temporary_name());
+    if (!file_identity(path).empty())
+        throw exists_already(directory, name);
+    run.declare("temporary", temporary);
+    if (::mkdir(temporary.c_str(), 0700) != 0)
+        throw system_error(errno, "cannot create '" + path + "'");
+    run.declare("identity", file_identity(temporary));
+    {
+        const auto fd = open_directory(temporary);
+        set_cow_argument(fd.get(), run, path);
+        set_attributes(fd.get(), run, path);
+    }
+    if (!rename_over_nothing(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str()))
+        throw cannot_create(directory, name);
+    sync_directory(directory);
+}
+
+void undo_create_directory(StepRun& run)
+{
+    const auto& temporary = run.evidence("temporary");
+    if (!temporary.empty() && ::rmdir(temporary.c_str()) != 0 && errno != ENOENT)
+        throw system_error(errno, "cannot remove directory '" + temporary + "'");
+    remove_if_same(join(run.argument("directory"), run.argument("name")), run.evidence("identity"),
+                   true);
+}
+
+void apply_remove_volume(StepRun& run)
+{
+    const auto path = join(run.argument("directory"), run.argument("name"));
+    const auto& identity = run.argument("identity");
+    const auto now = file_identity(path);
+    if (!now.empty() && now != identity)
+        throw replaced(path);
+    const bool is_directory = run.argument("is_directory") == "yes";
+    if ((is_directory ? ::rmdir(path.c_str()) : ::unlink(path.c_str())) != 0) {
+        if (is_directory && (errno == ENOTEMPTY || errno == EEXIST))
+            throw Error(ErrorCode::busy, "directory '" + path + "' is not empty",
+                        "delete its content first", {}, errno);
+        throw system_error(errno, "cannot delete '" + path + "'");
+    }
+}
+
+// ---- made by a program ------------------------------------------------------------------------
+
+void apply_create_by_tool(StepRun& run)
+{
+    const auto& directory_path = run.argument("directory");
+    const auto& name = run.argument("name");
+    const auto path = join(directory_path, name);
+    const auto directory = open_directory(directory_path);
+    if (!file_identity(path).empty())
+        throw exists_already(directory_path, name);
+    const auto hidden = temporary_name();
+    run.declare("hidden", hidden);
+    if (::mkdirat(directory.get(), hidden.c_str(), 0700) != 0)
+        throw system_error(errno, "cannot create '" + path + "'");
+    const auto made = join(join(directory_path, hidden), name);
+    run.work(-1, made);
+    const auto fd = open_file(made, O_RDWR | O_NOFOLLOW);
+    set_cow_argument(fd.get(), run, path);
+    set_attributes(fd.get(), run, path);
+    settle_data(fd.get(), path);
+    struct stat info {};
+    if (::fstat(fd.get(), &info) == 0)
+        run.declare("identity", identity_text(info));
+    check(run.job(), "creating '" + path + "'");
+    if (!rename_over_nothing(AT_FDCWD, made.c_str(), directory.get(), name.c_str()))
+        throw cannot_create(directory_path, name);
+    if (::unlinkat(directory.get(), hidden.c_str(), AT_REMOVEDIR) != 0)
+        throw system_error(errno, "cannot remove '" + join(directory_path, hidden) + "'");
+    flush_entry(fd.get(), directory.get(), path);
+}
+
+/** Removes a directory of our own with the files in it, which one program made. */
+void remove_hidden(const std::string& path)
+{
+    const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(path.c_str()), ::closedir);
+    if (!listing) {
+        if (errno == ENOENT)
+            return;
+        throw system_error(errno, "cannot look at '" + path + "'");
+    }
+    while (const auto* entry = ::readdir(listing.get()))
+        if (const std::string_view name = entry->d_name; name != "." && name != "..")
+            ::unlinkat(::dirfd(listing.get()), entry->d_name, 0);
+    if (::rmdir(path.c_str()) != 0 && errno != ENOENT)
+        throw system_error(errno, "cannot remove '" + path + "'");
+}
+
+void undo_create_by_tool(StepRun& run)
+{
+    const auto& directory = run.argument("directory");
+    if (!run.evidence("hidden").empty())
+        remove_hidden(join(directory, run.evidence("hidden")));
+    remove_if_same(join(directory, run.argument("name")), run.evidence("identity"), false);
+}
+
+// ---- uploads that can be resumed --------------------------------------------------------------
+
+constexpr std::string_view partial_prefix = ".basin-upload-";
+
+void apply_receive(StepRun& run)
+{
+    const auto& directory = run.argument("directory");
+    const auto& name = run.argument("name");
+    if (!file_identity(join(directory, name)).empty())
+        throw exists_already(directory, name);
+    const auto path = partial_path(directory, name);
+    const auto fd = open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+    try {
+        run.work(fd.get(), path);
+    } catch (...) {
+        ::fdatasync(fd.get()); // what is said to be kept is kept
+        throw;
+    }
+    settle_data(fd.get(), path);
+}
+
+void apply_publish(StepRun& run)
+{
+    const auto& directory_path = run.argument("directory");
+    const auto& name = run.argument("name");
+    const auto path = join(directory_path, name);
+    const auto partial = partial_path(directory_path, name);
+    const auto fd = open_file(partial, O_RDWR | O_NOFOLLOW);
+    set_attributes(fd.get(), run, path);
+    const auto directory = open_directory(directory_path);
+    if (!rename_over_nothing(AT_FDCWD, partial.c_str(), directory.get(), name.c_str()))
+        throw cannot_create(directory_path, name);
+    flush_entry(fd.get(), directory.get(), path);
+}
+
+void apply_discard(StepRun& run)
+{
+    const auto path = partial_path(run.argument("directory"), run.argument("name"));
+    if (::unlink(path.c_str()) != 0)
+        throw errno == ENOENT
+            ? Error(ErrorCode::not_found, "no unfinished upload of '" + run.argument("name") +
+                                              "' in '" + run.argument("directory") + "'")
+            : system_error(errno, "cannot remove '" + path + "'");
+}
+
+// ---- changes of what exists -------------------------------------------------------------------
+
+/** Opens what the step was listed for, and nothing else. */
+UniqueFd open_same(const StepRun& run, int flags)
+{
+    const auto& path = run.argument("path");
+    auto fd = open_file(path, flags | O_NONBLOCK | O_NOCTTY);
+    struct stat info {};
+    if (::fstat(fd.get(), &info) != 0)
+        throw system_error(errno, "cannot look at '" + path + "'");
+    if (identity_text(info) != run.argument("identity"))
+        throw replaced(path);
+    return fd;
+}
+
+std::uint64_t length_of(int fd, const std::string& path)
+{
+    struct stat info {};
+    if (::fstat(fd, &info) != 0)
+        throw system_error(errno, "cannot look at '" + path + "'");
+    return static_cast<std::uint64_t>(info.st_size);
+}
+
+void set_length(int fd, std::uint64_t length, const std::string& path)
+{
+    if (::ftruncate(fd, static_cast<off_t>(length)) != 0)
+        throw system_error(errno, "cannot set the size of '" + path + "' to " +
+                                      std::to_string(length) + " bytes");
+}
+
+void apply_resize_file(StepRun& run)
+{
+    const auto& path = run.argument("path");
+    const auto fd = open_same(run, O_RDWR);
+    const auto before = length_of(fd.get(), path);
+    const std::uint64_t capacity = std::stoull(run.argument("capacity"));
+    if (run.argument("allocate") == "yes" && capacity > before) {
+        run.declare("before", std::to_string(before));
+        allocate_behind(fd.get(), before, capacity, path, run.job());
+    }
+    check(run.job(), "resizing '" + path + "'");
+    set_length(fd.get(), capacity, path);
+    if (::fsync(fd.get()) != 0)
+        throw system_error(errno, "cannot flush '" + path + "'");
+}
+
+void undo_resize_file(StepRun& run)
+{
+    if (run.evidence("before").empty())
+        return;
+    const std::uint64_t before = std::stoull(run.evidence("before"));
+    const auto fd = open_same(run, O_RDWR);
+    // One that has its new length is done, and may be in use already.
+    if (length_of(fd.get(), run.argument("path")) < std::stoull(run.argument("capacity")))
+        set_length(fd.get(), before, run.argument("path")); // frees what lies behind the end
+}
+
+void apply_change_file(StepRun& run)
+{
+    const auto fd = open_same(run, O_RDWR);
+    run.work(fd.get(), run.argument("path"));
+    if (::fsync(fd.get()) != 0)
+        throw system_error(errno, "cannot flush '" + run.argument("path") + "'");
+}
+
+void apply_run_tool(StepRun& run)
+{
+    open_same(run, O_RDONLY);
+    run.work(-1, run.argument("path"));
+}
+
+void apply_rename_volume(StepRun& run)
+{
+    const auto& directory_path = run.argument("directory");
+    const auto& name = run.argument("name");
+    const auto& new_name = run.argument("new_name");
+    if (file_identity(join(directory_path, name)) != run.argument("identity"))
+        throw replaced(join(directory_path, name));
+    const auto directory = open_directory(directory_path);
+    if (::renameat2(directory.get(), name.c_str(), directory.get(), new_name.c_str(),
+                    RENAME_NOREPLACE) != 0) {
+        if (errno == EEXIST)
+            throw exists_already(directory_path, new_name);
+        if (errno != EINVAL)
+            throw system_error(errno, "cannot rename '" + join(directory_path, name) + "' to '" +
+                                          new_name + "'");
+        // No such flag here: for a moment the file has both names.
+        run.declare("two_names", "yes");
+        if (::linkat(directory.get(), name.c_str(), directory.get(), new_name.c_str(), 0) != 0)
+            throw cannot_create(directory_path, new_name);
+        if (::unlinkat(directory.get(), name.c_str(), 0) != 0)
+            throw system_error(errno, "cannot remove '" + join(directory_path, name) + "'");
+    }
+    sync_directory(directory_path);
+}
+
+void undo_rename_volume(StepRun& run)
+{
+    const auto& directory = run.argument("directory");
+    const auto& identity = run.argument("identity");
+    if (run.evidence("two_names") == "yes" &&
+        file_identity(join(directory, run.argument("name"))) == identity)
+        remove_if_same(join(directory, run.argument("new_name")), identity, false);
+}
+
+constexpr std::array actions{
+    Action{"create_file", apply_create_file, undo_create_file, true}, // declares what is not atomic
+    Action{"create_by_tool", apply_create_by_tool, undo_create_by_tool, false},
+    Action{"create_directory", apply_create_directory, undo_create_directory, false},
+    Action{"receive", apply_receive, nullptr, true}, // what it leaves is meant to stay
+    Action{"publish", apply_publish, nullptr, true},
+    Action{"discard", apply_discard, nullptr, true},
+    Action{"remove_volume", apply_remove_volume, nullptr, true},
+    Action{"rename_volume", apply_rename_volume, undo_rename_volume, true}, // declares the rest
+    Action{"resize_file", apply_resize_file, undo_resize_file, true},       // likewise
+    Action{"change_file", apply_change_file, nullptr, true},                // cannot be taken back
+    Action{"run_tool", apply_run_tool, nullptr, true},
+};
+
+Arguments entry_arguments(const std::string& directory, const std::string& name,
+                          const Attributes& attributes = {})
+{
+    auto arguments = attribute_arguments(attributes);
+    arguments["directory"] = directory;
+    arguments["name"] = name;
+    return arguments;
+}
+
+/** "device:inode" of what a path leads to, links followed. */
+std::string target_identity(const std::string& path)
+{
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0)
+        throw system_error(errno, "cannot look at '" + path + "'");
+    return identity_text(info);
+}
+
+} // namespace
+
+std::span<const Action> volume_actions()
+{
+    return actions;
+}
+
+std::string partial_path(const std::string& directory, const std::string& name)
+{
+    if (partial_prefix.size() + name.size() > NAME_MAX)
+        throw Error(ErrorCode::invalid_argument,
+                    "volume name '" + name + "' is too long for an upload that can be resumed",
+                    "use a name of at most " + std::to_string(NAME_MAX - partial_prefix.size()) +
+                        " bytes");
+    return join(directory, std::string(partial_prefix) + name);
+}
+
+Step create_file_step(const std::string& directory, const std::string& name, NewContent content,
+                      const Attributes& attributes)
+{
+    auto step = make_step("create_file", entry_arguments(directory, name, attributes),
+                          {.call = {"linkat", join(directory, name)},
+                           .summary = "create " + content.summary + describe(attributes),
+                           .undo = "remove the file"});
+    step.work = std::move(content.fill);
+    return step;
+}
+
+Step create_by_tool_step(const std::string& directory, const std::string& name, NewContent content,
+                         const Attributes& attributes)
+{
+    auto step = make_step("create_by_tool", entry_arguments(directory, name, attributes),
+                          {.call = {"qemu-img", join(directory, name)},
+                           .summary = "create " + content.summary + describe(attributes),
+                           .undo = "remove the file"});
+    step.work = std::move(content.fill);
+    return step;
+}
+
+Step create_directory_step(const std::string& directory, const std::string& name,
+                           const Attributes& attributes)
+{
+    return make_step(
+        "create_directory", entry_arguments(directory, name, attributes),
+        {.call = {"mkdir", join(directory, name)},
+         .summary = "create directory '" + join(directory, name) + "'" + describe(attributes),
+         .undo = "remove the directory"});
+}
+
+Step receive_step(const std::string& directory, const std::string& name, NewContent content)
+{
+    auto step = make_step("receive", entry_arguments(directory, name),
+                          {.call = {"write", partial_path(directory, name)},
+                           .summary = "receive " + content.summary,
+                           .undo = "what arrived is kept for the next attempt"});
+    step.work = std::move(content.fill);
+    return step;
+}
+
+Step publish_step(const std::string& directory, const std::string& name,
+                  const Attributes& attributes)
+{
+    return make_step(
+        "publish", entry_arguments(directory, name, attributes),
+        {.call = {"renameat2", partial_path(directory, name), join(directory, name)},
+         .summary = "give it the name '" + join(directory, name) + "'" + describe(attributes)});
+}
+
+Step discard_step(const std::string& directory, const std::string& name)
+{
+    return make_step("discard", entry_arguments(directory, name),
+                     {.call = {"unlink", partial_path(directory, name)},
+                      .summary = "forget the unfinished upload of '" + name + "'",
+                      .destructive = true});
+}
+
+Step remove_volume_step(const std::string& directory, const std::string& name,
+                        const std::string& identity, bool is_directory)
+{
+    return make_step("remove_volume",
+                     {{"directory", directory},
+                      {"name", name},
+                      {"identity", identity},
+                      {"is_directory", is_directory ? "yes" : "no"}},
+                     {.call = {is_directory ? "rmdir" : "unlink", join(directory, name)},
+                      .summary = "delete '" + join(directory, name) + "'",
+                      .destructive = true});
+}
+
+Step rename_volume_step(const std::string& directory, const std::string& name,
+                        const std::string& new_name, const std::string& identity)
+{
+    return make_step(
+        "rename_volume",
+        {{"directory", directory}, {"name", name}, {"new_name", new_name}, {"identity", identity}},
+        {.call = {"renameat2", join(directory, name), join(directory, new_name)},
+         .summary = "rename '" + join(directory, name) + "' to '" + new_name + "'",
+         .undo = "nothing to undo: it happens or not"});
+}
+
+Step resize_file_step(const std::string& path, std::uint64_t capacity, bool allocate)
+{
+    struct stat info {};
+    const auto before =
+        ::stat(path.c_str(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
+    return make_step("resize_file",
+                     {{"path", path},
+                      {"identity", target_identity(path)},
+                      {"capacity", std::to_string(capacity)},
+                      {"allocate", allocate ? "yes" : "no"}},
+                     {.call = {"ftruncate", path, std::to_string(capacity)},
+                      .summary = "set the size of '" + path + "' from " + std::to_string(before) +
+                                 " to " + std::to_string(capacity) + " bytes" +
+                                 (allocate ? ", what is added allocated" : ""),
+                      .destructive = capacity < before});
+}
+
+Step change_file_step(const std::string& path, std::vector<std::string> call, std::string summary,
+                      FileFunction change)
+{
+    auto step =
+        make_step("change_file", {{"path", path}, {"identity", target_identity(path)}},
+                  {.call = std::move(call), .summary = std::move(summary), .destructive = true});
+    step.work = std::move(change);
+    return step;
+}
+
+Step run_tool_step(const std::string& path, std::vector<std::string> call, std::string summary,
+                   FileFunction run)
+{
+    auto step = make_step("run_tool", {{"path", path}, {"identity", target_identity(path)}},
+                          {.call = std::move(call), .summary = std::move(summary)});
+    step.work = std::move(run);
+    return step;
+}
+
+} // namespace storage::inline v1

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Steps on volumes that are files, directories or block devices of this host.
+#pragma once
+
+#include "file_steps.hpp"
+
+namespace storage::inline v1 {
+
+/** A new volume: what it is in words, and what fills the empty file. */
+struct NewContent {
+    std::string summary{}; ///< "raw file … of 5 bytes"
+    FileFunction fill{};   ///< null: stays empty
+};
+
+/** Makes a file that appears under its name when it is whole. */
+Step create_file_step(const std::string& directory, const std::string& name, NewContent content,
+                      const Attributes& attributes);
+/** The same where a program makes the file: it is given a path in a directory that nobody else may
+ * enter, and the file keeps its name when it moves. */
+Step create_by_tool_step(const std::string& directory, const std::string& name, NewContent content,
+                         const Attributes& attributes);
+/** Makes a directory that is a volume. */
+Step create_directory_step(const std::string& directory, const std::string& name,
+                           const Attributes& attributes);
+
+/** Receives into a hidden file that stays when it fails half-way, for receive_step() to go on. */
+Step receive_step(const std::string& directory, const std::string& name, NewContent content);
+/** Gives what receive_step() received its name and attributes. */
+Step publish_step(const std::string& directory, const std::string& name,
+                  const Attributes& attributes);
+/** Forgets what receive_step() received. */
+Step discard_step(const std::string& directory, const std::string& name);
+/** The hidden file of receive_step(). @throws Error invalid_argument  the name is too long */
+std::string partial_path(const std::string& directory, const std::string& name);
+
+/** Removes a file, link or empty directory, if it is still the one of that identity. */
+Step remove_volume_step(const std::string& directory, const std::string& name,
+                        const std::string& identity, bool is_directory);
+/** Renames an entry, if it is still the one of that identity; never over another one. */
+Step rename_volume_step(const std::string& directory, const std::string& name,
+                        const std::string& new_name, const std::string& identity);
+
+/** Sets a file's length, one call that happens or not. @param allocate  what is added */
+Step resize_file_step(const std::string& path, std::uint64_t capacity, bool allocate);
+/** Opens an existing file or device, links followed, and changes its content. */
+Step change_file_step(const std::string& path, std::vector<std::string> call, std::string summary,
+                      FileFunction change);
+/** Runs a program on an existing file. */
+Step run_tool_step(const std::string& path, std::vector<std::string> call, std::string summary,
+                   FileFunction run);
+
+} // namespace storage::inline v1
