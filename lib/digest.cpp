@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "digest.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include <cerrno>
 #include <cstring>
 #include <linux/if_alg.h>
@@ -78,6 +81,16 @@ void Sha256::update(std::string_view bytes)
         if (n <= 0)
             throw system_error(errno, "cannot compute a SHA-256");
         bytes.remove_prefix(static_cast<std::size_t>(n));
+    }
+}
+
+void Sha256::update_zeros(std::uint64_t length)
+{
+    static constexpr std::array<std::byte, 65536> zeros{};
+    while (length > 0) {
+        const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(length, zeros.size()));
+        update(std::span(zeros).first(size));
+        length -= size;
     }
 }
 

@@ -6,6 +6,7 @@
 #include "file_io.hpp"
 
 #include <optional>
+#include <span>
 
 namespace storage::inline v1 {
 
@@ -21,6 +22,12 @@ public:
     Sha256& operator=(const Sha256&) = delete;
 
     void update(std::string_view bytes);
+    void update(std::span<const std::byte> bytes)
+    {
+        update(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+    }
+    /** The same as that many zero bytes. */
+    void update_zeros(std::uint64_t length);
     /** The digest in 64 lower-case digits. The last call. */
     std::string hex();
 

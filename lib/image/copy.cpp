@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "copy.hpp"
 
+#include "digest.hpp"
+#include "extents.hpp"
 #include "file_io.hpp"
 #include "job_impl.hpp"
+#include "transfer.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -16,13 +21,20 @@ namespace storage::inline v1 {
 
 namespace {
 
+using Bytes = std::span<const std::byte>;
+
 class Copy {
 public:
-    Copy(int source, int target, const std::string& source_name, const std::string& target_name,
-         Job* job)
+    Copy(int source, int target, const CopyOptions& options, const std::string& source_name,
+         const std::string& target_name, Job* job)
         : source_(source), target_(target), source_name_(source_name), target_name_(target_name),
           job_(job)
     {
+        if (options.digest) {
+            digest_.emplace();
+            in_kernel_ = false;
+            reason_ = "the digest needs every byte";
+        }
     }
 
     /** Copies [start, end), all of it data. */
@@ -38,10 +50,26 @@ public:
         }
     }
 
+    void hole(std::uint64_t length)
+    {
+        if (digest_)
+            digest_->update_zeros(length);
+        advance(job_, length);
+    }
+
+    void finish(const std::string& why_no_reflink)
+    {
+        state_fact(job_, "method", in_kernel_ ? "copy_file_range" : "sparse_copy");
+        state_fact(job_, "reason", why_no_reflink + (reason_.empty() ? "" : "; " + reason_));
+        if (digest_)
+            state_fact(job_, "sha256", digest_->hex());
+    }
+
 private:
     // Large enough to cost nothing, small enough to be cancelled soon.
     static constexpr std::uint64_t piece = std::uint64_t{16} << 20;
     static constexpr std::size_t buffer_size = std::size_t{1} << 20;
+    static constexpr std::size_t zero_block = 4096;
 
     /** 0: nothing copied, to be tried again or the plain way. */
     std::uint64_t copy_in_kernel(std::uint64_t at, std::size_t size)
@@ -55,6 +83,7 @@ private:
             return 0;
         // Not for block devices, not between all file systems (copy_file_range(2)); the error of a
         // full disk and the like comes again, with a name, from the plain way.
+        reason_ = "copy_file_range: " + std::string(n == 0 ? "no progress" : ::strerror(errno));
         in_kernel_ = false;
         return 0;
     }
@@ -73,17 +102,44 @@ private:
             throw Error(ErrorCode::invalid_state,
                         "'" + source_name_ + "' became shorter while it was copied",
                         "copy it when nobody changes its size");
-        for (ssize_t done = 0; done < n;) {
-            const auto written =
-                ::pwrite(target_, buffer_.data() + done, static_cast<std::size_t>(n - done),
-                         static_cast<off_t>(at) + done);
-            if (written < 0 && errno == EINTR)
-                continue;
-            if (written < 0)
-                throw system_error(errno, "cannot write '" + target_name_ + "'");
-            done += written;
-        }
+        const auto data = Bytes(buffer_).first(static_cast<std::size_t>(n));
+        if (digest_)
+            digest_->update(data);
+        write_without_zeros(data, at);
         return static_cast<std::uint64_t>(n);
+    }
+
+    /** The target is new: where nothing is written it reads as zeros. */
+    void write_without_zeros(Bytes data, std::uint64_t at)
+    {
+        const auto block_is_zero = [&](std::size_t start) {
+            return is_zero(data.data() + start, std::min(zero_block, data.size() - start));
+        };
+        for (std::size_t start = 0; start < data.size();) {
+            if (block_is_zero(start)) {
+                start += zero_block;
+                continue;
+            }
+            auto end = start;
+            while (end < data.size() && !block_is_zero(end))
+                end += zero_block;
+            end = std::min(end, data.size());
+            write(data.subspan(start, end - start), at + start);
+            start = end;
+        }
+    }
+
+    void write(Bytes data, std::uint64_t at)
+    {
+        while (!data.empty()) {
+            const auto n = ::pwrite(target_, data.data(), data.size(), static_cast<off_t>(at));
+            if (n < 0 && errno == EINTR)
+                continue;
+            if (n < 0)
+                throw system_error(errno, "cannot write '" + target_name_ + "'");
+            data = data.subspan(static_cast<std::size_t>(n));
+            at += static_cast<std::uint64_t>(n);
+        }
     }
 
     int source_;
@@ -92,58 +148,54 @@ private:
     const std::string& target_name_;
     Job* job_;
     bool in_kernel_{true};
-    std::vector<char> buffer_{};
+    std::string reason_{};
+    std::optional<Sha256> digest_{};
+    std::vector<std::byte> buffer_{};
 };
 
-std::uint64_t length_of(int fd, const std::string& name)
+std::string why_no_reflink(int error)
 {
-    const auto length = ::lseek(fd, 0, SEEK_END); // also of a block device
-    if (length < 0)
-        throw system_error(errno, "cannot find the size of '" + name + "'");
-    return static_cast<std::uint64_t>(length);
+    return error == EXDEV ? "no reflink: source and target are on different file systems"
+                          : "no reflink: " + std::string(::strerror(error));
 }
 
 } // namespace
 
-std::uint64_t copy_content(int source, int target, CopyMethod method,
+std::uint64_t copy_content(int source, int target, const CopyOptions& options,
                            const std::string& source_name, const std::string& target_name, Job* job)
 {
-    const auto length = length_of(source, source_name);
+    const auto length = content_length(source, source_name);
     if (::ioctl(target, FICLONE, source) == 0) {
         enter_phase(job, "sharing blocks (reflink)", length);
         advance(job, length);
+        state_fact(job, "method", "reflink");
+        if (options.digest)
+            state_fact(job, "sha256", digest_content(target, target_name, length, job));
         return length;
     }
-    if (method == CopyMethod::reflink_only)
+    const auto reason = why_no_reflink(errno);
+    if (options.reflink_only)
         throw Error(
             ErrorCode::not_supported,
-            "'" + target_name + "' cannot share blocks with '" + source_name + "'",
+            "'" + target_name + "' cannot share blocks with '" + source_name + "': " + reason,
             "reflinks need one btrfs, or an xfs made with reflink; leave the flag out to copy", {},
             errno);
 
     if (::ftruncate(target, static_cast<off_t>(length)) != 0)
         throw system_error(errno, "cannot set the size of '" + target_name + "'");
     enter_phase(job, "copying", length);
-    Copy copy(source, target, source_name, target_name, job);
-    std::uint64_t at = 0;
-    while (at < length) {
-        const auto data = ::lseek(source, static_cast<off_t>(at), SEEK_DATA);
-        if (data < 0 && errno == ENXIO) { // nothing but a hole up to the end
-            advance(job, length - at);
-            break;
-        }
-        const auto begins =
-            data < 0 ? at : static_cast<std::uint64_t>(data); // no SEEK_DATA: all is data
-        const auto hole = data < 0 ? -1 : ::lseek(source, data, SEEK_HOLE);
-        const auto ends = hole < 0 ? length : std::min(length, static_cast<std::uint64_t>(hole));
-        advance(job, begins - at);
-        copy.range(begins, ends);
-        at = ends;
+    Copy copy(source, target, options, source_name, target_name, job);
+    for (std::uint64_t at = 0; at < length;) {
+        const auto data = next_data(source, at, length, source_name);
+        copy.hole(data.start - at);
+        copy.range(data.start, data.end);
+        at = data.end;
     }
-    if (length_of(source, source_name) != length)
+    if (content_length(source, source_name) != length)
         throw Error(ErrorCode::invalid_state,
                     "'" + source_name + "' changed its size while it was copied",
                     "copy it when nobody changes its size");
+    copy.finish(reason);
     return length;
 }
 

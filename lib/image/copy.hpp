@@ -9,20 +9,20 @@
 
 namespace storage::inline v1 {
 
-/** How the bytes may get there. */
-enum class CopyMethod : bool {
-    cheapest,     ///< share the blocks, else copy what is data
-    reflink_only, ///< share the blocks or fail
+struct CopyOptions {
+    bool reflink_only{}; ///< share the blocks or fail
+    bool digest{};       ///< state the SHA-256 of the content
 };
 
 /**
  * Copies all of source, which starts at its beginning, into the empty regular file target; holes
- * stay holes. target ends up as long as source. Shows bytes of data in the job.
+ * stay holes. target ends up as long as source. Shows bytes in the job, and states as facts the
+ * method (reflink, copy_file_range, sparse_copy) and why it was no cheaper one.
  * @return the number of bytes that source has
  * @throws Error not_supported (reflink_only), invalid_state  source changed its size, no_space, io,
  * cancelled
  */
-std::uint64_t copy_content(int source, int target, CopyMethod method,
+std::uint64_t copy_content(int source, int target, const CopyOptions& options,
                            const std::string& source_name, const std::string& target_name,
                            Job* job);
 

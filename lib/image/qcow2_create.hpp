@@ -2,15 +2,14 @@
 // Writes new qcow2 images, in every variant that qemu-img of QEMU 7.2 makes without encryption.
 #pragma once
 
+#include "preallocation.hpp"
+
 #include <basin/job.hpp>
 
 #include <cstdint>
 #include <string>
 
 namespace storage::inline v1 {
-
-/** What is there before a guest writes: nothing, the tables, the space, zeros written to it. */
-enum class Preallocation : std::uint8_t { off, metadata, falloc, full };
 
 struct Qcow2Options {
     std::uint64_t capacity{};      ///< in bytes; rounded up to 512
