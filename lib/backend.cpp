@@ -30,13 +30,69 @@ void Backend::remove(Change&)
 {
     missing("delete_pool");
 }
-void Backend::create_volume(const VolumeDef&, const VolumeRecord*, CreateFlags, Change&)
+void Backend::create_volume(const VolumeDef&, const CopySource*, CreateFlags, Change&)
 {
     missing("create_volume");
+}
+void Backend::create_uploaded(const VolumeDef&, const UploadSource&, const TransferOptions&,
+                              Change&)
+{
+    missing("upload");
+}
+void Backend::discard_upload(const std::string&, Change&)
+{
+    missing("upload");
 }
 void Backend::delete_volume(std::string_view, Change&)
 {
     missing("delete_volume");
+}
+void Backend::rename_volume(std::string_view, const std::string&, Change&)
+{
+    missing("rename_volume");
+}
+void Backend::resize_volume(const VolumeDef&, std::uint64_t, ResizeFlags, Change&)
+{
+    missing("grow_volume");
+}
+void Backend::wipe_volume(const VolumeDef&, WipeAlgorithm, Change&)
+{
+    missing("wipe_volume");
+}
+void Backend::upload(const VolumeDef&, const UploadSource&, const TransferOptions&, std::uint64_t&,
+                     Change&)
+{
+    missing("upload");
+}
+void Backend::create_snapshot(const VolumeDef&, const std::string&, Change&)
+{
+    missing("snapshots");
+}
+void Backend::delete_snapshot(const VolumeDef&, const std::string&, Change&)
+{
+    missing("snapshots");
+}
+void Backend::revert_snapshot(const VolumeDef&, const std::string&, Change&)
+{
+    missing("snapshots");
+}
+
+std::uint64_t Backend::download(std::string_view, const DownloadTarget&, const TransferOptions&,
+                                Job*)
+{
+    missing("download");
+}
+std::vector<Snapshot> Backend::snapshots(std::string_view)
+{
+    missing("snapshots");
+}
+std::optional<std::uint64_t> Backend::partial_upload(const std::string&)
+{
+    return std::nullopt;
+}
+std::vector<Blocker> Backend::blockers(std::string_view)
+{
+    return {};
 }
 
 } // namespace storage::inline v1

@@ -6,6 +6,7 @@
 #include <basin/backend.hpp>
 #include <basin/error.hpp>
 #include <basin/pool.hpp>
+#include <basin/secret.hpp>
 
 #include "volume_table.hpp"
 
@@ -14,6 +15,7 @@
 namespace storage::inline v1 {
 
 class Change;
+class CommandRunner;
 class SystemRoot;
 class VolumeTable;
 struct Log;
@@ -22,6 +24,18 @@ struct Log;
 struct Host {
     const SystemRoot& system;
     const Log& log;
+    CommandRunner& runner;
+    /** Asks the application. @throws Error not_found  there is no such secret */
+    std::function<Secret(const SecretRequest&)> secret;
+};
+
+/** A volume that another one is made from, as describe() tells it, and whose it is. */
+struct CopySource {
+    VolumeDef volume{};
+    std::string pool_name{};
+    /** What it is based on that is no volume of an active pool: a tool must not follow it there,
+     * because whoever wrote the header may not be who asks for the copy. "": nothing */
+    std::string untrusted_reference{};
 };
 
 /** What the system says about a pool at this moment. */
@@ -63,9 +77,32 @@ public:
     virtual void stop(Change& change);
     virtual void remove(Change& change);
     /** @param source  the volume to copy, read just now; null: an empty volume */
-    virtual void create_volume(const VolumeDef& def, const VolumeRecord* source, CreateFlags flags,
+    virtual void create_volume(const VolumeDef& def, const CopySource* source, CreateFlags flags,
                                Change& change);
+    /** The volume's content comes from a caller; see Pool::upload_volume(). */
+    virtual void create_uploaded(const VolumeDef& def, const UploadSource& source,
+                                 const TransferOptions& options, Change& change);
+    virtual void discard_upload(const std::string& name, Change& change);
     virtual void delete_volume(std::string_view name, Change& change);
+    virtual void rename_volume(std::string_view name, const std::string& new_name, Change& change);
+    /** @param capacity  the new one, whatever the flags say of differences */
+    virtual void resize_volume(const VolumeDef& volume, std::uint64_t capacity, ResizeFlags flags,
+                               Change& change);
+    virtual void wipe_volume(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change);
+    virtual void upload(const VolumeDef& volume, const UploadSource& source,
+                        const TransferOptions& options, std::uint64_t& received, Change& change);
+    virtual void create_snapshot(const VolumeDef& volume, const std::string& name, Change& change);
+    virtual void delete_snapshot(const VolumeDef& volume, const std::string& name, Change& change);
+    virtual void revert_snapshot(const VolumeDef& volume, const std::string& name, Change& change);
+
+    // Reads that need no lock.
+    virtual std::uint64_t download(std::string_view name, const DownloadTarget& target,
+                                   const TransferOptions& options, Job* job);
+    virtual std::vector<Snapshot> snapshots(std::string_view name);
+    virtual std::optional<std::uint64_t> partial_upload(const std::string& name);
+    /** What the system says is in the way of changing the volume; but for other volumes and calls.
+     */
+    virtual std::vector<Blocker> blockers(std::string_view name);
 };
 
 /** A pool type: constant data and two functions. `open` is null where the type is not implemented

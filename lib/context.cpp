@@ -3,6 +3,7 @@
 #include "job_impl.hpp"
 #include "lifecycle.hpp"
 #include "pool_object.hpp"
+#include "volume_lookup.hpp"
 
 #include <algorithm>
 #include <array>
@@ -16,9 +17,27 @@ namespace storage::inline v1 {
 
 Context::Impl::Impl(ContextOptions context_options)
     : options(std::move(context_options)), log{options.log},
-      system(options.system_root), host{system, log}, store(options), journal(store.journal_dir()),
-      locks(store.lock_dir()), events(store.event_log(), random_bits())
+      system(options.system_root), host{system, log, runner,
+                                        [this](const SecretRequest& request) {
+                                            return ask_secret(request);
+                                        }},
+      store(options), journal(store.journal_dir()), locks(store.lock_dir()),
+      events(store.event_log(), random_bits())
 {
+}
+
+Secret Context::Impl::ask_secret(const SecretRequest& request) const
+{
+    if (options.secrets)
+        if (auto secret = options.secrets(request))
+            return *std::move(secret);
+    const auto& reference = request.reference;
+    throw Error(ErrorCode::not_found,
+                "no secret " +
+                    (reference.uuid.empty() ? "for usage '" + reference.usage + "'"
+                                            : "with uuid '" + reference.uuid + "'") +
+                    " for volume '" + request.volume_name + "' in pool '" + request.pool_name + "'",
+                "give the Context a secret callback or a directory of secrets that has it");
 }
 
 Timestamp Context::Impl::now() const
@@ -191,23 +210,6 @@ bool matches(const PoolFilter& filter, const PoolPointer& pool, const Host& host
     return !filter.active || *filter.active == is_active(*pool, *files, host);
 }
 
-/** "" when the path does not lead anywhere. */
-std::string real_path(const std::string& path)
-{
-    const std::unique_ptr<char, void (*)(void*)> result(::realpath(path.c_str(), nullptr),
-                                                        std::free);
-    return result ? std::string(result.get()) : std::string();
-}
-
-/** The real path of a path whose last component is taken as it is; "" when its directory does not
- * exist. */
-std::string real_entry(const std::string& path)
-{
-    const auto directory = real_path(parent_directory(path));
-    return directory.empty() ? directory
-                             : directory + path.substr(std::min(path.rfind('/'), path.size()));
-}
-
 } // namespace
 
 std::vector<Pool> Context::pools(const PoolFilter& filter) const
@@ -258,73 +260,10 @@ Pool Context::find_pool_by_target_path(std::string_view path) const
     throw no_such_pool("that is active has the target path", path);
 }
 
-namespace {
-
-/** In pools whose volumes lie in a directory: the name, when the path is that of a direct entry. */
-std::string_view entry_below(const std::string& directory, std::string_view path)
-{
-    if (directory.empty() || path.size() <= directory.size() + 1 || !path.starts_with(directory) ||
-        path[directory.size()] != '/')
-        return {};
-    const auto name = path.substr(directory.size() + 1);
-    return name.find('/') == std::string_view::npos ? name : std::string_view();
-}
-
-bool keeps_volumes_in_target(const PoolDef& def)
-{
-    return backend_type(def.type).info.volume_type == VolumeType::file;
-}
-
-/** The started pools in which a volume may have this key or path, as it is written. */
-std::vector<PoolPointer> candidates(const Context::Impl& context, std::string_view text)
-{
-    return context.all_where([&](const PoolFiles& files) {
-        return files.started &&
-               (!entry_below(files.started->definition.target.path, text).empty() ||
-                !keeps_volumes_in_target(files.started->definition));
-    });
-}
-
-/** The volume that find() names in one of the pools. */
-template <typename Find>
-std::optional<Volume> search(Context::Impl& context, const std::vector<PoolPointer>& pools,
-                             Find&& find)
-{
-    for (const auto& pool : pools) {
-        try {
-            PoolAccess access(pool);
-            access.require_started();
-            if (auto name = find(access); !name.empty())
-                return Volume::Access::make(pool, std::move(name));
-        } catch (
-            const Error& error) { // a pool that does not work must not hide the others' volumes
-            context.log(LogLevel::info,
-                        std::string("passed over while looking for a volume: ") + error.what());
-        }
-    }
-    return std::nullopt;
-}
-
-std::string find_in(PoolAccess& access, std::string_view text, bool by_key)
-{
-    const auto name = entry_below(access.def().target.path, text);
-    if (!name.empty() && find_volume_name(access, name))
-        return std::string(name);
-    if (keeps_volumes_in_target(access.def()))
-        return {}; // key and path are always target and name
-    const auto volumes = access.volumes();
-    const auto index =
-        by_key ? volumes.table->find_by_key(text) : volumes.table->find_by_path(text);
-    return index ? std::string(volumes.table->name(*index)) : std::string();
-}
-
-} // namespace
-
 Volume Context::find_volume_by_key(std::string_view key) const
 {
     impl_->synchronise(Impl::Look::quick);
-    if (auto volume = search(*impl_, candidates(*impl_, key),
-                             [&](PoolAccess& access) { return find_in(access, key, true); }))
+    if (auto volume = volume_with_key(*impl_, key))
         return *volume;
     throw Error(ErrorCode::not_found,
                 "no volume with key '" + std::string(key) + "' in an active pool");
@@ -333,20 +272,8 @@ Volume Context::find_volume_by_key(std::string_view key) const
 Volume Context::find_volume_by_path(std::string_view path) const
 {
     impl_->synchronise(Impl::Look::quick);
-    if (auto volume = search(*impl_, candidates(*impl_, path),
-                             [&](PoolAccess& access) { return find_in(access, path, false); }))
+    if (auto volume = volume_with_path(*impl_, path))
         return *volume;
-    const auto real = real_entry(std::string(path));
-    const auto by_real_path = [&](PoolAccess& access) {
-        const auto name = entry_below(real_path(access.def().target.path), real);
-        return !name.empty() && find_volume_name(access, name) ? std::string(name) : std::string();
-    };
-    if (!real.empty())
-        if (auto volume = search(*impl_, impl_->all_where([](const PoolFiles& files) {
-                return files.started != nullptr;
-            }),
-                                 by_real_path))
-            return *volume;
     throw Error(ErrorCode::not_found,
                 "no volume with path '" + std::string(path) + "' in an active pool");
 }

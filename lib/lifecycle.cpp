@@ -125,24 +125,6 @@ bool is_active(PoolObject& pool, const PoolFiles& files, const Host& host)
     }
 }
 
-bool find_volume_name(PoolAccess& access, std::string_view name)
-{
-    {
-        const std::shared_lock reading(access.pool->table_mutex);
-        const auto& table = access.pool->table;
-        if (table && !access.pool->reload && access.pool->outdated.empty() &&
-            table->find_index(name))
-            return true;
-    }
-    // Not known here, or not read yet: one volume is asked for, not all are read.
-    try {
-        check_volume_name(name);
-    } catch (const Error&) {
-        return false;
-    }
-    return access.update_volume(std::string(name));
-}
-
 PoolPointer define_pool(Context::Impl& context, const PoolDef& given, Job* job)
 {
     begin(job);

@@ -18,7 +18,4 @@ void set_autostart(const PoolPointer& pool, bool on, Job* job);
 /** Started, and the system agrees. */
 bool is_active(PoolObject& pool, const PoolFiles& files, const Host& host);
 
-/** Whether a volume of that name is there, be it in the table or on the storage alone. */
-bool find_volume_name(PoolAccess& access, std::string_view name);
-
 } // namespace storage::inline v1

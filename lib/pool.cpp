@@ -3,8 +3,7 @@
 
 #include "job_impl.hpp"
 #include "lifecycle.hpp"
-
-#include <algorithm>
+#include "volume_lookup.hpp"
 
 namespace storage::inline v1 {
 
@@ -181,122 +180,17 @@ Volume Pool::find_volume(std::string_view name) const
     return Volume::Access::make(object_, std::string(name));
 }
 
-namespace {
-
-/** Refuses what the definition asks for and the backend does not do; fills in the format. */
-VolumeDef complete(const PoolAccess& access, const VolumeDef& given, CreateFlags flags)
-{
-    auto def = given;
-    check_volume_name(def.name);
-    const auto& info = access.info();
-    const auto title = volume_title(def.name, *access.pool);
-    if (def.target.format.empty() && !info.volume_formats.empty())
-        def.target.format = info.volume_formats.front();
-    const auto creatable = info.creatable_formats;
-    if (!info.volume_formats.empty() &&
-        std::find(creatable.begin(), creatable.end(), def.target.format) == creatable.end()) {
-        std::string list;
-        for (const auto format : creatable)
-            list += (list.empty() ? "" : ", ") + std::string(format);
-        throw Error(ErrorCode::not_supported,
-                    title + ": format '" + def.target.format + "' cannot be created",
-                    "use one of: " + list);
-    }
-    if (def.target.permissions.mode && *def.target.permissions.mode > 0777)
-        throw Error(ErrorCode::invalid_argument, title + ": mode is above 0777",
-                    "use a mode from 0 to 0777");
-    constexpr std::uint64_t most = INT64_MAX;
-    if (def.capacity > most || def.allocation.value_or(0) > most)
-        throw Error(ErrorCode::invalid_argument,
-                    title + ": capacity and allocation are at most 2^63 - 1 bytes");
-    if (def.target.encryption)
-        access.require(Capability::encrypted_volume, "encrypt volumes yet");
-    if (!def.backing.empty())
-        access.require(Capability::backing_images, "put volumes on backing images yet");
-    if (has(flags, CreateFlags::prealloc_metadata))
-        throw Error(ErrorCode::not_supported,
-                    title + ": format '" + def.target.format + "' has no metadata to allocate");
-    return def;
-}
-
-Volume create(PoolAccess& access, const PoolPointer& pool, const VolumeDef& def,
-              const VolumeRecord* source, CreateFlags flags, Job* job)
-{
-    const auto context = access.context;
-    const std::string operation = source ? "vol-create-from" : "vol-create";
-    context->require_writable("creating a volume in " + access.title());
-    std::optional<HeldLock> lock;
-    if (!is_dry_run(job)) {
-        lock.emplace(context->locks.lock_volume(pool->uuid, pool->name, def.name, operation, job));
-        access = PoolAccess(pool);
-    }
-    Change change(operation + ' ' + pool->name + ' ' + def.name);
-    access.active_backend().create_volume(def, source, flags, change);
-    if (change.execute(context->change_host(job))) {
-        access.update_volume(def.name);
-        context->emit(EventKind::volume_created, *pool, def.name);
-    }
-    return Volume::Access::make(pool, def.name);
-}
-
-} // namespace
-
-Volume Pool::create_volume(const VolumeDef& given, CreateFlags flags, Job* job)
-{
-    begin(job);
-    PoolAccess access(object_);
-    access.require_started();
-    access.require(Capability::create_volume, "create volumes");
-    const auto def = complete(access, given, flags);
-    if (has(flags, CreateFlags::reflink))
-        throw Error(ErrorCode::invalid_argument,
-                    volume_title(def.name, *object_) + ": reflink needs a volume to copy from");
-    return create(access, object_, def, nullptr, flags, job);
-}
-
-Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, CreateFlags flags,
-                                Job* job)
-{
-    begin(job);
-    PoolAccess access(object_);
-    access.require_started();
-    access.require(Capability::create_from, "copy volumes");
-    PoolAccess source_access(Volume::Access::pool(source));
-    const auto record = source_access.active_backend().read(source.name(), nullptr);
-    const auto title = volume_title(source.name(), *source_access.pool);
-    auto wanted = given;
-    // As libvirt: at least as large as what is copied; allocation as asked for, else all of it.
-    wanted.capacity = std::max(given.capacity, record.facts.capacity);
-    const auto def = complete(access, wanted, flags);
-    const bool is_bytes =
-        record.facts.type == VolumeType::file || record.facts.type == VolumeType::block;
-    if (!is_bytes || record.facts.format != ImageFormat::raw || def.target.format != "raw")
-        throw Error(ErrorCode::not_supported,
-                    title + " is of format '" + std::string(to_string(record.facts.format)) +
-                        "': only raw volumes can be copied, to raw ones, in this version",
-                    "convert it with qemu-img");
-    return create(access, object_, def, &record, flags, job);
-}
-
-Volume Pool::upload_volume(const VolumeDef&, const UploadSource&, const TransferOptions&, Job*)
-{
-    throw Error(ErrorCode::not_supported, "uploads of new volumes: not yet");
-}
-
-std::optional<std::uint64_t> Pool::partial_upload(const std::string&) const
-{
-    return std::nullopt;
-}
-
-void Pool::discard_upload(const std::string&, Job*)
-{
-    throw Error(ErrorCode::not_supported, "uploads of new volumes: not yet");
-}
-
 std::vector<Blocker> Pool::blockers() const
 {
-    throw Error(ErrorCode::not_supported,
-                "pool '" + object_->name + "': blockers are not looked for yet");
+    PoolAccess access(object_);
+    access.require_started();
+    std::vector<Blocker> found;
+    for (const auto& volume : volumes())
+        for (auto& blocker : volume.blockers()) {
+            blocker.message = "volume '" + volume.name() + "': " + blocker.message;
+            found.push_back(std::move(blocker));
+        }
+    return found;
 }
 
 } // namespace storage::inline v1

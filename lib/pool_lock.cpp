@@ -179,11 +179,21 @@ HeldLock LockDirectory::lock_pool(const std::string& uuid, const std::string& na
     }
 }
 
-HeldLock LockDirectory::lock_volume(const std::string& uuid, const std::string& pool_name,
-                                    std::string_view volume, std::string_view operation,
-                                    Job* job) const
+namespace {
+
+std::string volume_object(std::string_view volume, std::string_view pool_name)
 {
-    const auto object = "volume '" + std::string(volume) + "' in pool '" + pool_name + "'";
+    return "volume '" + std::string(volume) + "' in pool '" + std::string(pool_name) + "'";
+}
+
+} // namespace
+
+HeldLock LockDirectory::lock_volume(const std::string& uuid, const std::string& pool_name,
+                                    std::string_view volume, std::string_view operation, Job* job,
+                                    VolumeUse use) const
+{
+    const auto object = volume_object(volume, pool_name);
+    const short kind = use == VolumeUse::read ? F_RDLCK : F_WRLCK;
     const auto byte = volume_byte(volume);
     const auto slot = 1 + static_cast<std::size_t>(byte) % volume_notes;
     for (;;) {
@@ -193,7 +203,7 @@ HeldLock LockDirectory::lock_volume(const std::string& uuid, const std::string& 
             pool_is_free = try_lock(fd.get(), F_RDLCK, pool_byte);
             if (!pool_is_free)
                 return false;
-            if (try_lock(fd.get(), F_WRLCK, byte))
+            if (try_lock(fd.get(), kind, byte))
                 return true;
             unlock(fd.get(), pool_byte); // waiting for a volume must not keep others from the pool
             return false;
@@ -209,6 +219,17 @@ HeldLock LockDirectory::lock_volume(const std::string& uuid, const std::string& 
         write_note(fd.get(), slot, operation, object);
         return HeldLock(std::move(fd));
     }
+}
+
+std::string LockDirectory::volume_holder(const std::string& uuid, std::string_view pool_name,
+                                         std::string_view volume) const
+{
+    const UniqueFd fd(::open((path_ + '/' + uuid).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+    const auto byte = volume_byte(volume);
+    if (!fd || try_lock(fd.get(), F_WRLCK, byte))
+        return {}; // the lock goes with the descriptor
+    const auto slot = 1 + static_cast<std::size_t>(byte) % volume_notes;
+    return describe_holder(read_note(fd.get(), slot), volume_object(volume, pool_name));
 }
 
 void LockDirectory::forget(const std::string& uuid) const noexcept

@@ -25,6 +25,9 @@ private:
     UniqueFd fd_{};
 };
 
+/** What a volume is locked for: any number may read it at once. */
+enum class VolumeUse : bool { change, read };
+
 /** The locks below one run-time directory. */
 class LockDirectory {
 public:
@@ -43,7 +46,11 @@ public:
     /** Guards one volume; volumes of one pool do not wait for each other, life-cycle changes wait
      * for all. */
     HeldLock lock_volume(const std::string& uuid, const std::string& pool_name,
-                         std::string_view volume, std::string_view operation, Job* job) const;
+                         std::string_view volume, std::string_view operation, Job* job,
+                         VolumeUse use = VolumeUse::change) const;
+    /** Who changes the volume now, in words; "" for nobody. */
+    std::string volume_holder(const std::string& uuid, std::string_view pool_name,
+                              std::string_view volume) const;
 
     /** Forgets the lock file of a pool that is gone. The caller holds the pool's lock. */
     void forget(const std::string& uuid) const noexcept;

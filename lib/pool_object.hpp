@@ -5,6 +5,7 @@
 #include "backend.hpp"
 #include "event_log.hpp"
 #include "pool_lock.hpp"
+#include "process_runner.hpp"
 #include "state_store.hpp"
 #include "system_root.hpp"
 
@@ -72,6 +73,7 @@ struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
     ContextOptions options;
     Log log;
     SystemRoot system;
+    ProcessRunner runner;
     Host host;
     StateStore store;
     Journal journal;
@@ -111,6 +113,8 @@ struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
 
     ChangeHost change_host(Job* job) const { return {.journal = journal, .log = log, .job = job}; }
     void require_writable(std::string_view what) const;
+    /** @throws Error not_found */
+    Secret ask_secret(const SecretRequest& request) const;
     void emit(EventKind kind, const PoolObject& pool, const std::string& volume = {}) noexcept;
     LoggedEvent make_event(EventKind kind, const PoolObject& pool,
                            const std::string& volume = {}) const;

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "command.hpp"
+#include "image/preallocation.hpp"
 
 #include <cstdint>
 
@@ -26,8 +27,6 @@ struct QemuImage {
     std::optional<Secret> secret{}; ///< for luks, and for qcow2 that is encrypted
     std::uint64_t virtual_size{};   ///< of a source, for the progress; 0: it is in percent
 };
-
-enum class Preallocation : std::uint8_t { off, metadata, falloc, full };
 
 struct QemuImgOptions {
     /** Bytes, rounded up to 512; of a conversion, at least the source's size or 0: the same. */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <basin/volume.hpp>
 
+#include "backing_chain.hpp"
 #include "job_impl.hpp"
-#include "lifecycle.hpp"
+#include "volume_lookup.hpp"
 
 namespace storage::inline v1 {
 
@@ -39,13 +40,12 @@ VolumeRecord present_record(PoolAccess& access, std::string_view name)
     return access.active_backend().read(name, before ? &*before : nullptr);
 }
 
-[[noreturn]] void not_yet(const PoolPointer& pool, Capability capability, std::string_view what)
+ChainVolume chain_volume(const Volume& volume, const std::string& path)
 {
-    const PoolAccess access(pool);
-    access.require_started();
-    access.require(capability, what);
-    throw Error(ErrorCode::internal, access.title() + ": " + std::string(to_string(capability)) +
-                                         " is announced, but not implemented");
+    return {.pool_name = Volume::Access::pool(volume)->name,
+            .volume_name = volume.name(),
+            .path = normalised_path(path),
+            .inspect = [volume] { return volume.inspect(); }};
 }
 
 } // namespace
@@ -77,10 +77,13 @@ VolumeInfo Volume::info() const
             .physical = record.facts.physical};
 }
 
-VolumeDef Volume::definition(BackingDepth) const
+VolumeDef Volume::definition(BackingDepth depth) const
 {
     PoolAccess access(pool_);
-    return access.active_backend().describe(name_);
+    auto def = access.active_backend().describe(name_);
+    if (depth == BackingDepth::chain && !def.backing.empty())
+        def.backing = backing_stores(chain());
+    return def;
 }
 
 std::string Volume::xml(BackingDepth depth) const
@@ -118,86 +121,39 @@ void Volume::refresh(Job* job)
         access.context->emit(EventKind::volume_changed, *pool_, name_);
 }
 
-void Volume::delete_storage(BlockerKind, Job* job)
+std::vector<Snapshot> Volume::snapshots() const
+{
+    PoolAccess access(pool_);
+    access.require_started();
+    access.require(Capability::snapshots, "list snapshots");
+    return access.active_backend().snapshots(name_);
+}
+
+std::uint64_t Volume::download(const DownloadTarget& target, const TransferOptions& options,
+                               Job* job) const
 {
     begin(job);
     PoolAccess access(pool_);
-    auto& context = *access.context;
-    context.require_writable("deleting " + volume_title(name_, *pool_));
     access.require_started();
-    access.require(Capability::delete_volume, "delete volumes");
-    std::optional<HeldLock> lock;
-    if (!is_dry_run(job)) {
-        lock.emplace(context.locks.lock_volume(pool_->uuid, pool_->name, name_, "vol-delete", job));
-        access = PoolAccess(pool_);
-    }
-    Change change("vol-delete " + pool_->name + ' ' + name_);
-    access.active_backend().delete_volume(name_, change);
-    if (!change.execute(context.change_host(job)))
-        return;
-    access.update_volume(name_);
-    context.emit(EventKind::volume_deleted, *pool_, name_);
-}
-
-void Volume::resize(std::uint64_t, ResizeFlags flags, BlockerKind, Job*)
-{
-    not_yet(pool_,
-            has(flags, ResizeFlags::shrink) ? Capability::shrink_volume : Capability::grow_volume,
-            "resize volumes yet");
-}
-
-void Volume::rename(const std::string&, BlockerKind, Job*)
-{
-    not_yet(pool_, Capability::rename_volume, "rename volumes yet");
-}
-void Volume::wipe(WipeAlgorithm, BlockerKind, Job*)
-{
-    not_yet(pool_, Capability::wipe_volume, "wipe volumes yet");
-}
-
-std::uint64_t Volume::upload(const UploadSource&, const TransferOptions&, Job*)
-{
-    not_yet(pool_, Capability::upload, "take uploads yet");
-}
-
-std::uint64_t Volume::download(const DownloadTarget&, const TransferOptions&, Job*) const
-{
-    not_yet(pool_, Capability::download, "give downloads yet");
-}
-
-std::vector<Snapshot> Volume::snapshots() const
-{
-    not_yet(pool_, Capability::snapshots, "list snapshots yet");
-}
-
-Snapshot Volume::create_snapshot(const std::string&, Job*)
-{
-    not_yet(pool_, Capability::snapshots, "make snapshots yet");
-}
-
-void Volume::delete_snapshot(const std::string&, Job*)
-{
-    not_yet(pool_, Capability::snapshots, "delete snapshots yet");
-}
-void Volume::revert_snapshot(const std::string&, Job*)
-{
-    not_yet(pool_, Capability::snapshots, "revert snapshots yet");
+    access.require(Capability::download, "give downloads");
+    return access.active_backend().download(name_, target, options, job);
 }
 
 std::vector<ChainLink> Volume::chain() const
 {
-    not_yet(pool_, Capability::backing_images, "have backing images yet");
+    PoolAccess access(pool_);
+    const auto record = present_record(access, name_);
+    return follow_chain(chain_volume(*this, record.path), [&](const std::string& path) {
+        const auto volume = volume_with_path(*access.context, path);
+        return volume ? std::optional(chain_volume(*volume, volume->path())) : std::nullopt;
+    });
 }
 
 std::vector<Volume> Volume::dependents() const
 {
-    not_yet(pool_, Capability::backing_images, "have backing images yet");
-}
-
-std::vector<Blocker> Volume::blockers() const
-{
-    throw Error(ErrorCode::not_supported,
-                volume_title(name_, *pool_) + ": blockers are not looked for yet");
+    PoolAccess access(pool_);
+    const auto record = present_record(access, name_);
+    return dependents_of(*access.context, record.path);
 }
 
 } // namespace storage::inline v1

@@ -1,0 +1,611 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "transfer.hpp"
+
+#include "digest.hpp"
+#include "file_io.hpp"
+#include "image/extents.hpp"
+#include "job_impl.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace storage::inline v1 {
+
+namespace {
+
+constexpr std::size_t buffer_size = std::size_t{1} << 20;
+// In the kernel: large enough to cost nothing, small enough to be cancelled soon.
+constexpr std::uint64_t kernel_piece = std::uint64_t{16} << 20;
+// What is looked at for zeros: as large as the file systems' blocks.
+constexpr std::size_t zero_block = 4096;
+
+using Bytes = std::span<const std::byte>;
+
+bool is_regular(int fd)
+{
+    struct stat info {};
+    return ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+/** Waits for a pipe or socket in slices, so that the other end cannot hold the call for ever. */
+void wait_until_ready(int fd, short events, Job* job, const std::string& what)
+{
+    for (;;) {
+        check(job, what);
+        struct pollfd entry {
+            fd, events, 0
+        };
+        const auto n = ::poll(&entry, 1, 100);
+        if (n > 0)
+            return;
+        if (n < 0 && errno != EINTR)
+            throw system_error(errno, what);
+    }
+}
+
+bool would_block(int error)
+{
+    return error == EAGAIN || error == EWOULDBLOCK;
+}
+
+/** The digest of what passes, if somebody wants it. */
+class DigestCheck {
+public:
+    explicit DigestCheck(const TransferOptions& options)
+        : expected_(options.expected_sha256), tell_(options.digest)
+    {
+        std::transform(expected_.begin(), expected_.end(), expected_.begin(),
+                       [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+        if (!expected_.empty() &&
+            (expected_.size() != 64 ||
+             expected_.find_first_not_of("0123456789abcdef") != std::string::npos))
+            throw Error(ErrorCode::invalid_argument,
+                        "expected SHA-256 '" + options.expected_sha256 + "' is not 64 hex digits");
+        if (tell_ || !expected_.empty())
+            digest_.emplace();
+    }
+
+    bool wanted() const { return digest_.has_value(); }
+    void update(Bytes data)
+    {
+        if (digest_)
+            digest_->update(data);
+    }
+    void update_zeros(std::uint64_t length)
+    {
+        if (digest_)
+            digest_->update_zeros(length);
+    }
+    void finish(const std::string& what, Job* job)
+    {
+        if (!digest_)
+            return;
+        const auto found = digest_->hex();
+        if (!expected_.empty() && found != expected_)
+            throw Error(ErrorCode::io, what + ": SHA-256 is " + found + ", expected " + expected_,
+                        "transfer it again");
+        if (tell_)
+            state_fact(job, "sha256", found);
+    }
+
+private:
+    std::string expected_;
+    bool tell_;
+    std::optional<Sha256> digest_{};
+};
+
+// ---- into a file ------------------------------------------------------------------------------
+
+/** Puts data and zeros one behind the other into a file. */
+class FileWriter {
+public:
+    FileWriter(int fd, std::uint64_t at, const std::string& path)
+        : fd_(fd), at_(at), end_(content_length(fd, path)), path_(path)
+    {
+    }
+
+    std::uint64_t position() const { return at_; }
+    std::uint64_t known_end() const { return end_; }
+    void advance_to(std::uint64_t at)
+    {
+        at_ = at;
+        end_ = std::max(end_, at);
+    }
+
+    void write(Bytes data)
+    {
+        while (!data.empty()) {
+            const auto n = ::pwrite(fd_, data.data(), data.size(), static_cast<off_t>(at_));
+            if (n < 0 && errno == EINTR)
+                continue;
+            if (n < 0)
+                throw system_error(errno, "cannot write '" + path_ + "' at " + std::to_string(at_));
+            data = data.subspan(static_cast<std::size_t>(n));
+            advance_to(at_ + static_cast<std::uint64_t>(n));
+        }
+    }
+
+    /** The same, but zeros become holes where that can be. */
+    void write_sparse(Bytes data)
+    {
+        while (!data.empty()) {
+            const bool zero = is_zero_block(data);
+            std::size_t size = 0;
+            while (size < data.size() && is_zero_block(data.subspan(size)) == zero)
+                size += std::min(zero_block, data.size() - size);
+            if (zero)
+                write_zeros(size);
+            else
+                write(data.first(size));
+            data = data.subspan(size);
+        }
+    }
+
+    void write_zeros(std::uint64_t length)
+    {
+        const auto inside = std::min(length, end_ > at_ ? end_ - at_ : 0);
+        if (inside > 0)
+            clear(inside);
+        // Behind the end nothing needs to be done until it is known how long the file becomes.
+        at_ += length;
+    }
+
+    /** The file is at least as long as what was written, zeros included. */
+    void finish()
+    {
+        if (at_ > end_ && ::ftruncate(fd_, static_cast<off_t>(at_)) != 0)
+            throw system_error(errno, "cannot set the size of '" + path_ + "' to " +
+                                          std::to_string(at_) + " bytes");
+        end_ = std::max(end_, at_);
+    }
+
+private:
+    static bool is_zero_block(Bytes data)
+    {
+        return is_zero(data.data(), std::min(zero_block, data.size()));
+    }
+
+    void clear(std::uint64_t length)
+    {
+        if (::fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(at_),
+                        static_cast<off_t>(length)) == 0)
+            return;
+        static constexpr std::array<std::byte, 65536> zeros{};
+        const auto start = at_;
+        for (const auto end = at_ + length; at_ < end;)
+            write(Bytes(zeros).first(
+                static_cast<std::size_t>(std::min<std::uint64_t>(zeros.size(), end - at_))));
+        at_ = start;
+    }
+
+    int fd_;
+    std::uint64_t at_;
+    std::uint64_t end_; ///< up to where the file is known to reach
+    const std::string& path_;
+};
+
+/**
+ * Copies between two files in the kernel. @return bytes copied; 0: at the end, or not possible
+ * here, which the plain way finds out with a name for the error
+ */
+std::uint64_t copy_in_kernel(int from, std::uint64_t from_at, int to, std::uint64_t to_at,
+                             std::uint64_t size)
+{
+    auto source = static_cast<off64_t>(from_at);
+    auto target = static_cast<off64_t>(to_at);
+    for (;;) {
+        const auto n = ::copy_file_range(from, &source, to, &target,
+                                         static_cast<std::size_t>(std::min(size, kernel_piece)), 0);
+        if (n >= 0)
+            return static_cast<std::uint64_t>(n);
+        if (errno != EINTR)
+            return 0;
+    }
+}
+
+class Receiving {
+public:
+    Receiving(const UploadSource& source, const TransferOptions& options, int fd,
+              const std::string& path, std::uint64_t room, Job* job)
+        : source_(source), options_(options), fd_(fd), path_(path), job_(job), digest_(options),
+          writer_(fd, options.offset, path), what_("uploading to '" + path + "'")
+    {
+        if (options.length > room)
+            throw does_not_fit(options.length, room);
+        room_ = options.length ? options.length : room;
+        if (options.expected_length && *options.expected_length > room_)
+            throw does_not_fit(*options.expected_length, room_);
+    }
+
+    std::uint64_t run()
+    {
+        seekable_ = source_.fd >= 0 && is_regular(source_.fd);
+        enter_phase(job_, "uploading", expected_total());
+        if (source_.read)
+            from_callback();
+        else if (seekable_ && !digest_.wanted())
+            from_file();
+        else
+            from_descriptor();
+        writer_.finish();
+        check_length();
+        digest_.finish("upload to '" + path_ + "'", job_);
+        return received_;
+    }
+
+private:
+    Error does_not_fit(std::uint64_t length, std::uint64_t room) const
+    {
+        return Error(ErrorCode::invalid_argument,
+                     "'" + path_ + "': " + std::to_string(length) + " bytes at offset " +
+                         std::to_string(options_.offset) + " do not fit, there is room for " +
+                         std::to_string(room),
+                     "make the volume larger first");
+    }
+
+    std::uint64_t expected_total() const
+    {
+        if (options_.length)
+            return options_.length;
+        if (options_.expected_length)
+            return *options_.expected_length;
+        struct stat info {};
+        if (!seekable_ || ::fstat(source_.fd, &info) != 0)
+            return 0;
+        const auto at = ::lseek(source_.fd, 0, SEEK_CUR);
+        return static_cast<std::uint64_t>(
+            std::max<off_t>(0, info.st_size - std::max<off_t>(at, 0)));
+    }
+
+    /** Bytes that may still come; one more shows that it is too much. */
+    std::uint64_t left() const { return room_ - received_; }
+
+    void count(std::uint64_t n)
+    {
+        received_ += n;
+        advance(job_, n);
+        check(job_, what_);
+    }
+
+    void take(Bytes data)
+    {
+        if (data.size() > left())
+            throw too_much();
+        digest_.update(data);
+        if (options_.sparse)
+            writer_.write_sparse(data);
+        else
+            writer_.write(data);
+        count(data.size());
+    }
+
+    void take_hole(std::uint64_t length)
+    {
+        if (length > left())
+            throw too_much();
+        digest_.update_zeros(length);
+        if (options_.sparse) {
+            writer_.write_zeros(length);
+            return count(length);
+        }
+        static constexpr std::array<std::byte, 65536> zeros{};
+        while (length > 0) {
+            const auto size = std::min<std::uint64_t>(length, zeros.size());
+            writer_.write(Bytes(zeros).first(static_cast<std::size_t>(size)));
+            count(size);
+            length -= size;
+        }
+    }
+
+    Error too_much() const
+    {
+        return Error(ErrorCode::invalid_argument,
+                     "upload to '" + path_ + "': the source gives more than the " +
+                         std::to_string(room_) + " bytes that there is room for",
+                     "make the volume larger first, or give the length");
+    }
+
+    /** Ends with the length that was asked for, or with the source; then more is an error. */
+    bool complete() const { return options_.length && received_ == options_.length; }
+
+    void from_callback()
+    {
+        std::vector<std::byte> buffer(buffer_size);
+        while (!complete()) {
+            std::uint64_t hole = 0;
+            const auto want =
+                options_.length ? std::min<std::uint64_t>(buffer.size(), left()) : buffer.size();
+            const auto n =
+                source_.read(std::span(buffer).first(static_cast<std::size_t>(want)), hole);
+            if (n > want)
+                throw Error(ErrorCode::invalid_argument,
+                            "upload to '" + path_ + "': the callback says that it gave " +
+                                std::to_string(n) + " bytes into a buffer of " +
+                                std::to_string(want));
+            if (n == 0 && hole == 0)
+                return;
+            if (n > 0)
+                take(Bytes(buffer).first(n));
+            if (hole > 0)
+                take_hole(hole);
+        }
+    }
+
+    void from_descriptor()
+    {
+        std::vector<std::byte> buffer(buffer_size);
+        for (bool more = true; more && !complete();) {
+            const auto want = static_cast<std::size_t>(
+                options_.length ? std::min<std::uint64_t>(buffer.size(), left()) : buffer.size());
+            std::size_t have = 0;
+            while (have < want) {
+                if (!seekable_)
+                    wait_until_ready(source_.fd, POLLIN, job_, what_);
+                const auto n = ::read(source_.fd, buffer.data() + have, want - have);
+                if (n < 0 && (errno == EINTR || would_block(errno)))
+                    continue;
+                if (n < 0)
+                    throw system_error(errno, what_ + ": cannot read the source");
+                if (n == 0) {
+                    more = false;
+                    break;
+                }
+                have += static_cast<std::size_t>(n);
+            }
+            take(Bytes(buffer).first(have));
+        }
+    }
+
+    /** Both are files: the kernel copies, and knows where the source has data. */
+    void from_file()
+    {
+        const auto start = ::lseek(source_.fd, 0, SEEK_CUR);
+        if (start < 0)
+            return from_descriptor();
+        auto at = static_cast<std::uint64_t>(start);
+        auto end = std::max(at, content_length(source_.fd, "the source of the upload"));
+        if (options_.length)
+            end = std::min(end, at + options_.length);
+        else if (end - at > room_)
+            throw too_much();
+        while (at < end) {
+            const auto data = options_.sparse
+                                  ? next_data(source_.fd, at, end, "the source of the upload")
+                                  : Extent{at, end};
+            if (data.start > at)
+                take_hole(data.start - at);
+            at = data.start;
+            while (at < data.end) {
+                const auto n =
+                    copy_in_kernel(source_.fd, at, fd_, writer_.position(), data.end - at);
+                if (n == 0) {
+                    ::lseek(source_.fd, static_cast<off_t>(at), SEEK_SET);
+                    return from_descriptor();
+                }
+                at += n;
+                writer_.advance_to(writer_.position() + n);
+                count(n);
+            }
+        }
+        ::lseek(source_.fd, static_cast<off_t>(at), SEEK_SET);
+    }
+
+    void check_length() const
+    {
+        const auto expected = options_.length ? std::optional<std::uint64_t>(options_.length)
+                                              : options_.expected_length;
+        if (expected && received_ < *expected)
+            throw Error(ErrorCode::io,
+                        "upload to '" + path_ + "': the source ended after " +
+                            std::to_string(received_) + " of " + std::to_string(*expected) +
+                            " bytes",
+                        "transfer it again");
+        if (options_.expected_length && received_ != *options_.expected_length)
+            throw Error(ErrorCode::io,
+                        "upload to '" + path_ + "': the source gave " + std::to_string(received_) +
+                            " bytes, expected " + std::to_string(*options_.expected_length),
+                        "transfer it again");
+    }
+
+    const UploadSource& source_;
+    const TransferOptions& options_;
+    int fd_;
+    const std::string& path_;
+    Job* job_;
+    DigestCheck digest_;
+    FileWriter writer_;
+    std::string what_;
+    std::uint64_t room_{};
+    std::uint64_t received_{};
+    bool seekable_{};
+};
+
+// ---- out of a file ----------------------------------------------------------------------------
+
+/** A reader that went away is an error of the call, not a signal for the host process. */
+class BrokenPipeGuard {
+public:
+    BrokenPipeGuard()
+    {
+        sigset_t pending;
+        ::sigemptyset(&signal_);
+        ::sigaddset(&signal_, SIGPIPE);
+        ::sigpending(&pending);
+        was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
+        ::pthread_sigmask(SIG_BLOCK, &signal_, &before_);
+    }
+    ~BrokenPipeGuard()
+    {
+        const int error = errno;
+        constexpr struct timespec now {
+        };
+        if (!was_pending_)
+            while (::sigtimedwait(&signal_, nullptr, &now) > 0)
+                ;
+        ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+        errno = error;
+    }
+    BrokenPipeGuard(const BrokenPipeGuard&) = delete;
+    BrokenPipeGuard& operator=(const BrokenPipeGuard&) = delete;
+
+private:
+    sigset_t signal_{};
+    sigset_t before_{};
+    bool was_pending_{};
+};
+
+class Sending {
+public:
+    Sending(int fd, const std::string& path, std::uint64_t length, const DownloadTarget& target,
+            const TransferOptions& options, Job* job)
+        : fd_(fd), path_(path), at_(options.offset), end_(options.offset + length), target_(target),
+          sparse_(options.sparse), job_(job), digest_(options), what_("downloading '" + path + "'")
+    {
+    }
+
+    void run()
+    {
+        enter_phase(job_, "downloading", end_ - at_);
+        if (target_.fd >= 0 && is_regular(target_.fd)) {
+            const int flags = ::fcntl(target_.fd, F_GETFL);
+            const auto start = ::lseek(target_.fd, 0, SEEK_CUR);
+            if (flags >= 0 && (flags & O_APPEND) == 0 && start >= 0)
+                file_.emplace(target_.fd, static_cast<std::uint64_t>(start), target_name);
+        }
+        while (at_ < end_) {
+            const auto data = sparse_ ? next_data(fd_, at_, end_, path_) : Extent{at_, end_};
+            if (data.start > at_)
+                give_hole(data.start - at_);
+            give_data(data.end);
+        }
+        if (file_) {
+            file_->finish();
+            ::lseek(target_.fd, static_cast<off_t>(file_->position()), SEEK_SET);
+        }
+        digest_.finish("download of '" + path_ + "'", job_);
+    }
+
+private:
+    void count(std::uint64_t n)
+    {
+        at_ += n;
+        advance(job_, n);
+        check(job_, what_);
+    }
+
+    void give_hole(std::uint64_t length)
+    {
+        digest_.update_zeros(length);
+        if (file_) {
+            file_->write_zeros(length);
+        } else if (target_.write) {
+            target_.write({}, length);
+        } else { // a pipe has no holes
+            static constexpr std::array<std::byte, 65536> zeros{};
+            for (auto left = length; left > 0;) {
+                const auto size = std::min<std::uint64_t>(left, zeros.size());
+                write_stream(Bytes(zeros).first(static_cast<std::size_t>(size)));
+                left -= size;
+            }
+        }
+        count(length);
+    }
+
+    void give_data(std::uint64_t end)
+    {
+        while (file_ && !digest_.wanted() && at_ < end) {
+            const auto n = copy_in_kernel(fd_, at_, target_.fd, file_->position(), end - at_);
+            if (n == 0)
+                break;
+            file_->advance_to(file_->position() + n);
+            count(n);
+        }
+        while (at_ < end) {
+            buffer_.resize(buffer_size);
+            const auto n =
+                ::pread(fd_, buffer_.data(),
+                        static_cast<std::size_t>(std::min<std::uint64_t>(buffer_size, end - at_)),
+                        static_cast<off_t>(at_));
+            if (n < 0 && errno == EINTR)
+                continue;
+            if (n < 0)
+                throw system_error(errno, "cannot read '" + path_ + "' at " + std::to_string(at_));
+            if (n == 0)
+                throw Error(ErrorCode::invalid_state,
+                            "'" + path_ + "' became shorter while it was read",
+                            "read it when nobody changes its size");
+            const auto data = Bytes(buffer_).first(static_cast<std::size_t>(n));
+            digest_.update(data);
+            if (file_)
+                sparse_ ? file_->write_sparse(data) : file_->write(data);
+            else if (target_.write)
+                target_.write(data, 0);
+            else
+                write_stream(data);
+            count(data.size());
+        }
+    }
+
+    void write_stream(Bytes data)
+    {
+        const BrokenPipeGuard guard;
+        while (!data.empty()) {
+            wait_until_ready(target_.fd, POLLOUT, job_, what_);
+            auto n = ::send(target_.fd, data.data(), data.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+            // A pipe that is ready takes at least PIPE_BUF bytes; more could block for ever.
+            if (n < 0 && errno == ENOTSOCK)
+                n = ::write(target_.fd, data.data(), std::min<std::size_t>(data.size(), PIPE_BUF));
+            if (n < 0 && (errno == EINTR || would_block(errno)))
+                continue;
+            if (n < 0)
+                throw system_error(errno, what_ + ": cannot write to the target");
+            data = data.subspan(static_cast<std::size_t>(n));
+        }
+    }
+
+    inline static const std::string target_name = "the target of the download";
+    int fd_;
+    const std::string& path_;
+    std::uint64_t at_;
+    std::uint64_t end_;
+    const DownloadTarget& target_;
+    bool sparse_;
+    Job* job_;
+    DigestCheck digest_;
+    std::string what_;
+    std::optional<FileWriter> file_{};
+    std::vector<std::byte> buffer_{};
+};
+
+} // namespace
+
+std::uint64_t receive_content(const UploadSource& source, const TransferOptions& options, int fd,
+                              const std::string& path, std::uint64_t room, Job* job)
+{
+    return Receiving(source, options, fd, path, room, job).run();
+}
+
+std::uint64_t send_content(int fd, const std::string& path, std::uint64_t length,
+                           const DownloadTarget& target, const TransferOptions& options, Job* job)
+{
+    Sending(fd, path, length, target, options, job).run();
+    return length;
+}
+
+std::string digest_content(int fd, const std::string& path, std::uint64_t length, Job* job)
+{
+    Sha256 digest;
+    const DownloadTarget target([&](Bytes data, std::uint64_t) { digest.update(data); });
+    send_content(fd, path, length, target, {}, job);
+    return digest.hex();
+}
+
+} // namespace storage::inline v1

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Transfers: bytes from a caller into a volume's file, and from there to a caller.
+#pragma once
+
+#include <basin/volume.hpp>
+
+namespace storage::inline v1 {
+
+/**
+ * Writes what a source gives into a file or block device from options.offset on.
+ * @param room  bytes that may be written from there on; UINT64_MAX: as many as come
+ * @return bytes received, holes included
+ * @throws Error invalid_argument  more comes than there is room for
+ *               io  the source ended early, or gave other bytes than expected
+ */
+std::uint64_t receive_content(const UploadSource& source, const TransferOptions& options, int fd,
+                              const std::string& path, std::uint64_t room, Job* job);
+
+/** Gives a caller [options.offset, options.offset + length) of a file; all of it must be there. */
+std::uint64_t send_content(int fd, const std::string& path, std::uint64_t length,
+                           const DownloadTarget& target, const TransferOptions& options, Job* job);
+
+/** The SHA-256 of a file's first bytes, or all. */
+std::string digest_content(int fd, const std::string& path, std::uint64_t length, Job* job);
+
+} // namespace storage::inline v1

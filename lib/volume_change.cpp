@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Volume: the calls that change what exists.
+#include "volume_change.hpp"
+
+#include "volume_lookup.hpp"
+
+#include <algorithm>
+
+namespace storage::inline v1 {
+
+namespace {
+
+constexpr auto seen_by_the_system =
+    BlockerKind::open | BlockerKind::loop_device | BlockerKind::mounted | BlockerKind::holder;
+
+bool all_allowed(BlockerKind allowed, BlockerKind kinds)
+{
+    const auto bits = [](BlockerKind kind) { return static_cast<std::uint32_t>(kind); };
+    return (bits(allowed) & bits(kinds)) == bits(kinds);
+}
+
+} // namespace
+
+std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, BlockerKind allowed)
+{
+    std::vector<Blocker> found;
+    auto& backend = access.active_backend();
+    const auto record = backend.read(name, nullptr);
+    const auto& path = record.path;
+    if (!all_allowed(allowed, seen_by_the_system))
+        found = backend.blockers(name);
+    // Of the image formats qcow2 alone keeps snapshots; other pool types tell of theirs themselves.
+    if (!has(allowed, BlockerKind::snapshot) && record.facts.format == ImageFormat::qcow2)
+        for (const auto& snapshot : backend.snapshots(name))
+            found.push_back({.kind = BlockerKind::snapshot,
+                             .message = "snapshot '" + snapshot.name + "' would be lost"});
+    if (!has(allowed, BlockerKind::backing_image))
+        for (const auto& volume : dependents_of(*access.context, path))
+            found.push_back(
+                {.kind = BlockerKind::backing_image,
+                 .message = "backing image or data file of " +
+                            volume_title(volume.name(), *Volume::Access::pool(volume))});
+    std::erase_if(found, [&](const Blocker& blocker) { return has(allowed, blocker.kind); });
+    return found;
+}
+
+void require_unblocked(PoolAccess& access, const std::string& name, BlockerKind allowed,
+                       std::string_view operation)
+{
+    const auto found = blockers_of(access, name, allowed);
+    if (found.empty())
+        return;
+    std::string lines;
+    std::string kinds;
+    for (const auto& blocker : found) {
+        const std::string kind(to_string(blocker.kind));
+        lines += kind + ": " + blocker.message + '\n';
+        if (kinds.find(kind) == std::string::npos)
+            kinds += (kinds.empty() ? "" : ", ") + kind;
+    }
+    throw Error(ErrorCode::busy,
+                volume_title(name, *access.pool) + ": " + std::string(operation) +
+                    " it is stopped by what uses it: " + found.front().message +
+                    (found.size() > 1 ? " and " + std::to_string(found.size() - 1) + " more" : ""),
+                "end its use, or allow it explicitly (" + kinds + ")", lines);
+}
+
+std::vector<Blocker> Volume::blockers() const
+{
+    PoolAccess access(pool_);
+    access.require_started();
+    auto found = blockers_of(access, name_, BlockerKind::none);
+    if (const auto holder = access.context->locks.volume_holder(pool_->uuid, pool_->name, name_);
+        !holder.empty())
+        found.push_back({.kind = BlockerKind::job, .message = "in use by " + holder});
+    return found;
+}
+
+void Volume::delete_storage(BlockerKind allowed, Job* job)
+{
+    begin(job);
+    PoolAccess access(pool_);
+    if (change_volume(access, name_,
+                      {"vol-delete", "deleting", Capability::delete_volume, "delete volumes"},
+                      allowed, job, [&](PoolAccess& now, Change& change) {
+                          now.active_backend().delete_volume(name_, change);
+                      }))
+        access.context->emit(EventKind::volume_deleted, *pool_, name_);
+}
+
+namespace {
+
+std::uint64_t new_capacity(std::uint64_t before, std::uint64_t number, ResizeFlags flags,
+                           const std::string& title)
+{
+    std::uint64_t capacity = number;
+    if (has(flags, ResizeFlags::delta)) {
+        if (has(flags, ResizeFlags::shrink))
+            capacity = before - std::min(before, number);
+        else if (__builtin_add_overflow(before, number, &capacity))
+            capacity = UINT64_MAX;
+    }
+    if (capacity > INT64_MAX)
+        throw Error(ErrorCode::invalid_argument,
+                    title + ": the capacity would be more than 2^63 - 1 bytes");
+    if (capacity < before && !has(flags, ResizeFlags::shrink))
+        throw Error(ErrorCode::invalid_argument,
+                    title + ": new capacity " + std::to_string(capacity) +
+                        " is below the present one of " + std::to_string(before) + " bytes",
+                    "say that it shall shrink, if what lies behind may be lost");
+    return capacity;
+}
+
+} // namespace
+
+void Volume::resize(std::uint64_t number, ResizeFlags flags, BlockerKind allowed, Job* job)
+{
+    begin(job);
+    PoolAccess access(pool_);
+    const auto capability =
+        has(flags, ResizeFlags::shrink) ? Capability::shrink_volume : Capability::grow_volume;
+    // Snapshots keep their own size.
+    allowed = allowed | BlockerKind::snapshot;
+    if (change_volume(access, name_, {"vol-resize", "resizing", capability, "resize volumes"},
+                      allowed, job, [&](PoolAccess& now, Change& change) {
+                          auto& backend = now.active_backend();
+                          const auto volume = backend.describe(name_);
+                          const auto capacity = new_capacity(volume.capacity, number, flags,
+                                                             volume_title(name_, *pool_));
+                          backend.resize_volume(volume, capacity, flags, change);
+                      }))
+        access.context->emit(EventKind::volume_changed, *pool_, name_);
+}
+
+void Volume::rename(const std::string& new_name, BlockerKind allowed, Job* job)
+{
+    begin(job);
+    check_volume_name(new_name);
+    PoolAccess access(pool_);
+    access.require_started();
+    access.require(Capability::rename_volume, "rename volumes");
+    if (new_name == name_)
+        throw Error(ErrorCode::already_exists,
+                    volume_title(name_, *pool_) + " already has this name");
+    // Of two renames in opposite directions one is told at once that the other is there.
+    std::optional<HeldLock> target_lock;
+    if (!is_dry_run(job))
+        target_lock.emplace(access.context->locks.lock_volume(pool_->uuid, pool_->name, new_name,
+                                                              "vol-rename", job));
+    allowed = allowed | BlockerKind::snapshot; // they go with it
+    if (!change_volume(access, name_,
+                       {"vol-rename", "renaming", Capability::rename_volume, "rename volumes"},
+                       allowed, job, [&](PoolAccess& now, Change& change) {
+                           now.active_backend().rename_volume(name_, new_name, change);
+                       }))
+        return;
+    access.update_volume(new_name);
+    access.context->emit(EventKind::volume_deleted, *pool_, name_);
+    access.context->emit(EventKind::volume_created, *pool_, new_name);
+    name_ = new_name;
+}
+
+void Volume::wipe(WipeAlgorithm algorithm, BlockerKind allowed, Job* job)
+{
+    begin(job);
+    PoolAccess access(pool_);
+    if (change_volume(access, name_,
+                      {"vol-wipe", "wiping", Capability::wipe_volume, "wipe volumes"}, allowed, job,
+                      [&](PoolAccess& now, Change& change) {
+                          auto& backend = now.active_backend();
+                          backend.wipe_volume(backend.describe(name_), algorithm, change);
+                      }))
+        access.context->emit(EventKind::volume_changed, *pool_, name_);
+}
+
+std::uint64_t Volume::upload(const UploadSource& source, const TransferOptions& options, Job* job)
+{
+    begin(job);
+    PoolAccess access(pool_);
+    std::uint64_t received = 0;
+    // As libvirt: an upload may go into a volume that somebody has open, at the caller's risk.
+    const auto allowed = BlockerKind::open | BlockerKind::loop_device | BlockerKind::mounted |
+                         BlockerKind::holder | BlockerKind::backing_image | BlockerKind::snapshot;
+    if (options.resumable)
+        throw Error(ErrorCode::invalid_argument,
+                    volume_title(name_, *pool_) + ": an upload into a volume cannot be resumed",
+                    "upload into a new volume, or give the offset");
+    if (change_volume(
+            access, name_, {"vol-upload", "uploading to", Capability::upload, "take uploads"},
+            allowed, job, [&](PoolAccess& now, Change& change) {
+                auto& backend = now.active_backend();
+                backend.upload(backend.describe(name_), source, options, received, change);
+            }))
+        access.context->emit(EventKind::volume_changed, *pool_, name_);
+    return received;
+}
+
+namespace {
+
+void check_snapshot_name(const std::string& name, const std::string& title)
+{
+    if (name.empty() || name.size() > 255 || std::any_of(name.begin(), name.end(), [](char c) {
+            return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+        }))
+        throw Error(ErrorCode::invalid_argument,
+                    title + ": snapshot name '" + name + "' is not usable",
+                    "use 1 to 255 bytes without control characters");
+}
+
+/** The snapshot that is meant. @throws Error not_found */
+const Snapshot* find_snapshot(const std::vector<Snapshot>& snapshots, const std::string& name)
+{
+    const auto found = std::find_if(snapshots.begin(), snapshots.end(),
+                                    [&](const Snapshot& s) { return s.name == name; });
+    return found == snapshots.end() ? nullptr : &*found;
+}
+
+void require_snapshot(Backend& backend, const std::string& volume, const std::string& name,
+                      const std::string& title)
+{
+    if (!find_snapshot(backend.snapshots(volume), name))
+        throw Error(ErrorCode::not_found, title + " has no snapshot '" + name + "'",
+                    "list its snapshots");
+}
+
+constexpr VolumeOperation snapshot_operation{"vol-snapshot", "changing the snapshots of",
+                                             Capability::snapshots, "make snapshots"};
+
+} // namespace
+
+Snapshot Volume::create_snapshot(const std::string& name, Job* job)
+{
+    begin(job);
+    const auto title = volume_title(name_, *pool_);
+    check_snapshot_name(name, title);
+    PoolAccess access(pool_);
+    const bool made =
+        change_volume(access, name_, snapshot_operation, BlockerKind::snapshot, job,
+                      [&](PoolAccess& now, Change& change) {
+                          auto& backend = now.active_backend();
+                          if (find_snapshot(backend.snapshots(name_), name))
+                              throw Error(ErrorCode::already_exists,
+                                          title + " already has a snapshot '" + name + "'",
+                                          "choose another name");
+                          backend.create_snapshot(backend.describe(name_), name, change);
+                      });
+    if (!made)
+        return {.name = name};
+    access.context->emit(EventKind::volume_changed, *pool_, name_);
+    const auto snapshots = access.active_backend().snapshots(name_);
+    if (const auto* snapshot = find_snapshot(snapshots, name))
+        return *snapshot;
+    throw Error(ErrorCode::not_found, title + ": the new snapshot '" + name + "' is gone already");
+}
+
+void Volume::delete_snapshot(const std::string& name, Job* job)
+{
+    begin(job);
+    PoolAccess access(pool_);
+    if (change_volume(access, name_, snapshot_operation, BlockerKind::snapshot, job,
+                      [&](PoolAccess& now, Change& change) {
+                          auto& backend = now.active_backend();
+                          require_snapshot(backend, name_, name, volume_title(name_, *pool_));
+                          backend.delete_snapshot(backend.describe(name_), name, change);
+                      }))
+        access.context->emit(EventKind::volume_changed, *pool_, name_);
+}
+
+void Volume::revert_snapshot(const std::string& name, Job* job)
+{
+    begin(job);
+    PoolAccess access(pool_);
+    if (change_volume(access, name_, snapshot_operation, BlockerKind::snapshot, job,
+                      [&](PoolAccess& now, Change& change) {
+                          auto& backend = now.active_backend();
+                          require_snapshot(backend, name_, name, volume_title(name_, *pool_));
+                          backend.revert_snapshot(backend.describe(name_), name, change);
+                      }))
+        access.context->emit(EventKind::volume_changed, *pool_, name_);
+}
+
+} // namespace storage::inline v1

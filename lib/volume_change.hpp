@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What the calls that change a volume have in common: checks, locks, blockers, the change, news.
+#pragma once
+
+#include "change.hpp"
+#include "job_impl.hpp"
+#include "pool_object.hpp"
+
+namespace storage::inline v1 {
+
+/** What stands in the way of changing a volume; kinds that are allowed are not looked for. */
+std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, BlockerKind allowed);
+
+/** @throws Error busy  what is in the way and not allowed */
+void require_unblocked(PoolAccess& access, const std::string& name, BlockerKind allowed,
+                       std::string_view operation);
+
+/** The call that changes one volume which exists. */
+struct VolumeOperation {
+    std::string_view name{}; ///< "vol-wipe"
+    std::string_view verb{}; ///< "wiping"
+    Capability capability{};
+    std::string_view ability{}; ///< "wipe volumes"
+};
+
+/**
+ * Locks the volume, looks for blockers, has the steps listed and carries them out.
+ * @param list  list(access, change) adds the steps
+ * @return whether it was done: false in a dry run. The table is up to date then; the caller tells.
+ */
+template <typename List>
+bool change_volume(PoolAccess& access, const std::string& volume, const VolumeOperation& operation,
+                   BlockerKind allowed, Job* job, List&& list)
+{
+    const auto pool = access.pool;
+    auto& context = *access.context;
+    context.require_writable(std::string(operation.verb) + ' ' + volume_title(volume, *pool));
+    access.require_started();
+    access.require(operation.capability, operation.ability);
+    std::optional<HeldLock> lock;
+    if (!is_dry_run(job)) {
+        lock.emplace(
+            context.locks.lock_volume(pool->uuid, pool->name, volume, operation.name, job));
+        access = PoolAccess(pool);
+    }
+    require_unblocked(access, volume, allowed, operation.verb);
+    Change change(std::string(operation.name) + ' ' + pool->name + ' ' + volume);
+    list(access, change);
+    const auto update = [&] {
+        try {
+            access.update_volume(volume);
+        } catch (const Error& error) {
+            context.log(LogLevel::warning, error.what());
+        }
+    };
+    try {
+        if (!change.execute(context.change_host(job)))
+            return false;
+    } catch (...) {
+        update(); // half a wipe changes a volume, too
+        throw;
+    }
+    update();
+    return true;
+}
+
+} // namespace storage::inline v1

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Pool: the calls that make volumes.
+#include "volume_change.hpp"
+
+#include <algorithm>
+
+namespace storage::inline v1 {
+
+namespace {
+
+/** Refuses what the definition asks for and the pool type does not do; fills in the format. */
+VolumeDef complete(const PoolAccess& access, const VolumeDef& given)
+{
+    auto def = given;
+    check_volume_name(def.name);
+    const auto& info = access.info();
+    const auto title = volume_title(def.name, *access.pool);
+    if (def.target.format.empty() && !info.volume_formats.empty())
+        def.target.format = info.volume_formats.front();
+    const auto creatable = info.creatable_formats;
+    if (!info.volume_formats.empty() &&
+        std::find(creatable.begin(), creatable.end(), def.target.format) == creatable.end()) {
+        std::string list;
+        for (const auto format : creatable)
+            list += (list.empty() ? "" : ", ") + std::string(format);
+        throw Error(ErrorCode::not_supported,
+                    title + ": format '" + def.target.format + "' cannot be created",
+                    "use one of: " + list);
+    }
+    if (def.target.permissions.mode && *def.target.permissions.mode > 0777)
+        throw Error(ErrorCode::invalid_argument, title + ": mode is above 0777",
+                    "use a mode from 0 to 0777");
+    constexpr std::uint64_t most = INT64_MAX;
+    if (def.capacity > most || def.allocation.value_or(0) > most)
+        throw Error(ErrorCode::invalid_argument,
+                    title + ": capacity and allocation are at most 2^63 - 1 bytes");
+    if (def.target.encryption)
+        access.require(Capability::encrypted_volume, "encrypt volumes");
+    if (!def.backing.empty())
+        access.require(Capability::backing_images, "put volumes on backing images");
+    return def;
+}
+
+/** The part of each creation that does not depend on where the content comes from. */
+template <typename List>
+Volume create(PoolAccess& access, const PoolPointer& pool, const VolumeDef& def,
+              const std::string& operation, Job* job, List&& list)
+{
+    const auto context = access.context;
+    context->require_writable("creating a volume in " + access.title());
+    std::optional<HeldLock> lock;
+    if (!is_dry_run(job)) {
+        lock.emplace(context->locks.lock_volume(pool->uuid, pool->name, def.name, operation, job));
+        access = PoolAccess(pool);
+    }
+    Change change(operation + ' ' + pool->name + ' ' + def.name);
+    list(access.active_backend(), change);
+    if (change.execute(context->change_host(job))) {
+        access.update_volume(def.name);
+        context->emit(EventKind::volume_created, *pool, def.name);
+    }
+    return Volume::Access::make(pool, def.name);
+}
+
+void refuse(CreateFlags flags, CreateFlags wrong, const std::string& message)
+{
+    if (has(flags, wrong))
+        throw Error(ErrorCode::invalid_argument, message, "leave the flag out");
+}
+
+/** What the volume's header, or one below it, refers to that no active pool has. */
+std::string untrusted_reference(const Volume& volume)
+{
+    for (const auto& link : volume.chain())
+        if (link.state != ChainState::ok)
+            return link.path.empty() ? link.reference : link.path;
+    return {};
+}
+
+} // namespace
+
+Volume Pool::create_volume(const VolumeDef& given, CreateFlags flags, Job* job)
+{
+    begin(job);
+    PoolAccess access(object_);
+    access.require_started();
+    access.require(Capability::create_volume, "create volumes");
+    const auto def = complete(access, given);
+    refuse(flags, CreateFlags::reflink | CreateFlags::linked | CreateFlags::digest,
+           volume_title(def.name, *object_) +
+               ": reflink, linked and digest need a volume to copy from");
+    return create(access, object_, def, "vol-create", job, [&](Backend& backend, Change& change) {
+        backend.create_volume(def, nullptr, flags, change);
+    });
+}
+
+Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, CreateFlags flags,
+                                Job* job)
+{
+    begin(job);
+    PoolAccess access(object_);
+    access.require_started();
+    access.require(Capability::create_from, "copy volumes");
+    const auto& source_pool = Volume::Access::pool(source);
+    PoolAccess source_access(source_pool);
+    source_access.require_started();
+    std::optional<HeldLock> source_lock;
+    if (!is_dry_run(job)) // shared, so that clones in opposite directions do not meet here
+        source_lock.emplace(source_access.context->locks.lock_volume(
+            source_pool->uuid, source_pool->name, source.name(), "vol-create-from", job,
+            VolumeUse::read));
+    const CopySource from{.volume = source_access.active_backend().describe(source.name()),
+                          .pool_name = source_pool->name,
+                          .untrusted_reference = untrusted_reference(source)};
+    auto wanted = given;
+    // As libvirt: at least as large as what is copied.
+    wanted.capacity = std::max(given.capacity, from.volume.capacity);
+    if (has(flags, CreateFlags::linked)) {
+        refuse(flags,
+               CreateFlags::reflink | CreateFlags::digest | CreateFlags::prealloc_metadata |
+                   CreateFlags::prealloc_falloc | CreateFlags::prealloc_full,
+               volume_title(given.name, *object_) +
+                   ": a linked clone copies nothing and allocates nothing");
+        if (wanted.target.format.empty() || wanted.target.format == "raw")
+            wanted.target.format = "qcow2";
+        wanted.backing = {{.path = from.volume.target.path, .format = from.volume.target.format}};
+        wanted.allocation = 0;
+    }
+    const auto def = complete(access, wanted);
+    return create(access, object_, def, "vol-create-from", job,
+                  [&](Backend& backend, Change& change) {
+                      const bool linked = has(flags, CreateFlags::linked);
+                      backend.create_volume(def, linked ? nullptr : &from, flags, change);
+                  });
+}
+
+Volume Pool::upload_volume(const VolumeDef& given, const UploadSource& source,
+                           const TransferOptions& options, Job* job)
+{
+    begin(job);
+    PoolAccess access(object_);
+    access.require_started();
+    access.require(Capability::create_volume, "create volumes");
+    access.require(Capability::upload, "take uploads");
+    const auto def = complete(access, given);
+    return create(access, object_, def, "vol-upload", job, [&](Backend& backend, Change& change) {
+        backend.create_uploaded(def, source, options, change);
+    });
+}
+
+std::optional<std::uint64_t> Pool::partial_upload(const std::string& volume_name) const
+{
+    PoolAccess access(object_);
+    access.require_started();
+    check_volume_name(volume_name);
+    return access.active_backend().partial_upload(volume_name);
+}
+
+void Pool::discard_upload(const std::string& volume_name, Job* job)
+{
+    begin(job);
+    PoolAccess access(object_);
+    access.context->require_writable("forgetting an upload in " + access.title());
+    access.require_started();
+    access.require(Capability::upload, "take uploads");
+    check_volume_name(volume_name);
+    std::optional<HeldLock> lock;
+    if (!is_dry_run(job))
+        lock.emplace(access.context->locks.lock_volume(object_->uuid, object_->name, volume_name,
+                                                       "vol-upload-discard", job));
+    Change change("vol-upload-discard " + object_->name + ' ' + volume_name);
+    access.active_backend().discard_upload(volume_name, change);
+    change.execute(access.context->change_host(job));
+}
+
+} // namespace storage::inline v1

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "volume_lookup.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <set>
+
+namespace storage::inline v1 {
+
+bool find_volume_name(PoolAccess& access, std::string_view name)
+{
+    {
+        const std::shared_lock reading(access.pool->table_mutex);
+        const auto& table = access.pool->table;
+        if (table && !access.pool->reload && access.pool->outdated.empty() &&
+            table->find_index(name))
+            return true;
+    }
+    // Not known here, or not read yet: one volume is asked for, not all are read.
+    try {
+        check_volume_name(name);
+    } catch (const Error&) {
+        return false;
+    }
+    return access.update_volume(std::string(name));
+}
+
+namespace {
+
+/** "" when the path does not lead anywhere. */
+std::string real_path(const std::string& path)
+{
+    const std::unique_ptr<char, void (*)(void*)> result(::realpath(path.c_str(), nullptr),
+                                                        std::free);
+    return result ? std::string(result.get()) : std::string();
+}
+
+/** The real path of a path whose last component is taken as it is; "" when its directory does not
+ * exist. */
+std::string real_entry(const std::string& path)
+{
+    const auto directory = real_path(parent_directory(path));
+    return directory.empty() ? directory
+                             : directory + path.substr(std::min(path.rfind('/'), path.size()));
+}
+
+/** In pools whose volumes lie in a directory: the name, when the path is that of a direct entry. */
+std::string_view entry_below(const std::string& directory, std::string_view path)
+{
+    if (directory.empty() || path.size() <= directory.size() + 1 || !path.starts_with(directory) ||
+        path[directory.size()] != '/')
+        return {};
+    const auto name = path.substr(directory.size() + 1);
+    return name.find('/') == std::string_view::npos ? name : std::string_view();
+}
+
+bool keeps_volumes_in_target(const PoolDef& def)
+{
+    return backend_type(def.type).info.volume_type == VolumeType::file;
+}
+
+/** The started pools in which a volume may have this key or path, as it is written. */
+std::vector<PoolPointer> candidates(const Context::Impl& context, std::string_view text)
+{
+    return context.all_where([&](const PoolFiles& files) {
+        return files.started &&
+               (!entry_below(files.started->definition.target.path, text).empty() ||
+                !keeps_volumes_in_target(files.started->definition));
+    });
+}
+
+/** The volume that find() names in one of the pools. */
+template <typename Find>
+std::optional<Volume> search(Context::Impl& context, const std::vector<PoolPointer>& pools,
+                             Find&& find)
+{
+    for (const auto& pool : pools) {
+        try {
+            PoolAccess access(pool);
+            access.require_started();
+            if (auto name = find(access); !name.empty())
+                return Volume::Access::make(pool, std::move(name));
+        } catch (
+            const Error& error) { // a pool that does not work must not hide the others' volumes
+            context.log(LogLevel::info,
+                        std::string("passed over while looking for a volume: ") + error.what());
+        }
+    }
+    return std::nullopt;
+}
+
+std::string find_in(PoolAccess& access, std::string_view text, bool by_key)
+{
+    const auto name = entry_below(access.def().target.path, text);
+    if (!name.empty() && find_volume_name(access, name))
+        return std::string(name);
+    if (keeps_volumes_in_target(access.def()))
+        return {}; // key and path are always target and name
+    const auto volumes = access.volumes();
+    const auto index =
+        by_key ? volumes.table->find_by_key(text) : volumes.table->find_by_path(text);
+    return index ? std::string(volumes.table->name(*index)) : std::string();
+}
+
+std::vector<PoolPointer> started_pools(const Context::Impl& context)
+{
+    return context.all_where([](const PoolFiles& files) { return files.started != nullptr; });
+}
+
+/** Whether a reference leads to one certain file, however it is spelt. */
+class SameFile {
+public:
+    explicit SameFile(const std::string& path) : path_(path)
+    {
+        exists_ = ::stat(path.c_str(), &info_) == 0;
+    }
+    bool operator()(std::string_view reference)
+    {
+        if (reference == path_)
+            return true;
+        if (!exists_ || !reference.starts_with('/'))
+            return false;
+        const auto [entry, is_new] = known_.emplace(reference, false);
+        if (is_new) {
+            struct stat there {};
+            entry->second = ::stat(entry->first.c_str(), &there) == 0 &&
+                            there.st_dev == info_.st_dev && there.st_ino == info_.st_ino;
+        }
+        return entry->second;
+    }
+
+private:
+    const std::string& path_;
+    bool exists_{};
+    struct stat info_ {};
+    std::map<std::string, bool, std::less<>> known_{}; ///< many clones share one base
+};
+
+} // namespace
+
+std::optional<Volume> volume_with_key(Context::Impl& context, std::string_view key)
+{
+    return search(context, candidates(context, key),
+                  [&](PoolAccess& access) { return find_in(access, key, true); });
+}
+
+std::optional<Volume> volume_with_path(Context::Impl& context, std::string_view path)
+{
+    if (auto volume = search(context, candidates(context, path),
+                             [&](PoolAccess& access) { return find_in(access, path, false); }))
+        return volume;
+    const auto real = real_entry(std::string(path));
+    if (real.empty())
+        return std::nullopt;
+    return search(context, started_pools(context), [&](PoolAccess& access) {
+        const auto name = entry_below(real_path(access.def().target.path), real);
+        return !name.empty() && find_volume_name(access, name) ? std::string(name) : std::string();
+    });
+}
+
+std::vector<Volume> dependents_of(Context::Impl& context, const std::string& path)
+{
+    std::vector<Volume> dependents;
+    SameFile refers(path);
+    for (const auto& pool : started_pools(context)) {
+        try {
+            PoolAccess access(pool);
+            access.require_started();
+            const auto volumes = access.volumes();
+            for (VolumeTable::Index i = 0; i < volumes.table->size(); ++i) {
+                bool found = false;
+                if (volumes.table->has_references(i))
+                    volumes.table->for_each_reference(
+                        i, [&](std::string_view reference) { found |= refers(reference); });
+                if (found)
+                    dependents.push_back(
+                        Volume::Access::make(pool, std::string(volumes.table->name(i))));
+            }
+        } catch (const Error& error) {
+            context.log(LogLevel::warning,
+                        std::string("passed over while looking for dependent volumes: ") +
+                            error.what());
+        }
+    }
+    std::sort(dependents.begin(), dependents.end(), [](const Volume& a, const Volume& b) {
+        return std::pair(Volume::Access::pool(a)->name, a.name()) <
+               std::pair(Volume::Access::pool(b)->name, b.name());
+    });
+    return dependents;
+}
+
+} // namespace storage::inline v1

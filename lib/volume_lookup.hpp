@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Which volume is meant: by name in one pool, by key or path in all pools of a context.
+#pragma once
+
+#include "pool_object.hpp"
+
+namespace storage::inline v1 {
+
+/** Whether a volume of that name is there, be it in the table or on the storage alone. */
+bool find_volume_name(PoolAccess& access, std::string_view name);
+
+/** In the active pools. The context must be synchronised. */
+std::optional<Volume> volume_with_key(Context::Impl& context, std::string_view key);
+std::optional<Volume> volume_with_path(Context::Impl& context, std::string_view path);
+
+/** The volumes of the active pools that refer to the file at this path. */
+std::vector<Volume> dependents_of(Context::Impl& context, const std::string& path);
+
+} // namespace storage::inline v1
