@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Backend "dir": volumes are files in a directory.
 #include "backends.hpp"
-#include "directory_volume_steps.hpp"
+#include "blockers.hpp"
+#include "directory_changes.hpp"
 #include "directory_volumes.hpp"
 #include "file_steps.hpp"
 #include "image_formats.hpp"
@@ -13,11 +14,18 @@
 namespace storage::inline v1 {
 namespace {
 
-constexpr std::string_view creatable_formats[] = {"raw", "dir"};
+constexpr std::string_view creatable_formats[] = {
+    "raw", "dir", "vpc", "vdi", "vhd", "qcow", "qcow2", "qed", "vmdk", "vhdx", "parallels"};
+constexpr std::string_view tools[] = {"qemu-img"};
+constexpr std::string_view libraries[] = {"libcryptsetup.so.12", "libcrypto.so.3"};
 
 class DirBackend final : public Backend {
 public:
-    explicit DirBackend(const PoolDef& def) : def_(def), volumes_(def.target.path) {}
+    DirBackend(const PoolDef& def, const Host& host)
+        : def_(def), host_(host), volumes_(def.target.path),
+          changes_(def.target.path, def.name, host)
+    {
+    }
 
     Presence presence() override { return volumes_.presence(); }
     PoolSizes sizes() override { return volumes_.sizes(); }
@@ -53,21 +61,78 @@ public:
 
     void remove(Change& change) override { change.add(remove_directory_step(def_.target.path)); }
 
-    void create_volume(const VolumeDef& def, const VolumeRecord* source, CreateFlags flags,
+    void create_volume(const VolumeDef& def, const CopySource* source, CreateFlags flags,
                        Change& change) override
     {
-        list_create_steps(def_.target.path, def, source ? source->path : std::string(),
-                          has(flags, CreateFlags::reflink), change);
+        changes_.create(def, source, flags, change);
     }
-
+    void create_uploaded(const VolumeDef& def, const UploadSource& source,
+                         const TransferOptions& options, Change& change) override
+    {
+        changes_.create_uploaded(def, source, options, change);
+    }
+    void discard_upload(const std::string& name, Change& change) override
+    {
+        changes_.discard_upload(name, change);
+    }
     void delete_volume(std::string_view name, Change& change) override
     {
-        list_delete_steps(def_.target.path, name, change);
+        changes_.remove(name, change);
+    }
+    void rename_volume(std::string_view name, const std::string& new_name, Change& change) override
+    {
+        changes_.rename(name, new_name, change);
+    }
+    void resize_volume(const VolumeDef& volume, std::uint64_t capacity, ResizeFlags flags,
+                       Change& change) override
+    {
+        changes_.resize(volume, capacity, flags, change);
+    }
+    void wipe_volume(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change) override
+    {
+        changes_.wipe(volume, algorithm, change);
+    }
+    void upload(const VolumeDef& volume, const UploadSource& source, const TransferOptions& options,
+                std::uint64_t& received, Change& change) override
+    {
+        changes_.upload(volume, source, options, received, change);
+    }
+    void create_snapshot(const VolumeDef& volume, const std::string& name, Change& change) override
+    {
+        changes_.create_snapshot(volume, name, change);
+    }
+    void delete_snapshot(const VolumeDef& volume, const std::string& name, Change& change) override
+    {
+        changes_.delete_snapshot(volume, name, change);
+    }
+    void revert_snapshot(const VolumeDef& volume, const std::string& name, Change& change) override
+    {
+        changes_.revert_snapshot(volume, name, change);
+    }
+
+    std::uint64_t download(std::string_view name, const DownloadTarget& target,
+                           const TransferOptions& options, Job* job) override
+    {
+        return changes_.download(volumes_.path_of(name), target, options, job);
+    }
+    std::vector<Snapshot> snapshots(std::string_view name) override
+    {
+        return changes_.snapshots(volumes_.path_of(name));
+    }
+    std::optional<std::uint64_t> partial_upload(const std::string& name) override
+    {
+        return changes_.partial_upload(name);
+    }
+    std::vector<Blocker> blockers(std::string_view name) override
+    {
+        return file_blockers(volumes_.path_of(name), host_.system);
     }
 
 private:
     PoolDef def_;
+    const Host& host_;
     DirectoryVolumes volumes_;
+    DirectoryChanges changes_;
 };
 
 std::vector<std::string> source_identities(const PoolDef& def, const SystemRoot&)
@@ -85,14 +150,20 @@ const BackendType dir_backend{
             .available = true,
             .capabilities = {Capability::build_pool, Capability::delete_pool,
                              Capability::create_volume, Capability::create_from,
-                             Capability::reflink, Capability::delete_volume,
-                             Capability::thin_volume, Capability::names_only},
+                             Capability::delete_volume, Capability::grow_volume,
+                             Capability::shrink_volume, Capability::rename_volume,
+                             Capability::wipe_volume, Capability::upload, Capability::download,
+                             Capability::snapshots, Capability::thin_volume,
+                             Capability::backing_images, Capability::encrypted_volume,
+                             Capability::reflink, Capability::names_only},
             .copy_on_write_option = true,
             .volume_formats = image_formats,
             .creatable_formats = creatable_formats,
+            .tools = tools,
+            .libraries = libraries,
         },
-    .open = [](const PoolDef& def, const Host&) -> std::unique_ptr<Backend> {
-        return std::make_unique<DirBackend>(def);
+    .open = [](const PoolDef& def, const Host& host) -> std::unique_ptr<Backend> {
+        return std::make_unique<DirBackend>(def, host);
     },
     .find_sources = nullptr,
     .source_identities = source_identities,

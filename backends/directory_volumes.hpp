@@ -32,13 +32,14 @@ public:
     VolumeDef describe(std::string_view name) const;
     ImageInfo inspect(std::string_view name) const;
     std::string identity(std::string_view name) const;
+    /** @throws Error not_found  a name that no volume may have */
+    std::string path_of(std::string_view name) const;
 
     /** Since the object was made. */
     ReadCounts counts() const noexcept;
 
 private:
     friend class DirectoryScan;
-    std::string path_of(std::string_view name) const;
     void add(const ReadCounts& counts) const noexcept;
 
     std::string path_;

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "directory_changes.hpp"
+
+#include "image/extents.hpp"
+#include "image/qcow2_resize.hpp"
+#include "image/qcow2_snapshots.hpp"
+#include "image/wipe.hpp"
+#include "job_impl.hpp"
+#include "qemu_img.hpp"
+#include "transfer.hpp"
+#include "volume_content.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+
+namespace storage::inline v1 {
+
+namespace {
+
+Attributes attributes_of(const VolumeDef& def, std::uint32_t default_mode)
+{
+    Attributes attributes{.permissions = def.target.permissions};
+    if (def.target.nocow)
+        attributes.copy_on_write = false;
+    if (!attributes.permissions.mode)
+        attributes.permissions.mode = default_mode;
+    return attributes;
+}
+
+void require_new(const std::string& path)
+{
+    if (!file_identity(path).empty())
+        throw Error(ErrorCode::already_exists, "'" + path + "' exists", "choose another name");
+}
+
+struct stat look_at(const std::string& path)
+{
+    struct stat info {};
+    if (::lstat(path.c_str(), &info) != 0) {
+        if (errno == ENOENT || errno == ENOTDIR)
+            throw Error(ErrorCode::not_found, "'" + path + "' does not exist");
+        throw system_error(errno, "cannot look at '" + path + "'");
+    }
+    return info;
+}
+
+void require_content(const VolumeDef& volume, std::string_view what)
+{
+    if (volume.type && *volume.type != VolumeType::file && *volume.type != VolumeType::block)
+        throw Error(ErrorCode::not_supported, "'" + volume.target.path +
+                                                  "' is a directory: it has no content to " +
+                                                  std::string(what));
+}
+
+bool is_plain(const VolumeDef& volume)
+{
+    return (volume.target.format == "raw" || volume.target.format == "iso") &&
+           !volume.target.encryption;
+}
+
+/** The image as qemu-img is to be told of it. */
+QemuImage image_of(const VolumeDef& volume, const std::string& pool_name, const Host& host)
+{
+    const auto& encryption = volume.target.encryption;
+    QemuImage image{.path = volume.target.path,
+                    .format = volume.target.format == "raw" && encryption ? "luks"
+                              : volume.target.format == "vhd"             ? "vpc"
+                              : volume.target.format == "ploop"           ? "parallels"
+                                                                          : volume.target.format};
+    if (encryption)
+        image.secret = secret_of(*encryption, pool_name, volume.name, host);
+    return image;
+}
+
+void require_qcow2(const VolumeDef& volume)
+{
+    if (volume.target.format != "qcow2")
+        throw Error(ErrorCode::not_supported,
+                    "'" + volume.target.path + "': format '" + volume.target.format +
+                        "' keeps no snapshots",
+                    "use format 'qcow2'");
+}
+
+} // namespace
+
+void DirectoryChanges::create(const VolumeDef& def, const CopySource* source, CreateFlags flags,
+                              Change& change) const
+{
+    require_new(path_of(def.name));
+    const NewVolume volume{.directory = directory_,
+                           .def = def,
+                           .source = source,
+                           .flags = flags,
+                           .host = host_,
+                           .pool_name = pool_name_};
+    if (def.target.format == "dir") {
+        if (source)
+            throw Error(ErrorCode::not_supported,
+                        "'" + path_of(def.name) + "': a directory cannot be a copy of a volume",
+                        "use format 'raw'");
+        check_options(volume);
+        // As libvirt's mkdir with the usual umask.
+        change.add(create_directory_step(directory_, def.name, attributes_of(def, 0755)));
+        return;
+    }
+    auto plan = plan_content(volume);
+    const auto attributes = attributes_of(def, 0600);
+    change.add(plan.by_tool
+                   ? create_by_tool_step(directory_, def.name, std::move(plan.content), attributes)
+                   : create_file_step(directory_, def.name, std::move(plan.content), attributes));
+}
+
+void DirectoryChanges::create_uploaded(const VolumeDef& def, const UploadSource& source,
+                                       const TransferOptions& options, Change& change) const
+{
+    require_new(path_of(def.name));
+    if (def.target.format == "dir" || def.target.encryption)
+        throw Error(ErrorCode::not_supported,
+                    "'" + path_of(def.name) + "': " +
+                        (def.target.encryption ? std::string("an upload is stored as it comes")
+                                               : "a directory has no content to upload"),
+                    "leave the encryption out, and use the format of what is uploaded");
+    NewContent content{.summary =
+                           def.target.format + " volume '" + path_of(def.name) + "' from an upload",
+                       .fill = [def, source, options](const FileWork& work) {
+                           return take_upload(work, def, source, options);
+                       }};
+    const auto attributes = attributes_of(def, 0600);
+    if (!options.resumable) {
+        change.add(create_file_step(directory_, def.name, std::move(content), attributes));
+        return;
+    }
+    change.add(receive_step(directory_, def.name, std::move(content)));
+    change.add(publish_step(directory_, def.name, attributes));
+}
+
+void DirectoryChanges::discard_upload(const std::string& name, Change& change) const
+{
+    if (!partial_upload(name))
+        throw Error(ErrorCode::not_found,
+                    "no unfinished upload of '" + name + "' in '" + directory_ + "'");
+    change.add(discard_step(directory_, name));
+}
+
+void DirectoryChanges::remove(std::string_view name, Change& change) const
+{
+    const auto path = path_of(name);
+    const auto info = look_at(path);
+    if (!S_ISREG(info.st_mode) && !S_ISLNK(info.st_mode) && !S_ISDIR(info.st_mode))
+        throw Error(ErrorCode::not_supported,
+                    "'" + path + "' is a device node: basin does not delete it",
+                    "remove it by hand if it is not wanted");
+    change.add(remove_volume_step(directory_, std::string(name), file_identity(path),
+                                  S_ISDIR(info.st_mode)));
+}
+
+void DirectoryChanges::rename(std::string_view name, const std::string& new_name,
+                              Change& change) const
+{
+    look_at(path_of(name));
+    require_new(path_of(new_name));
+    change.add(
+        rename_volume_step(directory_, std::string(name), new_name, file_identity(path_of(name))));
+}
+
+void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, ResizeFlags flags,
+                              Change& change) const
+{
+    const auto& path = volume.target.path;
+    const auto& format = volume.target.format;
+    const bool allocate = has(flags, ResizeFlags::allocate);
+    const bool shrink = capacity < volume.capacity;
+    require_content(volume, "resize");
+    if (volume.type == VolumeType::block)
+        throw Error(ErrorCode::not_supported, "'" + path + "' is a device: its size is fixed");
+    if (is_plain(volume)) {
+        change.add(resize_file_step(path, capacity, allocate));
+        return;
+    }
+    const bool encrypted_raw = format == "raw";
+    if (!encrypted_raw && format != "qcow2" && format != "qed" && format != "ploop")
+        throw Error(ErrorCode::not_supported,
+                    "'" + path + "': an image of format '" + format + "' cannot change its size",
+                    "make a larger one with qcow2 from it");
+    if (shrink && format != "qcow2" && !encrypted_raw)
+        throw Error(ErrorCode::not_supported,
+                    "'" + path + "': an image of format '" + format + "' cannot become smaller");
+    constexpr std::uint64_t sector = 512;
+    const auto rounded = (capacity + sector - 1) / sector * sector;
+    auto step = run_tool_step(
+        path, {"qemu-img", "resize", path, std::to_string(rounded)},
+        "set the capacity of '" + path + "' from " + std::to_string(volume.capacity) + " to " +
+            std::to_string(rounded) + " bytes" + (allocate ? ", what is added allocated" : ""),
+        [volume, rounded, allocate, shrink, pool = pool_name_,
+         &host = host_](const FileWork& work) {
+            if (volume.target.format == "qcow2" && !allocate && !shrink) {
+                const auto fd = open_file(work.path, O_RDWR | O_NONBLOCK | O_NOCTTY);
+                if (grow_qcow2(fd.get(), rounded, work.path))
+                    return true;
+            }
+            qemu_img_resize(
+                host.runner, image_of(volume, pool, host),
+                {.capacity = rounded,
+                 .shrink = shrink,
+                 .preallocation = allocate ? Preallocation::falloc : Preallocation::off},
+                work.job);
+            return true;
+        });
+    step.record.destructive = shrink;
+    change.add(std::move(step));
+}
+
+void DirectoryChanges::wipe(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change) const
+{
+    require_content(volume, "wipe");
+    const auto& path = volume.target.path;
+    change.add(change_file_step(path, {"wipe", std::string(to_string(algorithm)), path},
+                                "overwrite the content of '" + path + "' (" +
+                                    std::string(to_string(algorithm)) + ")",
+                                [algorithm](const FileWork& work) {
+                                    wipe_content(work.fd, algorithm, work.path, work.job);
+                                    return true;
+                                }));
+}
+
+void DirectoryChanges::upload(const VolumeDef& volume, const UploadSource& source,
+                              const TransferOptions& options, std::uint64_t& received,
+                              Change& change) const
+{
+    require_content(volume, "replace");
+    const auto& path = volume.target.path;
+    // An image file may become longer, as its format sees fit; what a guest sees as it is may not.
+    const bool is_fixed = is_plain(volume) || volume.type == VolumeType::block;
+    const auto length = is_fixed ? volume.capacity : volume.physical;
+    if (options.offset > length)
+        throw Error(ErrorCode::invalid_argument,
+                    "'" + path + "': offset " + std::to_string(options.offset) +
+                        " is behind the end at " + std::to_string(length) + " bytes");
+    const auto room = is_fixed ? length - options.offset : std::uint64_t{UINT64_MAX};
+    if (options.length > room)
+        throw Error(ErrorCode::invalid_argument,
+                    "'" + path + "': " + std::to_string(options.length) + " bytes at offset " +
+                        std::to_string(options.offset) + " reach behind the end at " +
+                        std::to_string(length) + " bytes",
+                    "make the volume larger first");
+    change.add(change_file_step(
+        path, {"pwrite", path},
+        "write an upload into '" + path + "' at offset " + std::to_string(options.offset),
+        [source, options, room, &received](const FileWork& work) {
+            received = receive_content(source, options, work.fd, work.path, room, work.job);
+            return true;
+        }));
+}
+
+std::uint64_t DirectoryChanges::download(const std::string& path, const DownloadTarget& target,
+                                         const TransferOptions& options, Job* job) const
+{
+    const auto fd = open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    struct stat info {};
+    if (::fstat(fd.get(), &info) != 0)
+        throw system_error(errno, "cannot look at '" + path + "'");
+    if (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode))
+        throw Error(ErrorCode::not_supported,
+                    "'" + path + "' is not a file or device: it has no content to read");
+    const auto length = content_length(fd.get(), path);
+    if (options.offset > length || options.length > length - options.offset)
+        throw Error(ErrorCode::invalid_argument,
+                    "'" + path + "': " + std::to_string(options.length) + " bytes at offset " +
+                        std::to_string(options.offset) + " reach behind the end at " +
+                        std::to_string(length) + " bytes",
+                    "use a length of 0 for all up to the end");
+    const auto wanted = options.length ? options.length : length - options.offset;
+    if (is_dry_run(job))
+        return wanted;
+    return send_content(fd.get(), path, wanted, target, options, job);
+}
+
+std::optional<std::uint64_t> DirectoryChanges::partial_upload(const std::string& name) const
+{
+    struct stat info {};
+    if (::lstat(partial_path(directory_, name).c_str(), &info) == 0)
+        return static_cast<std::uint64_t>(info.st_size);
+    if (errno != ENOENT)
+        throw system_error(errno,
+                           "cannot look for an upload of '" + name + "' in '" + directory_ + "'");
+    return std::nullopt;
+}
+
+std::vector<Snapshot> DirectoryChanges::snapshots(const std::string& path) const
+{
+    const auto fd = open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (inspect_image(fd.get()).format != ImageFormat::qcow2)
+        return {};
+    return read_qcow2_snapshots(fd.get(), path);
+}
+
+namespace {
+
+Step snapshot_step(const VolumeDef& volume, SnapshotAction action, std::string_view verb,
+                   std::string_view option, const std::string& name, const std::string& pool_name,
+                   const Host& host)
+{
+    require_qcow2(volume);
+    const auto& path = volume.target.path;
+    auto step = run_tool_step(path, {"qemu-img", "snapshot", std::string(option), name, path},
+                              std::string(verb) + " snapshot '" + name + "' of '" + path + "'",
+                              [volume, action, name, pool_name, &host](const FileWork& work) {
+                                  qemu_img_snapshot(host.runner, image_of(volume, pool_name, host),
+                                                    action, name, work.job);
+                                  return true;
+                              });
+    step.record.destructive = action != SnapshotAction::create;
+    return step;
+}
+
+} // namespace
+
+void DirectoryChanges::create_snapshot(const VolumeDef& volume, const std::string& name,
+                                       Change& change) const
+{
+    change.add(
+        snapshot_step(volume, SnapshotAction::create, "make", "-c", name, pool_name_, host_));
+}
+
+void DirectoryChanges::delete_snapshot(const VolumeDef& volume, const std::string& name,
+                                       Change& change) const
+{
+    change.add(
+        snapshot_step(volume, SnapshotAction::remove, "delete", "-d", name, pool_name_, host_));
+}
+
+void DirectoryChanges::revert_snapshot(const VolumeDef& volume, const std::string& name,
+                                       Change& change) const
+{
+    change.add(
+        snapshot_step(volume, SnapshotAction::apply, "go back to", "-a", name, pool_name_, host_));
+}
+
+} // namespace storage::inline v1

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Changes of volumes that are files in a directory, as steps; and what reads their content.
+#pragma once
+
+#include "backend.hpp"
+
+namespace storage::inline v1 {
+
+/** For one pool. The calls are those of Backend. */
+class DirectoryChanges {
+public:
+    DirectoryChanges(std::string directory, std::string pool_name, const Host& host)
+        : directory_(std::move(directory)), pool_name_(std::move(pool_name)), host_(host)
+    {
+    }
+
+    void create(const VolumeDef& def, const CopySource* source, CreateFlags flags,
+                Change& change) const;
+    void create_uploaded(const VolumeDef& def, const UploadSource& source,
+                         const TransferOptions& options, Change& change) const;
+    void discard_upload(const std::string& name, Change& change) const;
+    /** A link goes as a link, a directory only when empty. */
+    void remove(std::string_view name, Change& change) const;
+    void rename(std::string_view name, const std::string& new_name, Change& change) const;
+    void resize(const VolumeDef& volume, std::uint64_t capacity, ResizeFlags flags,
+                Change& change) const;
+    void wipe(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change) const;
+    void upload(const VolumeDef& volume, const UploadSource& source, const TransferOptions& options,
+                std::uint64_t& received, Change& change) const;
+    void create_snapshot(const VolumeDef& volume, const std::string& name, Change& change) const;
+    void delete_snapshot(const VolumeDef& volume, const std::string& name, Change& change) const;
+    void revert_snapshot(const VolumeDef& volume, const std::string& name, Change& change) const;
+
+    std::uint64_t download(const std::string& path, const DownloadTarget& target,
+                           const TransferOptions& options, Job* job) const;
+    std::vector<Snapshot> snapshots(const std::string& path) const;
+    std::optional<std::uint64_t> partial_upload(const std::string& name) const;
+
+private:
+    std::string path_of(std::string_view name) const
+    {
+        return directory_ + '/' + std::string(name);
+    }
+
+    std::string directory_;
+    std::string pool_name_;
+    const Host& host_;
+};
+
+} // namespace storage::inline v1

@@ -1,0 +1,550 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "volume_content.hpp"
+
+#include "digest.hpp"
+#include "file_attributes.hpp"
+#include "image/copy.hpp"
+#include "image/extents.hpp"
+#include "image/qcow2_create.hpp"
+#include "image/qcow2_resize.hpp"
+#include "job_impl.hpp"
+#include "luks_format.hpp"
+#include "qemu_img.hpp"
+#include "transfer.hpp"
+
+#include <algorithm>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace storage::inline v1 {
+
+namespace {
+
+bool has_feature(const VolumeDef& def, std::string_view name)
+{
+    const auto& features = def.target.features;
+    return std::find(features.begin(), features.end(), name) != features.end();
+}
+
+std::string in_lower_case(std::string text)
+{
+    for (auto& c : text)
+        if (c >= 'A' && c <= 'F')
+            c = static_cast<char>(c + 32);
+    return text;
+}
+
+bool is_tool_format(std::string_view format)
+{
+    return format != "raw" && format != "dir";
+}
+
+/** What the image is allocated with, said by flags and allocation as libvirt reads them. */
+Preallocation preallocation_of(const NewVolume& volume)
+{
+    const auto& def = volume.def;
+    const bool metadata = has(volume.flags, CreateFlags::prealloc_metadata);
+    const bool falloc = has(volume.flags, CreateFlags::prealloc_falloc);
+    const bool full = has(volume.flags, CreateFlags::prealloc_full);
+    if (metadata + falloc + full > 1)
+        throw Error(ErrorCode::invalid_argument,
+                    "'" + volume.path() + "': more than one way to allocate is asked for",
+                    "use one of metadata, falloc and full");
+    if (metadata && def.allocation && *def.allocation >= def.capacity && def.capacity > 0)
+        return Preallocation::falloc;
+    return metadata ? Preallocation::metadata
+           : falloc ? Preallocation::falloc
+           : full   ? Preallocation::full
+                    : Preallocation::off;
+}
+
+std::string backing_format(const VolumeDef& def)
+{
+    // As libvirt: an undeclared one is raw, because a guest can write any header into a raw image.
+    const auto& format = def.backing.front().format;
+    return format.empty() || format == "iso" ? "raw" : format == "vhd" ? "vpc" : format;
+}
+
+/** Looks at the image below: that it is there, that it is what it is said to be, how large. */
+std::uint64_t backing_capacity(const NewVolume& volume)
+{
+    const auto& reference = volume.def.backing.front().path;
+    const auto format = backing_format(volume.def);
+    const auto path = reference.starts_with('/') ? reference : volume.directory + '/' + reference;
+    if (reference.find(':') < reference.find('/'))
+        throw Error(ErrorCode::not_supported,
+                    "'" + volume.path() + "': backing image '" + reference +
+                        "' is not a path on this host",
+                    "use the path of an image");
+    const auto fd = open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const auto length = ::lseek(fd.get(), 0, SEEK_END);
+    if (format == "raw")
+        return static_cast<std::uint64_t>(std::max<off_t>(length, 0));
+    const auto info = inspect_image(fd.get());
+    if (to_string(info.format) != format)
+        throw Error(ErrorCode::invalid_argument,
+                    "'" + volume.path() + "': backing image '" + path + "' is of format '" +
+                        std::string(to_string(info.format)) + "', not '" + format + "'",
+                    "say what it really is");
+    return info.virtual_size;
+}
+
+std::string size_text(std::uint64_t bytes)
+{
+    return std::to_string(bytes) + " bytes";
+}
+
+std::string copy_text(const NewVolume& volume, bool convert)
+{
+    if (!volume.source)
+        return {};
+    const auto& path = volume.source->volume.target.path;
+    if (convert)
+        return ", converted from '" + path + "'";
+    return has(volume.flags, CreateFlags::reflink)
+               ? ", sharing the blocks of '" + path + "'"
+               : ", a copy of '" + path + "' (shared blocks where possible)";
+}
+
+// ---- raw --------------------------------------------------------------------------------------
+
+void copy_into(const FileWork& work, const std::string& source_path, CreateFlags flags)
+{
+    const auto source = open_file(source_path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    copy_content(source.get(), work.fd,
+                 {.reflink_only = has(flags, CreateFlags::reflink),
+                  .digest = has(flags, CreateFlags::digest)},
+                 source_path, work.path, work.job);
+}
+
+/** A raw file: content, length, allocation. */
+struct RawContent {
+    std::uint64_t capacity{};
+    std::uint64_t allocation{};
+    std::string source{};
+    CreateFlags flags{};
+    bool write_zeros{};
+
+    bool operator()(const FileWork& work) const
+    {
+        if (!source.empty())
+            copy_into(work, source, flags);
+        const auto copied = content_length(work.fd, work.path);
+        if (capacity > copied && ::ftruncate(work.fd, static_cast<off_t>(capacity)) != 0)
+            throw system_error(errno, "cannot set the size of '" + work.path + "' to " +
+                                          size_text(capacity));
+        if (write_zeros && copied < capacity)
+            fill_with_zeros(work.fd, copied, capacity, work.path, work.job);
+        else if (const auto wanted = std::min(allocation, std::max(capacity, copied)); wanted > 0)
+            allocate_range(work.fd, wanted, work.path, work.job);
+        return copied > 0 || write_zeros;
+    }
+};
+
+ContentPlan plan_raw(const NewVolume& volume)
+{
+    const auto& def = volume.def;
+    const auto preallocation = preallocation_of(volume);
+    if (preallocation == Preallocation::metadata)
+        throw Error(ErrorCode::not_supported,
+                    "'" + volume.path() + "': format 'raw' has no metadata to allocate",
+                    "leave the flag out, or use falloc");
+    RawContent raw{.capacity = def.capacity,
+                   .allocation = preallocation == Preallocation::falloc
+                                     ? def.capacity
+                                     : def.allocation.value_or(def.capacity),
+                   .source = volume.source ? volume.source->volume.target.path : std::string(),
+                   .flags = volume.flags,
+                   .write_zeros = preallocation == Preallocation::full};
+    auto summary =
+        "raw file '" + volume.path() + "' of " + size_text(def.capacity) + ", " +
+        std::to_string(std::min(raw.write_zeros ? raw.capacity : raw.allocation, def.capacity)) +
+        " of them allocated" + copy_text(volume, false);
+    return {.content = {.summary = std::move(summary), .fill = std::move(raw)}};
+}
+
+ContentPlan plan_luks(const NewVolume& volume)
+{
+    const auto& def = volume.def;
+    const auto allocation = def.allocation.value_or(def.capacity);
+    constexpr std::uint64_t sector = 512;
+    LuksFormat format{.version = def.target.encryption->format == "luks2" ? 2 : 1,
+                      .capacity = (def.capacity + sector - 1) / sector * sector,
+                      .encryption = *def.target.encryption};
+    const auto fill = [format = std::move(format), allocation, name = def.name,
+                       pool = volume.pool_name, &host = volume.host](const FileWork& work) {
+        const auto secret = secret_of(format.encryption, pool, name, host);
+        format_luks(work.fd, work.path, format, secret, work.job);
+        if (allocation > 0)
+            allocate_range(work.fd,
+                           std::min(luks_payload_offset(format.version) + allocation,
+                                    content_length(work.fd, work.path)),
+                           work.path, work.job);
+        return true;
+    };
+    return {.content = {.summary = "raw file '" + volume.path() + "' of " +
+                                   size_text(def.capacity) + ", encrypted (" +
+                                   def.target.encryption->format + ")",
+                        .fill = fill}};
+}
+
+// ---- qcow2, natively --------------------------------------------------------------------------
+
+Qcow2Options qcow2_options(const NewVolume& volume)
+{
+    const auto& def = volume.def;
+    Qcow2Options options{.capacity = def.capacity,
+                         .compat = def.target.compat,
+                         .cluster_size = def.target.cluster_size,
+                         .extended_l2 = has_feature(def, "extended_l2"),
+                         .lazy_refcounts = has_feature(def, "lazy_refcounts"),
+                         .preallocation = preallocation_of(volume)};
+    if (!def.backing.empty()) {
+        options.backing_path = def.backing.front().path;
+        options.backing_format = backing_format(def);
+        const auto below = backing_capacity(volume);
+        if (options.capacity == 0)
+            options.capacity = below;
+    }
+    return options;
+}
+
+ContentPlan plan_qcow2(const NewVolume& volume)
+{
+    const auto options = qcow2_options(volume);
+    check_qcow2(options, volume.path());
+    auto summary = "qcow2 image '" + volume.path() + "' of " + size_text(options.capacity);
+    if (!options.backing_path.empty())
+        summary += ", on top of '" + options.backing_path + "'";
+    return {.content = {.summary = std::move(summary), .fill = [options](const FileWork& work) {
+                            write_qcow2(work.fd, -1, options, work.path, work.job);
+                            return true;
+                        }}};
+}
+
+// ---- by qemu-img ------------------------------------------------------------------------------
+
+/** libvirt's name for a format as QEMU calls it. */
+std::string qemu_format(const VolumeDef& def)
+{
+    const auto& format = def.target.format;
+    if (format == "iso" || def.type == VolumeType::block)
+        return "raw";
+    // What Parallels' header calls itself today is named ploop here and in libvirt.
+    return format == "vhd" ? "vpc" : format == "ploop" ? "parallels" : format;
+}
+
+/** An encrypted raw volume is of QEMU's format luks. */
+std::string tool_format(const VolumeDef& def)
+{
+    const auto format = qemu_format(def);
+    return format == "raw" && def.target.encryption ? "luks" : format;
+}
+
+QemuImgOptions tool_options(const NewVolume& volume)
+{
+    const auto& def = volume.def;
+    QemuImgOptions options{.capacity = def.capacity,
+                           .encryption = def.target.encryption,
+                           .preallocation = preallocation_of(volume),
+                           .compat = def.target.compat,
+                           .cluster_size = def.target.cluster_size,
+                           .lazy_refcounts = has_feature(def, "lazy_refcounts"),
+                           .extended_l2 = has_feature(def, "extended_l2")};
+    if (!def.backing.empty()) {
+        options.backing_path = def.backing.front().path;
+        options.backing_format = backing_format(def);
+        const auto below = backing_capacity(volume);
+        if (options.capacity == 0)
+            options.capacity = below;
+    }
+    return options;
+}
+
+ContentPlan plan_tool_creation(const NewVolume& volume)
+{
+    const auto fill = [options = tool_options(volume), def = volume.def, pool = volume.pool_name,
+                       &host = volume.host](const FileWork& work) {
+        QemuImage target{.path = work.path, .format = tool_format(def)};
+        if (def.target.encryption)
+            target.secret = secret_of(*def.target.encryption, pool, def.name, host);
+        qemu_img_create(host.runner, target, options, work.job);
+        return true;
+    };
+    return {.content = {.summary = volume.def.target.format + " image '" + volume.path() + "' of " +
+                                   size_text(volume.def.capacity) +
+                                   (volume.def.target.encryption ? ", encrypted" : ""),
+                        .fill = fill},
+            .by_tool = true};
+}
+
+ContentPlan plan_conversion(const NewVolume& volume, const std::string& reason)
+{
+    const auto& source = *volume.source;
+    if (has(volume.flags, CreateFlags::reflink))
+        throw Error(ErrorCode::not_supported,
+                    "'" + volume.path() + "' cannot share blocks with '" +
+                        source.volume.target.path + "': " + reason,
+                    "leave the flag out to convert");
+    if (!volume.def.backing.empty())
+        throw Error(ErrorCode::not_supported,
+                    "'" + volume.path() + "': a copy of a volume on top of another backing image",
+                    "leave the backing image out, or make a linked clone");
+    if (!source.untrusted_reference.empty())
+        throw Error(ErrorCode::not_supported,
+                    "'" + source.volume.target.path + "' refers to '" + source.untrusted_reference +
+                        "', which no active pool has",
+                    "define a pool where it lies, if it is meant to be read");
+    const auto fill = [options = tool_options(volume), def = volume.def, from = source, reason,
+                       pool = volume.pool_name, digest = has(volume.flags, CreateFlags::digest),
+                       &host = volume.host](const FileWork& work) {
+        QemuImage image{.path = from.volume.target.path,
+                        .format = tool_format(from.volume),
+                        .virtual_size = from.volume.capacity};
+        if (from.volume.target.encryption)
+            image.secret =
+                secret_of(*from.volume.target.encryption, from.pool_name, from.volume.name, host);
+        QemuImage target{.path = work.path, .format = tool_format(def)};
+        if (def.target.encryption)
+            target.secret = secret_of(*def.target.encryption, pool, def.name, host);
+        state_fact(work.job, "method", "qemu-img");
+        state_fact(work.job, "reason", reason);
+        auto exact = options;
+        exact.capacity = std::max(options.capacity, from.volume.capacity);
+        qemu_img_convert(host.runner, image, target, exact, work.job);
+        if (digest) {
+            const auto fd = open_file(work.path, O_RDONLY | O_NOFOLLOW);
+            state_fact(
+                work.job, "sha256",
+                digest_content(fd.get(), work.path, content_length(fd.get(), work.path), work.job));
+        }
+        return true;
+    };
+    return {.content = {.summary = volume.def.target.format + " image '" + volume.path() + "' of " +
+                                   size_text(volume.def.capacity) + copy_text(volume, true) + " (" +
+                                   reason + ")",
+                        .fill = fill},
+            .by_tool = true};
+}
+
+// ---- copies -----------------------------------------------------------------------------------
+
+/** Why a copy of the bytes would not do; "" where it does. */
+std::string why_not_bytes(const NewVolume& volume)
+{
+    const auto& def = volume.def;
+    const auto& source = volume.source->volume;
+    const auto from = qemu_format(source);
+    const auto to = qemu_format(def);
+    if (from != to)
+        return "its format is '" + from + "', not '" + to + "'";
+    if (def.target.encryption != std::nullopt &&
+        (!source.target.encryption ||
+         source.target.encryption->secrets != def.target.encryption->secrets))
+        return "the encryption is another one";
+    if (to == "raw")
+        return def.target.encryption && def.capacity != source.capacity
+                   ? "an encrypted volume cannot be made larger by copying"
+                   : "";
+    if (!source.backing.empty())
+        return "it is based on another image";
+    if (preallocation_of(volume) != Preallocation::off)
+        return "the copy shall be allocated";
+    const auto& target = def.target;
+    if (!target.compat.empty() && target.compat != source.target.compat)
+        return "compat is another one";
+    if (target.cluster_size != 0 && target.cluster_size != source.target.cluster_size)
+        return "the cluster size is another one";
+    if (!target.features.empty() && target.features != source.target.features)
+        return "the features are others";
+    if (has_feature(source, "data_file"))
+        return "its data lie in another file";
+    if (def.capacity != source.capacity)
+        return "the capacity is another one";
+    const auto fd = open_file(source.target.path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const auto info = inspect_image(fd.get());
+    if (info.snapshot_count != 0)
+        return "it has snapshots";
+    if (!info.extents.empty())
+        return "its data lie in other files";
+    if (!info.findings.empty())
+        return "its header is damaged: " + info.findings.front().message;
+    return {};
+}
+
+ContentPlan plan_image_copy(const NewVolume& volume)
+{
+    auto summary = volume.def.target.format + " image '" + volume.path() + "' of " +
+                   size_text(volume.def.capacity) + copy_text(volume, false);
+    return {.content = {.summary = std::move(summary),
+                        .fill = [path = volume.source->volume.target.path,
+                                 flags = volume.flags](const FileWork& work) {
+                            copy_into(work, path, flags);
+                            return true;
+                        }}};
+}
+
+ContentPlan plan_copy(const NewVolume& volume)
+{
+    const auto& source = volume.source->volume;
+    if (source.type && *source.type != VolumeType::file && *source.type != VolumeType::block)
+        throw Error(ErrorCode::not_supported,
+                    "'" + source.target.path + "' is not a file or device that can be copied");
+    const auto reason = why_not_bytes(volume);
+    if (!reason.empty())
+        return plan_conversion(volume, reason);
+    return qemu_format(volume.def) == "raw" ? plan_raw(volume) : plan_image_copy(volume);
+}
+
+void check_digest(const FileWork& work, const VolumeDef& def, const TransferOptions& options)
+{
+    if (!options.digest && options.expected_sha256.empty())
+        return;
+    const auto found =
+        digest_content(work.fd, work.path, content_length(work.fd, work.path), work.job);
+    if (!options.expected_sha256.empty() && found != in_lower_case(options.expected_sha256))
+        throw Error(ErrorCode::io,
+                    "upload of '" + def.name + "': SHA-256 is " + found + ", expected " +
+                        options.expected_sha256,
+                    "transfer it again");
+    if (options.digest)
+        state_fact(work.job, "sha256", found);
+}
+
+/** What a whole upload must be, beyond being complete. */
+void check_uploaded(const FileWork& work, const VolumeDef& def)
+{
+    const auto& format = def.target.format;
+    const auto refuse = [&](const std::string& what, const std::string& remedy) {
+        throw Error(ErrorCode::invalid_argument, "upload of '" + def.name + "': " + what, remedy);
+    };
+    const auto length = content_length(work.fd, work.path);
+    if (format == "raw") {
+        if (def.capacity != 0 && length > def.capacity)
+            refuse(size_text(length) + " came, more than the capacity of " +
+                       size_text(def.capacity),
+                   "give a larger capacity, or none");
+        if (def.capacity > length && ::ftruncate(work.fd, static_cast<off_t>(def.capacity)) != 0)
+            throw system_error(errno, "cannot set the size of '" + work.path + "'");
+        return;
+    }
+    const auto info = inspect_image(work.fd);
+    const auto expected = format == "vhd" ? "vpc" : format;
+    if (to_string(info.format) != expected)
+        refuse("what came is of format '" + std::string(to_string(info.format)) + "', not '" +
+                   format + "'",
+               "say what it really is");
+    for (const auto& finding : info.findings)
+        if (finding.issue != ImageIssue::marked_dirty)
+            refuse("the image is damaged: " + finding.message, "transfer it again");
+    if (def.capacity != 0 && info.virtual_size != def.capacity)
+        refuse("the image has a capacity of " + size_text(info.virtual_size) + ", not " +
+                   size_text(def.capacity),
+               "give its capacity, or none");
+    // Whoever made the image must not choose which files of this host a guest gets to see.
+    const auto allowed = def.backing.empty() ? std::string() : def.backing.front().path;
+    if (info.backing && info.backing->path != allowed)
+        refuse("the image is based on '" + info.backing->path + "', which was not asked for",
+               "name it as the backing image, or flatten the image first");
+    if (info.data_file || !info.extents.empty())
+        refuse("the image keeps data in other files", "convert it first");
+}
+
+} // namespace
+
+bool take_upload(const FileWork& work, const VolumeDef& def, const UploadSource& source,
+                 const TransferOptions& options)
+{
+    const auto present = content_length(work.fd, work.path);
+    if (options.offset != present)
+        throw Error(ErrorCode::invalid_argument,
+                    "upload of '" + def.name + "': the source goes on at offset " +
+                        std::to_string(options.offset) + ", but " + size_text(present) +
+                        " are here already",
+                    present == 0 ? "begin at offset 0" : "ask partial_upload(), and go on there");
+    // What is kept is checked as a whole when it is complete: earlier calls brought a part of it.
+    auto part = options;
+    if (options.resumable) {
+        part.digest = false;
+        part.expected_sha256.clear();
+        if (part.expected_length)
+            *part.expected_length -= std::min(*part.expected_length, present);
+    }
+    const auto room = def.target.format == "raw" && def.capacity != 0
+                          ? def.capacity - std::min(def.capacity, present)
+                          : std::uint64_t{UINT64_MAX};
+    receive_content(source, part, work.fd, work.path, room, work.job);
+    try {
+        if (options.resumable)
+            check_digest(work, def, options);
+        check_uploaded(work, def);
+    } catch (const Error&) {
+        // Complete and wrong is of no use for a next attempt.
+        [[maybe_unused]] const int emptied = ::ftruncate(work.fd, 0);
+        throw;
+    }
+    return true;
+}
+
+Secret secret_of(const Encryption& encryption, const std::string& pool_name,
+                 const std::string& volume_name, const Host& host)
+{
+    if (encryption.secrets.size() != 1)
+        throw Error(ErrorCode::invalid_argument,
+                    "volume '" + volume_name + "': encryption needs exactly one secret, not " +
+                        std::to_string(encryption.secrets.size()),
+                    "name it by uuid or usage");
+    return host.secret({.usage = SecretUsage::volume,
+                        .reference = encryption.secrets.front(),
+                        .pool_name = pool_name,
+                        .volume_name = volume_name});
+}
+
+void check_options(const NewVolume& volume)
+{
+    const auto& def = volume.def;
+    const auto& target = def.target;
+    const auto refuse = [&](const std::string& what, const std::string& remedy) {
+        throw Error(ErrorCode::not_supported, "'" + volume.path() + "': " + what, remedy);
+    };
+    const auto format_text = "format '" + target.format + "' has no ";
+    if (target.format != "qcow2" &&
+        (!target.compat.empty() || !target.features.empty() || target.cluster_size != 0))
+        refuse(format_text + "compat, features or cluster size", "leave them out");
+    if (has_feature(def, "data_file"))
+        refuse("an external data file cannot be asked for here", "leave the feature out");
+    if (!def.backing.empty() && target.format != "qcow2" && target.format != "qed" &&
+        target.format != "qcow" && target.format != "vmdk")
+        refuse(format_text + "backing image", "use format 'qcow2'");
+    if (!target.encryption)
+        return;
+    const auto& encryption = *target.encryption;
+    if (target.format != "raw" && target.format != "qcow2")
+        refuse(format_text + "encryption that can be created", "use 'raw' or 'qcow2'");
+    const bool luks = encryption.format == "luks";
+    if (!luks && !(encryption.format == "luks2" && target.format == "raw"))
+        refuse("encryption format '" + encryption.format + "' cannot be created",
+               target.format == "raw" ? "use 'luks' or 'luks2'" : "use 'luks'");
+    if (encryption.secrets.size() != 1)
+        throw Error(ErrorCode::invalid_argument,
+                    "'" + volume.path() + "': encryption needs exactly one secret, not " +
+                        std::to_string(encryption.secrets.size()),
+                    "name it by uuid or usage");
+}
+
+ContentPlan plan_content(const NewVolume& volume)
+{
+    check_options(volume);
+    if (volume.source)
+        return plan_copy(volume);
+    const auto& def = volume.def;
+    if (def.target.format == "raw")
+        return def.target.encryption ? plan_luks(volume) : plan_raw(volume);
+    if (def.target.format == "qcow2" && !def.target.encryption)
+        return plan_qcow2(volume);
+    if (is_tool_format(def.target.format))
+        return plan_tool_creation(volume);
+    throw Error(ErrorCode::internal, "format '" + def.target.format + "' has no plan");
+}
+
+} // namespace storage::inline v1

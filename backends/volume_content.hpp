@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What fills a new volume that is a file: nothing, zeros, tables, a copy, a conversion, an upload.
+#pragma once
+
+#include "backend.hpp"
+#include "volume_steps.hpp"
+
+namespace storage::inline v1 {
+
+/** A volume to be made in a directory, as far as the core has checked it. */
+struct NewVolume {
+    const std::string& directory;
+    const VolumeDef& def;       ///< name checked, format one that can be created
+    const CopySource* source{}; ///< null: empty
+    CreateFlags flags{};
+    const Host& host;
+    const std::string& pool_name;
+
+    std::string path() const { return directory + '/' + def.name; }
+};
+
+/** How a new volume gets its content. */
+struct ContentPlan {
+    NewContent content{};
+    bool by_tool{}; ///< a program makes the file: create_by_tool_step()
+};
+
+/**
+ * Finds the cheapest way, having checked what the definition asks for against the format.
+ * @throws Error not_supported, invalid_argument, not_found
+ */
+ContentPlan plan_content(const NewVolume& volume);
+
+/** Refuses what cannot be said of an image of the definition's format. */
+void check_options(const NewVolume& volume);
+
+/** The secret of an encrypted volume, asked for now. */
+Secret secret_of(const Encryption& encryption, const std::string& pool_name,
+                 const std::string& volume_name, const Host& host);
+
+/**
+ * Fills the file with an upload and checks that it is what the definition says.
+ * @param fill_on  whether what the file has already up to options.offset is the beginning
+ */
+bool take_upload(const FileWork& work, const VolumeDef& def, const UploadSource& source,
+                 const TransferOptions& options);
+
+} // namespace storage::inline v1
