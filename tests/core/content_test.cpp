@@ -1,0 +1,565 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What volumes contain: created, copied, transferred, resized, wiped; by image format.
+#include "scratch.hpp"
+
+#include <algorithm>
+#include <basin/context.hpp>
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace storage;
+
+namespace {
+
+constexpr std::uint64_t mib = 1 << 20;
+
+VolumeDef volume_def(const std::string& name, const std::string& format,
+                     std::uint64_t capacity = 4 * mib)
+{
+    auto def = raw_volume(name, capacity);
+    def.target.format = format;
+    return def;
+}
+
+bool have(const char* tool)
+{
+    return std::system((std::string("command -v ") + tool + " >/dev/null 2>&1").c_str()) == 0;
+}
+
+/** Bytes that do not repeat soon. */
+std::string pattern(std::size_t size, unsigned seed = 1)
+{
+    std::string text(size, '\0');
+    std::uint64_t state = seed;
+    for (auto& c : text) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        c = static_cast<char>(state >> 56);
+    }
+    return text;
+}
+
+std::string first_fact(const Job& job, const std::string& name)
+{
+    const auto facts = job.facts();
+    const auto found = facts.find(name);
+    return found == facts.end() ? std::string() : found->second;
+}
+
+/** A pipe that gives some bytes and ends. */
+class Giver {
+public:
+    explicit Giver(std::string bytes)
+    {
+        int ends[2];
+        REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+        read_end_ = ends[0];
+        writer_ = std::thread([text = std::move(bytes), fd = ends[1]] {
+            for (std::size_t done = 0; done < text.size();) {
+                const auto n = ::write(fd, text.data() + done, text.size() - done);
+                if (n <= 0)
+                    break;
+                done += static_cast<std::size_t>(n);
+            }
+            ::close(fd);
+        });
+    }
+    ~Giver()
+    {
+        ::close(read_end_);
+        writer_.join();
+    }
+    int fd() const { return read_end_; }
+
+private:
+    int read_end_{};
+    std::thread writer_{};
+};
+
+int open_for_reading(const std::string& path)
+{
+    return ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+}
+
+} // namespace
+
+TEST_CASE("every creatable format is created and recognised", "[content]")
+{
+    if (!have("qemu-img")) {
+        WARN("skipped: needs qemu-img");
+        return;
+    }
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    for (const auto format : find_backend("dir")->creatable_formats) {
+        const std::string name =
+            "v," + std::string(format) + "=1"; // what an option list would trip over
+        INFO(format);
+        auto def = volume_def(name, std::string(format), 64 * mib);
+        auto volume = pool.create_volume(def);
+        if (format == "dir")
+            continue;
+        const auto info = volume.inspect();
+        CHECK(to_string(info.format) == (format == "vhd"         ? "vpc"
+                                         : format == "parallels" ? "ploop" // its name today
+                                                                 : format));
+        CHECK(volume.info().capacity == 64 * mib);
+        CHECK(info.findings.empty());
+        CHECK((volume.definition().target.permissions.mode == 0600u));
+    }
+    CHECK(pool.volume_count() == find_backend("dir")->creatable_formats.size());
+}
+
+TEST_CASE("clones of every kind have the same content, and the job tells how", "[content]")
+{
+    if (!have("qemu-img")) {
+        WARN("skipped: needs qemu-img");
+        return;
+    }
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto other = scratch.running_pool(context, "other");
+    auto source = pool.create_volume(raw_volume("source", 8 * mib));
+    const auto data = pattern(2 * mib) + std::string(6 * mib, '\0');
+    scratch.directory.write("pool/source", data);
+    source.refresh();
+    Job job;
+
+    auto image = other.create_volume_from(volume_def("image", "qcow2", 0), source,
+                                          CreateFlags::digest, &job);
+    CHECK(first_fact(job, "method") == "qemu-img");
+    CHECK(first_fact(job, "sha256").size() == 64);
+    CHECK(image.info().capacity == 8 * mib);
+    CHECK(image.inspect().format == ImageFormat::qcow2);
+
+    auto same = other.create_volume_from(volume_def("same", "qcow2", 0), image, {}, &job);
+    CHECK(first_fact(job, "method") != "qemu-img");
+    CHECK(scratch.directory.read("other/same") == scratch.directory.read("other/image"));
+
+    auto larger = pool.create_volume_from(volume_def("larger", "qcow2", 16 * mib), image, {}, &job);
+    CHECK(first_fact(job, "method") == "qemu-img");
+    CHECK(larger.info().capacity == 16 * mib);
+
+    pool.create_volume_from(volume_def("back", "raw", 0), image, {}, &job);
+    CHECK(scratch.directory.read("pool/back") == data);
+
+    CHECK(error_code([&] {
+              pool.create_volume_from(volume_def("shared", "raw", 0), image, CreateFlags::reflink);
+          }) == ErrorCode::not_supported);
+
+    auto linked =
+        pool.create_volume_from(volume_def("linked", "raw", 0), image, CreateFlags::linked, &job);
+    REQUIRE(linked.definition().backing.size() == 1);
+    CHECK(linked.definition().backing[0].format == "qcow2");
+    CHECK(linked.info().capacity == 8 * mib);
+    CHECK(linked.info().allocation < mib);
+    REQUIRE(image.dependents().size() == 1);
+    CHECK(image.dependents()[0].name() == "linked");
+    CHECK(error_code([&] { image.delete_storage(); }) == ErrorCode::busy);
+    CHECK(image.blockers().at(0).kind == BlockerKind::backing_image);
+
+    // A copy of what is based on something else stands on its own.
+    pool.create_volume_from(volume_def("flat", "qcow2", 0), linked, {}, &job);
+    CHECK(first_fact(job, "method") == "qemu-img");
+    CHECK(pool.find_volume("flat").definition().backing.empty());
+
+    const auto chain = linked.chain();
+    REQUIRE(chain.size() == 2);
+    CHECK(chain[1].state == ChainState::ok);
+    CHECK(chain[1].pool_name == "other");
+    image.delete_storage(BlockerKind::backing_image);
+    CHECK(linked.chain().at(1).state == ChainState::missing);
+}
+
+TEST_CASE("a volume does not lead to files that no pool has", "[content]")
+{
+    if (!have("qemu-img")) {
+        WARN("skipped: needs qemu-img");
+        return;
+    }
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    scratch.directory.write("secret", pattern(mib));
+    auto def = volume_def("trap", "qcow2", mib);
+    def.backing = {{.path = scratch.directory / "secret", .format = "raw"}};
+    auto trap = pool.create_volume(def); // who defines it may name it
+    CHECK(trap.chain().at(1).state == ChainState::outside);
+    CHECK(error_code([&] { pool.create_volume_from(volume_def("copy", "raw", 0), trap); }) ==
+          ErrorCode::not_supported);
+    CHECK_FALSE(scratch.directory.exists("pool/copy"));
+    // An upload of the same image is refused unless the reference is asked for.
+    const int fd = open_for_reading(trap.path());
+    CHECK(error_code([&] { pool.upload_volume(volume_def("up", "qcow2", 0), fd); }) ==
+          ErrorCode::invalid_argument);
+    CHECK_FALSE(scratch.directory.exists("pool/up"));
+    auto allowed = volume_def("up", "qcow2", 0);
+    allowed.backing = def.backing;
+    ::lseek(fd, 0, SEEK_SET);
+    pool.upload_volume(allowed, fd);
+    CHECK(pool.find_volume("up").info().capacity == mib);
+    ::close(fd);
+}
+
+TEST_CASE("volumes grow and shrink as asked, and not below what they have unasked", "[content]")
+{
+    if (!have("qemu-img")) {
+        WARN("skipped: needs qemu-img");
+        return;
+    }
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    for (const std::string format : {"raw", "qcow2"}) {
+        INFO(format);
+        auto volume = pool.create_volume(volume_def(format, format));
+        volume.resize(8 * mib);
+        CHECK(volume.info().capacity == 8 * mib);
+        volume.resize(2 * mib, ResizeFlags::delta);
+        CHECK(volume.info().capacity == 10 * mib);
+        CHECK(error_code([&] { volume.resize(mib); }) == ErrorCode::invalid_argument);
+        CHECK(volume.info().capacity == 10 * mib);
+        volume.resize(3 * mib, ResizeFlags::delta | ResizeFlags::shrink);
+        CHECK(volume.info().capacity == 7 * mib);
+        volume.resize(mib, ResizeFlags::shrink);
+        CHECK(volume.info().capacity == mib);
+        if (format == "raw") { // qemu-img makes no qcow2 image so small
+            volume.resize(100 * mib, ResizeFlags::delta | ResizeFlags::shrink);
+            CHECK(volume.info().capacity == 0);
+        }
+        volume.resize(3 * mib, ResizeFlags::allocate);
+        CHECK(volume.info().capacity == 3 * mib);
+        CHECK(volume.info().allocation >= 2 * mib); // what is added
+        CHECK(error_code([&] { volume.resize(UINT64_MAX, ResizeFlags::delta); }) ==
+              ErrorCode::invalid_argument);
+    }
+    // Fully allocated raw volumes shrink, too.
+    auto full = raw_volume("full", 4 * mib, 4 * mib);
+    auto volume = pool.create_volume(full);
+    volume.resize(mib, ResizeFlags::shrink);
+    CHECK(volume.info().allocation <= mib + 65536);
+}
+
+TEST_CASE("a volume is renamed in place and never over another", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto volume = pool.create_volume(raw_volume("a"));
+    pool.create_volume(raw_volume("taken"));
+    const auto identity = volume.identity();
+    volume.rename("b");
+    CHECK(volume.name() == "b");
+    CHECK(volume.identity() == identity);
+    CHECK(pool.volume_count() == 2);
+    CHECK(error_code([&] { volume.rename("taken"); }) == ErrorCode::already_exists);
+    CHECK(error_code([&] { volume.rename("x/y"); }) == ErrorCode::invalid_argument);
+    CHECK(error_code([&] { volume.rename(".basin-x"); }) == ErrorCode::invalid_argument);
+    CHECK(volume.name() == "b");
+    CHECK(error_code([&] { pool.find_volume("a"); }) == ErrorCode::not_found);
+}
+
+TEST_CASE("what is open is neither deleted nor changed unasked", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto volume = pool.create_volume(raw_volume("a"));
+    const int fd = open_for_reading(volume.path());
+    const auto blockers = volume.blockers();
+    REQUIRE(blockers.size() == 1);
+    CHECK(blockers[0].kind == BlockerKind::open);
+    CHECK(blockers[0].pid == ::getpid());
+    CHECK(pool.blockers().size() == 1);
+    CHECK(error_code([&] { volume.delete_storage(); }) == ErrorCode::busy);
+    CHECK(error_code([&] { volume.resize(2 * mib); }) == ErrorCode::busy);
+    CHECK(error_code([&] { volume.wipe(); }) == ErrorCode::busy);
+    CHECK(error_code([&] { volume.rename("b"); }) == ErrorCode::busy);
+    CHECK(error_code([&] { volume.wipe({}, BlockerKind::backing_image); }) == ErrorCode::busy);
+    volume.resize(2 * mib, {}, BlockerKind::open);
+    CHECK(volume.info().capacity == 2 * mib);
+    ::close(fd);
+    CHECK(volume.blockers().empty());
+    volume.delete_storage();
+}
+
+TEST_CASE("wiping leaves nothing of the content, and holes where they were", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    const std::string marker = "SENSITIVE-CONTENT";
+    for (int algorithm = 0; algorithm <= static_cast<int>(WipeAlgorithm::trim); ++algorithm) {
+        INFO(algorithm);
+        const auto name = "v" + std::to_string(algorithm);
+        auto volume = pool.create_volume(raw_volume(name, 4 * mib));
+        {
+            const int fd = ::open(volume.path().c_str(), O_WRONLY | O_CLOEXEC);
+            for (off_t at = 0; at < off_t{128} << 10; at += static_cast<off_t>(marker.size()))
+                REQUIRE(::pwrite(fd, marker.data(), marker.size(), at) > 0);
+            ::close(fd);
+        }
+        Job job;
+        volume.wipe(static_cast<WipeAlgorithm>(algorithm), {}, &job);
+        CHECK(job.progress().done == job.progress().total);
+        const auto content = scratch.directory.read("pool/" + name);
+        CHECK(content.size() == 4 * mib);
+        CHECK(content.find(marker) == std::string::npos);
+        CHECK(content.find_first_not_of('\0', 1 << 20) == std::string::npos);
+        CHECK(volume.info().allocation < mib);
+        switch (static_cast<WipeAlgorithm>(algorithm)) {
+        case WipeAlgorithm::zero:
+        case WipeAlgorithm::nnsa:
+        case WipeAlgorithm::trim:
+            CHECK(content.find_first_not_of('\0') == std::string::npos);
+            break;
+        case WipeAlgorithm::dod: CHECK(static_cast<unsigned char>(content[0]) == 0xff); break;
+        case WipeAlgorithm::bsi: CHECK(static_cast<unsigned char>(content[100]) == 0x7f); break;
+        default: CHECK(content.substr(0, 4096) != content.substr(4096, 4096));
+        }
+    }
+}
+
+TEST_CASE("uploads and downloads through descriptors and callbacks carry every byte", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    const auto data = pattern(mib + 12345) + std::string(mib, '\0') + pattern(5000, 2);
+    scratch.directory.write("file", data);
+    const auto size = data.size();
+    const auto download = [&](const Volume& volume, const TransferOptions& options) {
+        std::string found;
+        volume.download(WriteCallback([&](std::span<const std::byte> bytes, std::uint64_t hole) {
+                            found.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+                            found.append(hole, '\0');
+                        }),
+                        options);
+        return found;
+    };
+    for (const bool sparse : {false, true}) {
+        INFO(sparse);
+        auto volume = pool.create_volume(raw_volume("v" + std::to_string(sparse), size));
+        const TransferOptions options{.sparse = sparse};
+        const auto check = [&] {
+            CHECK(download(volume, options) == data);
+            CHECK(download(volume, {.offset = 1000, .length = 5000, .sparse = sparse}) ==
+                  data.substr(1000, 5000));
+            volume.wipe();
+        };
+        const int file = open_for_reading(scratch.directory / "file");
+        CHECK(volume.upload(file, options) == size);
+        CHECK(::lseek(file, 0, SEEK_CUR) == static_cast<off_t>(size));
+        check();
+        ::close(file);
+        {
+            const Giver pipe(data);
+            CHECK(volume.upload(pipe.fd(), options) == size);
+        }
+        check();
+        std::size_t at = 0;
+        CHECK(volume.upload(
+                  ReadCallback([&](std::span<std::byte> buffer, std::uint64_t& hole) {
+                      if (at == mib + 12345 && sparse) {
+                          hole = mib;
+                          at += mib;
+                          return std::size_t{0};
+                      }
+                      const auto n = std::min({buffer.size(), size - at, std::size_t{777}});
+                      std::memcpy(buffer.data(), data.data() + at,
+                                  sparse && at < mib + 12345 ? std::min(n, mib + 12345 - at) : n);
+                      const auto given =
+                          sparse && at < mib + 12345 ? std::min(n, mib + 12345 - at) : n;
+                      at += given;
+                      return given;
+                  }),
+                  options) == size);
+        check();
+    }
+    auto volume = pool.create_volume(raw_volume("target", size));
+    const int file = open_for_reading(scratch.directory / "file");
+    volume.upload(file);
+    ::close(file);
+    const auto out = scratch.directory / "out";
+    const int target = ::open(out.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    CHECK(volume.download(target, {.sparse = true}) == size);
+    CHECK(scratch.directory.read("out") == data);
+    ::close(target);
+    // A reader that goes away is an error, not a signal.
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    ::close(ends[0]);
+    CHECK(error_code([&] { volume.download(ends[1]); }) == ErrorCode::io);
+    ::close(ends[1]);
+}
+
+TEST_CASE("the four cases of offset and length, and their limits", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto volume = pool.create_volume(raw_volume("v", 100));
+    const auto up = [&](const std::string& text, TransferOptions options) {
+        const Giver pipe(text);
+        return volume.upload(pipe.fd(), options);
+    };
+    CHECK(up(std::string(100, 'a'), {}) == 100);
+    CHECK(up("bbbb", {.length = 4}) == 4);
+    CHECK(up("cc", {.offset = 98}) == 2);
+    CHECK(up("dd", {.offset = 50, .length = 2}) == 2);
+    auto expected = std::string(100, 'a').replace(0, 4, "bbbb").replace(98, 2, "cc");
+    expected.replace(50, 2, "dd");
+    CHECK(scratch.directory.read("pool/v") == expected);
+
+    CHECK(error_code([&] { up("xx", {.offset = 99}); }) == ErrorCode::invalid_argument);
+    CHECK(error_code([&] { up("x", {.offset = 101}); }) == ErrorCode::invalid_argument);
+    CHECK(error_code([&] { up("x", {.offset = 90, .length = 11}); }) ==
+          ErrorCode::invalid_argument);
+    CHECK(error_code([&] { up("x", {.length = 2}); }) == ErrorCode::io); // ended early
+    CHECK(error_code([&] { up("xx", {.expected_length = 3}); }) == ErrorCode::io);
+    CHECK(error_code([&] { up("xxxx", {.expected_length = 3}); }) == ErrorCode::io);
+    CHECK(error_code([&] { up("x", {.expected_sha256 = "12"}); }) == ErrorCode::invalid_argument);
+    CHECK(volume.info().capacity == 100);
+    const auto down = [&](TransferOptions options) {
+        return error_code([&] {
+            volume.download(WriteCallback([](std::span<const std::byte>, std::uint64_t) {}),
+                            options);
+        });
+    };
+    CHECK(down({.offset = 100}) == ErrorCode{});
+    CHECK(down({.offset = 101}) == ErrorCode::invalid_argument);
+    CHECK(down({.offset = 60, .length = 41}) == ErrorCode::invalid_argument);
+    CHECK(down({.offset = 60, .length = UINT64_MAX}) == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("an uploaded volume is there when it is whole, and can be resumed", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    const auto data = pattern(3 * mib);
+    const auto up = [&](const std::string& name, const std::string& text, TransferOptions options) {
+        const Giver pipe(text);
+        return error_code([&] { pool.upload_volume(raw_volume(name, 0), pipe.fd(), options); });
+    };
+    Job job;
+    std::string digest;
+    {
+        const Giver pipe(data);
+        pool.upload_volume(raw_volume("whole", 0), pipe.fd(), {.digest = true}, &job);
+        digest = first_fact(job, "sha256");
+    }
+    CHECK(scratch.directory.read("pool/whole") == data);
+    CHECK(digest.size() == 64);
+
+    CHECK(up("short", data.substr(0, mib), {.expected_length = data.size()}) == ErrorCode::io);
+    CHECK(up("other", pattern(mib, 7), {.expected_sha256 = digest}) == ErrorCode::io);
+    CHECK(up("whole", data, {}) == ErrorCode::already_exists);
+    CHECK(scratch.directory.count("pool") == 1); // nothing left behind
+
+    const TransferOptions resumable{
+        .expected_length = data.size(), .expected_sha256 = digest, .resumable = true};
+    CHECK_FALSE(pool.partial_upload("r"));
+    CHECK(up("r", data.substr(0, mib), resumable) == ErrorCode::io);
+    REQUIRE(pool.partial_upload("r") == mib);
+    pool.refresh();
+    CHECK(pool.volume_count() == 1);
+    auto rest = resumable;
+    rest.offset = 5; // wrong
+    CHECK(up("r", data.substr(5), rest) == ErrorCode::invalid_argument);
+    rest.offset = mib;
+    CHECK(up("r", data.substr(mib), rest) == ErrorCode{});
+    CHECK(scratch.directory.read("pool/r") == data);
+    CHECK_FALSE(pool.partial_upload("r"));
+
+    CHECK(up("d", data.substr(0, 100), resumable) == ErrorCode::io);
+    pool.discard_upload("d");
+    CHECK_FALSE(pool.partial_upload("d"));
+    CHECK(error_code([&] { pool.discard_upload("d"); }) == ErrorCode::not_found);
+    CHECK(scratch.directory.count("pool") == 2);
+
+    // What a callback throws leaves the call, and nothing stays.
+    const auto thrower = ReadCallback([](std::span<std::byte>, std::uint64_t&) -> std::size_t {
+        throw std::runtime_error("no");
+    });
+    CHECK_THROWS_AS(pool.upload_volume(raw_volume("t", 0), thrower), std::runtime_error);
+    CHECK(scratch.directory.count("pool") == 2);
+}
+
+TEST_CASE("snapshots of qcow2 volumes are made, listed, gone back to and deleted", "[content]")
+{
+    if (!have("qemu-img") || !have("qemu-io")) {
+        WARN("skipped: needs qemu-img and qemu-io");
+        return;
+    }
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto volume = pool.create_volume(volume_def("v", "qcow2"));
+    const auto io = [&](const std::string& command) {
+        return std::system(
+            ("qemu-io -f qcow2 -c '" + command + "' " + volume.path() + " >/dev/null").c_str());
+    };
+    REQUIRE(io("write -P 1 0 1M") == 0);
+    const auto made = volume.create_snapshot("first state");
+    CHECK(made.name == "first state");
+    CHECK(made.size == 4 * mib);
+    REQUIRE(io("write -P 2 0 1M") == 0);
+    volume.create_snapshot("-second");
+    REQUIRE(volume.snapshots().size() == 2);
+    CHECK(volume.snapshots()[1].name == "-second");
+    CHECK(volume.snapshots()[0].created.seconds > 1'700'000'000);
+    CHECK(error_code([&] { volume.create_snapshot("-second"); }) == ErrorCode::already_exists);
+    CHECK(error_code([&] { volume.revert_snapshot("third"); }) == ErrorCode::not_found);
+    volume.revert_snapshot("first state");
+    CHECK(io("read -P 1 0 1M") == 0);
+    volume.delete_snapshot("first state");
+    CHECK(volume.snapshots().size() == 1);
+    // Snapshots would be lost with the volume.
+    CHECK(error_code([&] { volume.delete_storage(); }) == ErrorCode::busy);
+    volume.delete_storage(BlockerKind::snapshot);
+
+    auto raw = pool.create_volume(raw_volume("raw"));
+    CHECK(raw.snapshots().empty());
+    CHECK(error_code([&] { raw.create_snapshot("x"); }) == ErrorCode::not_supported);
+}
+
+TEST_CASE("encrypted volumes open with the secret that the application gave", "[content]")
+{
+    if (!have("qemu-img")) {
+        WARN("skipped: needs qemu-img");
+        return;
+    }
+    Scratch scratch;
+    auto options = scratch.options();
+    std::vector<SecretRequest> requests;
+    options.secrets = [&](const SecretRequest& request) -> std::optional<Secret> {
+        requests.push_back(request);
+        return request.reference.usage == "known" ? std::optional(Secret("the pass phrase"))
+                                                  : std::nullopt;
+    };
+    Context context(options);
+    auto pool = scratch.running_pool(context);
+    for (const auto& [format, encryption] :
+         {std::pair{"raw", "luks"}, {"raw", "luks2"}, {"qcow2", "luks"}}) {
+        INFO(format << " " << encryption);
+        auto def = volume_def(std::string(format) + encryption, format, 4 * mib);
+        def.target.encryption = Encryption{.format = encryption, .secrets = {{.usage = "unknown"}}};
+        CHECK(error_code([&] { pool.create_volume(def); }) == ErrorCode::not_found);
+        def.target.encryption->secrets = {{.usage = "known"}};
+        requests.clear();
+        auto volume = pool.create_volume(def);
+        REQUIRE(requests.size() == 1);
+        CHECK(requests[0].usage == SecretUsage::volume);
+        CHECK(requests[0].volume_name == def.name);
+        REQUIRE(volume.inspect().encryption);
+        CHECK(volume.inspect().encryption->format == encryption);
+    }
+    CHECK(pool.volume_count() == 3);
+}
