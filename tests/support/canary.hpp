@@ -9,6 +9,7 @@
 #include <mutex>
 #include <random>
 #include <set>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -88,14 +89,16 @@ private:
     void look_at_processes()
     {
         std::error_code ignored;
-        for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
-            const auto name = entry.path().filename().string();
-            if (name.find_first_not_of("0123456789") != name.npos)
+        std::filesystem::directory_iterator entry("/proc", ignored);
+        for (; entry != std::filesystem::directory_iterator(); entry.increment(ignored)) {
+            const auto path = entry->path();
+            if (path.filename().string().find_first_not_of("0123456789") != std::string::npos)
                 continue;
             for (const auto* file : {"cmdline", "environ"}) {
-                std::ifstream stream(entry.path() / file, std::ios::binary);
-                look_at_text({std::istreambuf_iterator<char>(stream), {}},
-                             std::string(file) + " of a process");
+                const std::ifstream stream(path / file, std::ios::binary);
+                std::ostringstream text;
+                text << stream.rdbuf(); // a process that ends meanwhile only ends the reading
+                look_at_text(text.str(), std::string(file) + " of a process");
             }
         }
         ++rounds_;

@@ -543,10 +543,15 @@ TEST_CASE("a conversion tells how far it is", "[qemu-img]")
                      {.path = images / "source", .format = "raw", .virtual_size = 32 * megabyte},
                      {.path = images / "target", .format = "qcow2"}, {}, &job);
     REQUIRE(seen.size() >= 2);
-    CHECK(seen.front() == Progress{"converting", 0, 32 * megabyte});
-    CHECK(seen.back() == Progress{"converting", 32 * megabyte, 32 * megabyte});
+    CHECK(seen.front().done == 0);
+    CHECK(seen.back().done == 32 * megabyte);
+    CHECK(seen.back().rate > 0);
     for (std::size_t i = 1; i != seen.size(); ++i)
         CHECK(seen[i - 1].done <= seen[i].done);
+    for (const auto& progress : seen) {
+        CHECK(progress.phase == "converting");
+        CHECK(progress.total == 32 * megabyte);
+    }
 }
 
 TEST_CASE("a conversion is cancelled in its middle", "[qemu-img]")
