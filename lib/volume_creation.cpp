@@ -127,6 +127,8 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
         wanted.allocation = 0;
     }
     const auto def = complete(access, wanted);
+    if (has(flags, CreateFlags::linked))
+        state_fact(job, "method", "linked");
     return create(access, object_, def, "vol-create-from", job,
                   [&](Backend& backend, Change& change) {
                       const bool linked = has(flags, CreateFlags::linked);

@@ -76,8 +76,8 @@ public:
     std::vector<StepRecord> trace() const;
     /**
      * What the call tells besides its result. "method": how it copied (reflink, copy_file_range,
-     * sparse_copy, qemu-img); "reason": why not a cheaper way; "sha256": of the content, where that
-     * was asked for.
+     * sparse_copy, qemu-img, linked); "reason": why not a cheaper way; "sha256": of the content,
+     * where that was asked for.
      */
     std::map<std::string, std::string> facts() const;
 

@@ -568,3 +568,62 @@ TEST_CASE("encrypted volumes open with the secret that the application gave", "[
     }
     CHECK(pool.volume_count() == 3);
 }
+
+TEST_CASE("clones in opposite directions between two pools do not wait for each other", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto left = scratch.running_pool(context, "left");
+    auto right = scratch.running_pool(context, "right");
+    const auto a = left.create_volume(raw_volume("a", 4 * mib, 4 * mib));
+    const auto b = right.create_volume(raw_volume("b", 4 * mib, 4 * mib));
+    constexpr int rounds = 20;
+    const auto clone = [](Pool pool, const Volume& source, const std::string& name, int& made) {
+        for (int i = 0; i < rounds; ++i) {
+            Job job;
+            job.set_wait(std::chrono::seconds(30));
+            auto copy = pool.create_volume_from(raw_volume(name, 0), source, {}, &job);
+            copy.delete_storage({}, &job);
+            ++made;
+        }
+    };
+    int to_right = 0;
+    int to_left = 0;
+    std::thread first([&] { clone(right, a, "of_a", to_right); });
+    clone(left, b, "of_b", to_left);
+    first.join();
+    CHECK(to_left == rounds);
+    CHECK(to_right == rounds);
+
+    // While it is copied a volume may be copied again and read, but not changed.
+    Job job;
+    int others = 0;
+    job.set_progress_callback([&](const Progress& progress) {
+        if (progress.phase != "copying" || others > 0)
+            return;
+        CHECK(error_code([&] { a.download(WriteCallback([](auto, auto) {})); }) == ErrorCode{});
+        CHECK(error_code([&] { left.create_volume_from(raw_volume("second", 0), a); }) ==
+              ErrorCode{});
+        CHECK(error_code([&] { Volume(a).resize(8 * mib, {}, BlockerKind::open); }) ==
+              ErrorCode::busy);
+        ++others;
+    });
+    left.create_volume_from(raw_volume("first", 0), a, {}, &job);
+    CHECK(others == 1);
+}
+
+TEST_CASE("a source that changes its size while it is copied is an error", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    const auto source = pool.create_volume(raw_volume("source", 4 * mib, 4 * mib));
+    Job job;
+    job.set_progress_callback([&](const Progress& progress) {
+        if (progress.phase == "copying")
+            REQUIRE(::truncate(source.path().c_str(), 6 * mib) == 0);
+    });
+    CHECK(error_code([&] { pool.create_volume_from(raw_volume("copy", 0), source, {}, &job); }) ==
+          ErrorCode::invalid_state);
+    CHECK_FALSE(scratch.directory.exists("pool/copy"));
+}
