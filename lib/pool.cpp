@@ -3,6 +3,7 @@
 
 #include "job_impl.hpp"
 #include "lifecycle.hpp"
+#include "volume_change.hpp"
 #include "volume_lookup.hpp"
 
 namespace storage::inline v1 {
@@ -185,11 +186,22 @@ std::vector<Blocker> Pool::blockers() const
     PoolAccess access(object_);
     access.require_started();
     std::vector<Blocker> found;
+    // What volumes of one pool are to each other does not stop the pool.
+    constexpr auto inside = BlockerKind::backing_image | BlockerKind::snapshot;
     for (const auto& volume : volumes())
-        for (auto& blocker : volume.blockers()) {
-            blocker.message = "volume '" + volume.name() + "': " + blocker.message;
-            found.push_back(std::move(blocker));
+        try {
+            for (auto& blocker : blockers_of(access, volume.name(), inside)) {
+                blocker.message = "volume '" + volume.name() + "': " + blocker.message;
+                found.push_back(std::move(blocker));
+            }
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::not_found) // vanished: stops nothing
+                throw;
         }
+    for (const auto& [from, to] : references_into(access))
+        found.push_back({.kind = BlockerKind::backing_image,
+                         .message = "'" + to + "' is a backing image or data file of " +
+                                    volume_title(from.name(), *Volume::Access::pool(from))});
     return found;
 }
 

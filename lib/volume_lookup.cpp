@@ -136,6 +136,26 @@ private:
     std::map<std::string, bool, std::less<>> known_{}; ///< many clones share one base
 };
 
+/** Calls visit(volume name, reference) for all of a pool; what cannot be read is passed over. */
+template <typename Visit>
+void visit_references(Context::Impl& context, const PoolPointer& pool, Visit&& visit)
+{
+    try {
+        PoolAccess access(pool);
+        access.require_started();
+        const auto volumes = access.volumes();
+        const auto& table = *volumes.table;
+        for (VolumeTable::Index i = 0; i < table.size(); ++i)
+            if (table.has_references(i))
+                table.for_each_reference(
+                    i, [&](std::string_view reference) { visit(table.name(i), reference); });
+    } catch (const Error& error) {
+        context.log(LogLevel::warning,
+                    std::string("passed over while looking for dependent volumes: ") +
+                        error.what());
+    }
+}
+
 } // namespace
 
 std::optional<Volume> volume_with_key(Context::Impl& context, std::string_view key)
@@ -158,30 +178,35 @@ std::optional<Volume> volume_with_path(Context::Impl& context, std::string_view 
     });
 }
 
+std::vector<Reference> references_into(PoolAccess& access)
+{
+    std::vector<Reference> references;
+    const auto prefix = access.def().target.path + '/';
+    if (prefix.size() == 1)
+        return references;
+    for (const auto& pool : started_pools(*access.context))
+        if (pool != access.pool)
+            visit_references(
+                *access.context, pool, [&](std::string_view name, std::string_view reference) {
+                    if (reference.starts_with(prefix))
+                        references.push_back({Volume::Access::make(pool, std::string(name)),
+                                              std::string(reference)});
+                });
+    return references;
+}
+
 std::vector<Volume> dependents_of(Context::Impl& context, const std::string& path)
 {
     std::vector<Volume> dependents;
     SameFile refers(path);
-    for (const auto& pool : started_pools(context)) {
-        try {
-            PoolAccess access(pool);
-            access.require_started();
-            const auto volumes = access.volumes();
-            for (VolumeTable::Index i = 0; i < volumes.table->size(); ++i) {
-                bool found = false;
-                if (volumes.table->has_references(i))
-                    volumes.table->for_each_reference(
-                        i, [&](std::string_view reference) { found |= refers(reference); });
-                if (found)
-                    dependents.push_back(
-                        Volume::Access::make(pool, std::string(volumes.table->name(i))));
-            }
-        } catch (const Error& error) {
-            context.log(LogLevel::warning,
-                        std::string("passed over while looking for dependent volumes: ") +
-                            error.what());
-        }
-    }
+    for (const auto& pool : started_pools(context))
+        visit_references(context, pool, [&](std::string_view name, std::string_view reference) {
+            if (!refers(reference))
+                return;
+            if (dependents.empty() || dependents.back().name() != name ||
+                Volume::Access::pool(dependents.back()) != pool)
+                dependents.push_back(Volume::Access::make(pool, std::string(name)));
+        });
     std::sort(dependents.begin(), dependents.end(), [](const Volume& a, const Volume& b) {
         return std::pair(Volume::Access::pool(a)->name, a.name()) <
                std::pair(Volume::Access::pool(b)->name, b.name());

@@ -13,6 +13,14 @@ bool find_volume_name(PoolAccess& access, std::string_view name);
 std::optional<Volume> volume_with_key(Context::Impl& context, std::string_view key);
 std::optional<Volume> volume_with_path(Context::Impl& context, std::string_view path);
 
+/** What a volume of another pool refers to in a directory. */
+struct Reference {
+    Volume from;
+    std::string to;
+};
+/** The references into a pool's directory from volumes of all other active pools. */
+std::vector<Reference> references_into(PoolAccess& access);
+
 /** The volumes of the active pools that refer to the file at this path. */
 std::vector<Volume> dependents_of(Context::Impl& context, const std::string& path);
 

@@ -266,6 +266,19 @@ void undo_create_by_tool(StepRun& run)
 
 constexpr std::string_view partial_prefix = ".basin-upload-";
 
+/** In a directory that others may write, the name may lead to a file of theirs, or of another name.
+ */
+void require_ours(int fd, const std::string& path)
+{
+    struct stat info {};
+    if (::fstat(fd, &info) != 0)
+        throw system_error(errno, "cannot look at '" + path + "'");
+    if (!S_ISREG(info.st_mode) || info.st_nlink != 1 || info.st_uid != ::geteuid())
+        throw Error(ErrorCode::permission_denied,
+                    "'" + path + "' is not a file that basin left for this upload",
+                    "remove it, or upload without keeping a part");
+}
+
 void apply_receive(StepRun& run)
 {
     const auto& directory = run.argument("directory");
@@ -273,7 +286,8 @@ void apply_receive(StepRun& run)
     if (!file_identity(join(directory, name)).empty())
         throw exists_already(directory, name);
     const auto path = partial_path(directory, name);
-    const auto fd = open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+    const auto fd = open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
+    require_ours(fd.get(), path);
     try {
         run.work(fd.get(), path);
     } catch (...) {
@@ -289,7 +303,8 @@ void apply_publish(StepRun& run)
     const auto& name = run.argument("name");
     const auto path = join(directory_path, name);
     const auto partial = partial_path(directory_path, name);
-    const auto fd = open_file(partial, O_RDWR | O_NOFOLLOW);
+    const auto fd = open_file(partial, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+    require_ours(fd.get(), partial);
     set_attributes(fd.get(), run, path);
     const auto directory = open_directory(directory_path);
     if (!rename_over_nothing(AT_FDCWD, partial.c_str(), directory.get(), name.c_str()))

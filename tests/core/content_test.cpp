@@ -168,6 +168,9 @@ TEST_CASE("clones of every kind have the same content, and the job tells how", "
     CHECK(image.dependents()[0].name() == "linked");
     CHECK(error_code([&] { image.delete_storage(); }) == ErrorCode::busy);
     CHECK(image.blockers().at(0).kind == BlockerKind::backing_image);
+    REQUIRE(other.blockers().size() == 1);
+    CHECK(other.blockers()[0].message.find("'linked'") != std::string::npos);
+    CHECK(pool.blockers().empty());
 
     // A copy of what is based on something else stands on its own.
     pool.create_volume_from(volume_def("flat", "qcow2", 0), linked, {}, &job);
