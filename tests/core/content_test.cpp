@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <basin/context.hpp>
 #include <catch2/catch.hpp>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
@@ -59,6 +60,10 @@ public:
         REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
         read_end_ = ends[0];
         writer_ = std::thread([text = std::move(bytes), fd = ends[1]] {
+            sigset_t broken_pipe; // who reads may stop early
+            ::sigemptyset(&broken_pipe);
+            ::sigaddset(&broken_pipe, SIGPIPE);
+            ::pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
             for (std::size_t done = 0; done < text.size();) {
                 const auto n = ::write(fd, text.data() + done, text.size() - done);
                 if (n <= 0)
