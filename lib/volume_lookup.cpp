@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "volume_lookup.hpp"
 
+#include "backing_chain.hpp"
+#include "file_io.hpp"
+
 #include <algorithm>
 #include <cstdlib>
 #include <set>
@@ -156,6 +159,16 @@ std::optional<Volume> volume_with_path(Context::Impl& context, std::string_view 
         const auto name = entry_below(real_path(access.def().target.path), real);
         return !name.empty() && find_volume_name(access, name) ? std::string(name) : std::string();
     });
+}
+
+std::string foreign_data(Context::Impl& context, const std::string& path, const ImageInfo& header)
+{
+    auto own = header;
+    own.backing.reset();
+    for (const auto& reference : references_of(parent_directory(path), own))
+        if (!reference.starts_with('/') || !volume_with_path(context, reference))
+            return reference;
+    return {};
 }
 
 std::vector<Volume> dependents_of(Context::Impl& context, const std::string& path)

@@ -13,6 +13,13 @@ bool find_volume_name(PoolAccess& access, std::string_view name);
 std::optional<Volume> volume_with_key(Context::Impl& context, std::string_view key);
 std::optional<Volume> volume_with_path(Context::Impl& context, std::string_view path);
 
+/**
+ * The first file that an image's header says its data is in, and that no active pool has; "" where
+ * there is none. A program that works on the image would open it, whoever wrote the header.
+ * @param path  of the image
+ */
+std::string foreign_data(Context::Impl& context, const std::string& path, const ImageInfo& header);
+
 /** The volumes of the active pools that refer to the file at this path. */
 std::vector<Volume> dependents_of(Context::Impl& context, const std::string& path);
 
