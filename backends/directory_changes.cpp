@@ -10,6 +10,7 @@
 #include "transfer.hpp"
 #include "volume_content.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 
@@ -68,7 +69,7 @@ QemuImage image_of(const VolumeDef& volume, const std::string& pool_name, const 
                               : volume.target.format == "ploop"           ? "parallels"
                                                                           : volume.target.format};
     if (encryption)
-        image.secret = secret_of(*encryption, pool_name, volume.name, host);
+        image.secret = secret_of(*encryption, pool_name, volume.name, volume.target.path, host);
     return image;
 }
 
@@ -177,16 +178,21 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
         change.add(resize_file_step(path, capacity, allocate));
         return;
     }
-    const bool encrypted_raw = format == "raw";
-    if (!encrypted_raw && format != "qcow2" && format != "qed" && format != "ploop")
+    constexpr std::uint64_t sector = 512;
+    const auto rounded = (capacity + sector - 1) / sector * sector;
+    if (format == "raw") { // LUKS: the data reach up to the end of the file
+        const auto header = luks_header_size(volume);
+        change.add(
+            resize_file_step(path, header + std::min(rounded, INT64_MAX - header), allocate));
+        return;
+    }
+    if (format != "qcow2" && format != "qed" && format != "ploop")
         throw Error(ErrorCode::not_supported,
                     "'" + path + "': an image of format '" + format + "' cannot change its size",
                     "make a larger one with qcow2 from it");
-    if (shrink && format != "qcow2" && !encrypted_raw)
+    if (shrink && format != "qcow2")
         throw Error(ErrorCode::not_supported,
                     "'" + path + "': an image of format '" + format + "' cannot become smaller");
-    constexpr std::uint64_t sector = 512;
-    const auto rounded = (capacity + sector - 1) / sector * sector;
     auto step = run_tool_step(
         path, {"qemu-img", "resize", path, std::to_string(rounded)},
         "set the capacity of '" + path + "' from " + std::to_string(volume.capacity) + " to " +

@@ -149,16 +149,20 @@ ContentPlan plan_raw(const NewVolume& volume)
         throw Error(ErrorCode::not_supported,
                     "'" + volume.path() + "': format 'raw' has no metadata to allocate",
                     "leave the flag out, or use falloc");
-    RawContent raw{.capacity = def.capacity,
+    // A copy of an encrypted volume begins with its header.
+    const auto header = volume.source && volume.source->volume.target.encryption
+                            ? luks_header_size(volume.source->volume)
+                            : 0;
+    RawContent raw{.capacity = header + def.capacity,
                    .allocation = preallocation == Preallocation::falloc
-                                     ? def.capacity
-                                     : def.allocation.value_or(def.capacity),
+                                     ? header + def.capacity
+                                     : def.allocation.value_or(header + def.capacity),
                    .source = volume.source ? volume.source->volume.target.path : std::string(),
                    .flags = volume.flags,
                    .write_zeros = preallocation == Preallocation::full};
     auto summary =
         "raw file '" + volume.path() + "' of " + size_text(def.capacity) + ", " +
-        std::to_string(std::min(raw.write_zeros ? raw.capacity : raw.allocation, def.capacity)) +
+        std::to_string(std::min(raw.write_zeros ? raw.capacity : raw.allocation, raw.capacity)) +
         " of them allocated" + copy_text(volume, false);
     return {.content = {.summary = std::move(summary), .fill = std::move(raw)}};
 }
@@ -173,7 +177,7 @@ ContentPlan plan_luks(const NewVolume& volume)
                       .encryption = *def.target.encryption};
     const auto fill = [format = std::move(format), allocation, name = def.name,
                        pool = volume.pool_name, &host = volume.host](const FileWork& work) {
-        const auto secret = secret_of(format.encryption, pool, name, host);
+        const auto secret = secret_of(format.encryption, pool, name, work.path, host);
         format_luks(work.fd, work.path, format, secret, work.job);
         if (allocation > 0)
             allocate_range(work.fd,
@@ -267,7 +271,7 @@ ContentPlan plan_tool_creation(const NewVolume& volume)
                        &host = volume.host](const FileWork& work) {
         QemuImage target{.path = work.path, .format = tool_format(def)};
         if (def.target.encryption)
-            target.secret = secret_of(*def.target.encryption, pool, def.name, host);
+            target.secret = secret_of(*def.target.encryption, pool, def.name, work.path, host);
         qemu_img_create(host.runner, target, options, work.job);
         return true;
     };
@@ -278,9 +282,27 @@ ContentPlan plan_tool_creation(const NewVolume& volume)
             .by_tool = true};
 }
 
+/** Refuses encryption that qemu-img cannot read or write. */
+void check_conversion(const NewVolume& volume, const std::string& reason)
+{
+    const auto& wanted = volume.def.target.encryption;
+    if (wanted && wanted->secrets.empty())
+        throw Error(ErrorCode::invalid_argument,
+                    "'" + volume.path() + "': the copy is encrypted anew, because " + reason,
+                    "name its secret by uuid or usage, or ask for the same as the source has");
+    for (const auto* def : {&volume.source->volume, &volume.def})
+        if (def->target.encryption && def->target.encryption->format == "luks2")
+            throw Error(ErrorCode::not_supported,
+                        "'" + volume.path() + "': qemu-img does not know encryption format 'luks2'",
+                        def == &volume.def
+                            ? "use 'luks'"
+                            : "copy it as it is: with the same format, encryption and no secret");
+}
+
 ContentPlan plan_conversion(const NewVolume& volume, const std::string& reason)
 {
     const auto& source = *volume.source;
+    check_conversion(volume, reason);
     if (has(volume.flags, CreateFlags::reflink))
         throw Error(ErrorCode::not_supported,
                     "'" + volume.path() + "' cannot share blocks with '" +
@@ -302,11 +324,11 @@ ContentPlan plan_conversion(const NewVolume& volume, const std::string& reason)
                         .format = tool_format(from.volume),
                         .virtual_size = from.volume.capacity};
         if (from.volume.target.encryption)
-            image.secret =
-                secret_of(*from.volume.target.encryption, from.pool_name, from.volume.name, host);
+            image.secret = secret_of(*from.volume.target.encryption, from.pool_name,
+                                     from.volume.name, from.volume.target.path, host);
         QemuImage target{.path = work.path, .format = tool_format(def)};
         if (def.target.encryption)
-            target.secret = secret_of(*def.target.encryption, pool, def.name, host);
+            target.secret = secret_of(*def.target.encryption, pool, def.name, work.path, host);
         state_fact(work.job, "method", "qemu-img");
         state_fact(work.job, "reason", reason);
         auto exact = options;
@@ -329,6 +351,23 @@ ContentPlan plan_conversion(const NewVolume& volume, const std::string& reason)
 
 // ---- copies -----------------------------------------------------------------------------------
 
+/** Why the new volume's encryption is not the source's, key and all; "" where it is. */
+std::string why_encrypted_anew(const NewVolume& volume)
+{
+    const auto& wanted = volume.def.target.encryption;
+    const auto& present = volume.source->volume.target.encryption;
+    if (!wanted && !present)
+        return {};
+    if (!wanted)
+        return "it shall not be encrypted";
+    if (!present)
+        return "it shall be encrypted";
+    const bool same = wanted->format == present->format && wanted->secrets.empty() &&
+                      (!wanted->cipher || wanted->cipher == present->cipher) &&
+                      (!wanted->ivgen || wanted->ivgen == present->ivgen);
+    return same ? "" : "the encryption is another one";
+}
+
 /** Why a copy of the bytes would not do; "" where it does. */
 std::string why_not_bytes(const NewVolume& volume)
 {
@@ -338,14 +377,8 @@ std::string why_not_bytes(const NewVolume& volume)
     const auto to = qemu_format(def);
     if (from != to)
         return "its format is '" + from + "', not '" + to + "'";
-    if (def.target.encryption != std::nullopt &&
-        (!source.target.encryption ||
-         source.target.encryption->secrets != def.target.encryption->secrets))
-        return "the encryption is another one";
-    if (to == "raw")
-        return def.target.encryption && def.capacity != source.capacity
-                   ? "an encrypted volume cannot be made larger by copying"
-                   : "";
+    if (auto reason = why_encrypted_anew(volume); !reason.empty() || to == "raw")
+        return reason;
     if (!source.backing.empty())
         return "it is based on another image";
     if (preallocation_of(volume) != Preallocation::off)
@@ -487,17 +520,26 @@ bool take_upload(const FileWork& work, const VolumeDef& def, const UploadSource&
 }
 
 Secret secret_of(const Encryption& encryption, const std::string& pool_name,
-                 const std::string& volume_name, const Host& host)
+                 const std::string& volume_name, const std::string& path, const Host& host)
 {
-    if (encryption.secrets.size() != 1)
-        throw Error(ErrorCode::invalid_argument,
-                    "volume '" + volume_name + "': encryption needs exactly one secret, not " +
-                        std::to_string(encryption.secrets.size()),
-                    "name it by uuid or usage");
+    // No header tells which secret opens it. libvirt's secrets of volumes have the path as usage.
     return host.secret({.usage = SecretUsage::volume,
-                        .reference = encryption.secrets.front(),
+                        .reference = encryption.secrets.empty() ? SecretReference{.usage = path}
+                                                                : encryption.secrets.front(),
                         .pool_name = pool_name,
                         .volume_name = volume_name});
+}
+
+std::uint64_t luks_header_size(const VolumeDef& volume)
+{
+    const auto& path = volume.target.path;
+    const auto fd = open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const auto info = inspect_image(fd.get());
+    if (info.format != ImageFormat::luks || info.payload_offset == 0 ||
+        info.payload_offset + info.virtual_size != content_length(fd.get(), path))
+        throw Error(ErrorCode::not_supported,
+                    "'" + path + "': the LUKS header does not leave the size to the file");
+    return info.payload_offset;
 }
 
 void check_options(const NewVolume& volume)
@@ -525,7 +567,8 @@ void check_options(const NewVolume& volume)
     if (!luks && !(encryption.format == "luks2" && target.format == "raw"))
         refuse("encryption format '" + encryption.format + "' cannot be created",
                target.format == "raw" ? "use 'luks' or 'luks2'" : "use 'luks'");
-    if (encryption.secrets.size() != 1)
+    const bool may_keep = volume.source && volume.source->volume.target.encryption;
+    if (encryption.secrets.size() != 1 && !(may_keep && encryption.secrets.empty()))
         throw Error(ErrorCode::invalid_argument,
                     "'" + volume.path() + "': encryption needs exactly one secret, not " +
                         std::to_string(encryption.secrets.size()),

@@ -34,9 +34,13 @@ ContentPlan plan_content(const NewVolume& volume);
 /** Refuses what cannot be said of an image of the definition's format. */
 void check_options(const NewVolume& volume);
 
-/** The secret of an encrypted volume, asked for now. */
+/** The secret of an encrypted volume, asked for now: the one that is named, else by the path. */
 Secret secret_of(const Encryption& encryption, const std::string& pool_name,
-                 const std::string& volume_name, const Host& host);
+                 const std::string& volume_name, const std::string& path, const Host& host);
+
+/** By how much an encrypted raw volume is longer than its capacity. @throws Error not_supported
+ * the header does not leave the size to the file */
+std::uint64_t luks_header_size(const VolumeDef& volume);
 
 /**
  * Fills the file with an upload and checks that it is what the definition says.

@@ -90,6 +90,20 @@ void Volume::delete_storage(BlockerKind allowed, Job* job)
 
 namespace {
 
+/** A program that changes an image in place would change these files, too. */
+void refuse_foreign_data(PoolAccess& access, const VolumeDef& volume)
+{
+    if (volume.target.format == "raw" || (volume.type && *volume.type == VolumeType::dir))
+        return;
+    const auto file = foreign_data(*access.context, volume.target.path,
+                                   access.active_backend().inspect(volume.name));
+    if (!file.empty())
+        throw Error(ErrorCode::not_supported,
+                    volume_title(volume.name, *access.pool) + " has data in '" + file +
+                        "', which no active pool has",
+                    "define a pool where it lies, if it is meant to be changed");
+}
+
 std::uint64_t new_capacity(std::uint64_t before, std::uint64_t number, ResizeFlags flags,
                            const std::string& title)
 {
@@ -127,6 +141,7 @@ void Volume::resize(std::uint64_t number, ResizeFlags flags, BlockerKind allowed
                           const auto volume = backend.describe(name_);
                           const auto capacity = new_capacity(volume.capacity, number, flags,
                                                              volume_title(name_, *pool_));
+                          refuse_foreign_data(now, volume);
                           backend.resize_volume(volume, capacity, flags, change);
                       }))
         access.context->emit(EventKind::volume_changed, *pool_, name_);
@@ -242,7 +257,9 @@ Snapshot Volume::create_snapshot(const std::string& name, Job* job)
                               throw Error(ErrorCode::already_exists,
                                           title + " already has a snapshot '" + name + "'",
                                           "choose another name");
-                          backend.create_snapshot(backend.describe(name_), name, change);
+                          const auto volume = backend.describe(name_);
+                          refuse_foreign_data(now, volume);
+                          backend.create_snapshot(volume, name, change);
                       });
     if (!made)
         return {.name = name};
@@ -261,7 +278,9 @@ void Volume::delete_snapshot(const std::string& name, Job* job)
                       [&](PoolAccess& now, Change& change) {
                           auto& backend = now.active_backend();
                           require_snapshot(backend, name_, name, volume_title(name_, *pool_));
-                          backend.delete_snapshot(backend.describe(name_), name, change);
+                          const auto volume = backend.describe(name_);
+                          refuse_foreign_data(now, volume);
+                          backend.delete_snapshot(volume, name, change);
                       }))
         access.context->emit(EventKind::volume_changed, *pool_, name_);
 }
@@ -274,7 +293,9 @@ void Volume::revert_snapshot(const std::string& name, Job* job)
                       [&](PoolAccess& now, Change& change) {
                           auto& backend = now.active_backend();
                           require_snapshot(backend, name_, name, volume_title(name_, *pool_));
-                          backend.revert_snapshot(backend.describe(name_), name, change);
+                          const auto volume = backend.describe(name_);
+                          refuse_foreign_data(now, volume);
+                          backend.revert_snapshot(volume, name, change);
                       }))
         access.context->emit(EventKind::volume_changed, *pool_, name_);
 }

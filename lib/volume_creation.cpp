@@ -2,6 +2,8 @@
 // Pool: the calls that make volumes.
 #include "volume_change.hpp"
 
+#include "volume_lookup.hpp"
+
 #include <algorithm>
 
 namespace storage::inline v1 {
@@ -69,11 +71,19 @@ void refuse(CreateFlags flags, CreateFlags wrong, const std::string& message)
 }
 
 /** What the volume's header, or one below it, refers to that no active pool has. */
-std::string untrusted_reference(const Volume& volume)
+std::string untrusted_reference(Context::Impl& context, const Volume& volume)
 {
-    for (const auto& link : volume.chain())
+    for (const auto& link : volume.chain()) {
         if (link.state != ChainState::ok)
             return link.path.empty() ? link.reference : link.path;
+        if (link.format == "raw" || link.format == "dir")
+            continue;
+        const auto image = volume_with_path(context, link.path);
+        if (!image)
+            return link.path;
+        if (auto file = foreign_data(context, link.path, image->inspect()); !file.empty())
+            return file;
+    }
     return {};
 }
 
@@ -111,7 +121,7 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
             VolumeUse::read));
     const CopySource from{.volume = source_access.active_backend().describe(source.name()),
                           .pool_name = source_pool->name,
-                          .untrusted_reference = untrusted_reference(source)};
+                          .untrusted_reference = untrusted_reference(*access.context, source)};
     auto wanted = given;
     // As libvirt: at least as large as what is copied.
     wanted.capacity = std::max(given.capacity, from.volume.capacity);
@@ -121,6 +131,11 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
                    CreateFlags::prealloc_falloc | CreateFlags::prealloc_full,
                volume_title(given.name, *object_) +
                    ": a linked clone copies nothing and allocates nothing");
+        if (from.volume.target.encryption && from.volume.target.format == "raw")
+            throw Error(ErrorCode::not_supported,
+                        volume_title(given.name, *object_) +
+                            ": a linked clone of an encrypted raw volume",
+                        "make a copy instead");
         if (wanted.target.format.empty() || wanted.target.format == "raw")
             wanted.target.format = "qcow2";
         wanted.backing = {{.path = from.volume.target.path, .format = from.volume.target.format}};

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "volume_lookup.hpp"
 
+#include "backing_chain.hpp"
+#include "file_io.hpp"
+
 #include <algorithm>
 #include <cstdlib>
 #include <set>
@@ -193,6 +196,16 @@ std::vector<Reference> references_into(PoolAccess& access)
                                               std::string(reference)});
                 });
     return references;
+}
+
+std::string foreign_data(Context::Impl& context, const std::string& path, const ImageInfo& header)
+{
+    auto own = header;
+    own.backing.reset();
+    for (const auto& reference : references_of(parent_directory(path), own))
+        if (!reference.starts_with('/') || !volume_with_path(context, reference))
+            return reference;
+    return {};
 }
 
 std::vector<Volume> dependents_of(Context::Impl& context, const std::string& path)

@@ -21,6 +21,13 @@ struct Reference {
 /** The references into a pool's directory from volumes of all other active pools. */
 std::vector<Reference> references_into(PoolAccess& access);
 
+/**
+ * The first file that an image's header says its data is in, and that no active pool has; "" where
+ * there is none. A program that works on the image would open it, whoever wrote the header.
+ * @param path  of the image
+ */
+std::string foreign_data(Context::Impl& context, const std::string& path, const ImageInfo& header);
+
 /** The volumes of the active pools that refer to the file at this path. */
 std::vector<Volume> dependents_of(Context::Impl& context, const std::string& path);
 

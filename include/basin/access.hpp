@@ -21,10 +21,11 @@ constexpr AccessMode operator|(AccessMode a, AccessMode b)
 struct AccessExplanation {
     bool allowed{};
     std::string component{}; ///< the path of the first component that denies; "" when allowed
-    /** The rule in words: "mode 0700 of uid 0: others have no search permission", "ACL: …",
-     * "read-only file system", "immutable"; "" when allowed. */
+    /** The rule in words: "mode 0700 of uid 0, gid 0: others have no search permission", "ACL: …",
+     * "read-only file system", "immutable". When allowed: "", or what may still refuse and cannot
+     * be known from here. */
     std::string rule{};
-    std::string remedy{}; ///< what would allow it, in words
+    std::string remedy{}; ///< what would allow it, in words; "" when allowed
     bool operator==(const AccessExplanation&) const = default;
 };
 
@@ -35,8 +36,8 @@ struct AccessExplanation {
  * owner is not mapped into this user namespace, or the file system asks a server (NFS with
  * root_squash, FUSE without allow_other), the rule says what cannot be known from here.
  * @param groups  supplementary groups
- * @throws Error not_found  a component does not exist; io; permission_denied  this process itself
- * may not look
+ * @throws Error not_found  a component does not exist; invalid_argument  the path is not absolute;
+ * io; permission_denied  this process itself may not look
  * @note Thread-safe. Blocks on the disk.
  * @since 0.1
  */

@@ -2193,8 +2193,9 @@ typedef struct basin_access_explanation {
     uint32_t struct_size;
     uint32_t allowed;
     const char* component; /**< path of the first component that denies; "" when allowed */
-    const char* rule;      /**< the rule that denies, in words; "" when allowed */
-    const char* remedy;    /**< what would allow it, in words */
+    const char* rule;      /**< the rule that denies, in words; when allowed: "", or what may still
+                              refuse and cannot be known from here */
+    const char* remedy;    /**< what would allow it, in words; "" when allowed */
 } basin_access_explanation;
 
 /**
@@ -2209,7 +2210,8 @@ typedef struct basin_access_explanation {
  * @param flags        0
  * @param explanation  freed with basin_access_explanation_free()
  * @return BASIN_OK also when it is denied; BASIN_E_NOT_FOUND (a component does not exist),
- *         BASIN_E_PERMISSION_DENIED (this process itself may not look) or BASIN_E_IO
+ *         BASIN_E_INVALID_ARGUMENT (the path is not absolute), BASIN_E_PERMISSION_DENIED (this
+ *         process itself may not look) or BASIN_E_IO
  * @note Blocks on the disk. Thread-safe.
  * @since 0.1
  */

@@ -209,9 +209,11 @@ struct SourceExtent {
 
 /** One image below another in a backing chain. */
 struct BackingStore {
-    std::string path{};   ///< as found: a path, or the raw string of a network or json: reference
-    std::string format{}; ///< what the image above declares
-    bool format_declared{true}; ///< false: the image above names no format; `format` is then "raw"
+    std::string path{}; ///< as found: a path, or the raw string of a network or json: reference
+    /** What the image above declares; where it declares none, "raw", and in a description of the
+     * whole chain (BackingDepth::chain) the format that was found. */
+    std::string format{};
+    bool format_declared{true}; ///< false: the image above names no format (a guest could forge it)
     Permissions permissions{};
     std::optional<Timestamps> timestamps{};
     std::optional<Encryption> encryption{};

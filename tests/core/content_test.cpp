@@ -215,6 +215,57 @@ TEST_CASE("a volume does not lead to files that no pool has", "[content]")
     ::close(fd);
 }
 
+TEST_CASE("a program is not let loose on data files that no pool has", "[content]")
+{
+    if (!have("qemu-img")) {
+        WARN("skipped: needs qemu-img");
+        return;
+    }
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    const auto secret = scratch.directory / "secret";
+    scratch.directory.write("secret", pattern(mib));
+    const auto make = [&](const std::string& name, const std::string& data) {
+        const auto path = scratch.directory / "pool/" + name;
+        REQUIRE(std::system(("qemu-img create -q -f qcow2 -o data_file=" + data +
+                             ",data_file_raw=on " + path + " 2M")
+                                .c_str()) == 0);
+        return context.find_pool("pool").find_volume(name);
+    };
+    auto trap = make("trap", scratch.directory / "other");
+    // As if the header had been written by who cannot read the file.
+    REQUIRE(std::system(
+                ("qemu-img amend -f qcow2 -o data_file=" + secret + ' ' + trap.path()).c_str()) ==
+            0);
+    scratch.directory.write("secret", pattern(mib));
+    REQUIRE(trap.inspect().data_file);
+    REQUIRE(trap.inspect().data_file->path == secret);
+    CHECK(error_code([&] { pool.create_volume_from(volume_def("copy", "raw", 0), trap); }) ==
+          ErrorCode::not_supported);
+    CHECK_FALSE(scratch.directory.exists("pool/copy"));
+    CHECK(error_code([&] { trap.resize(4 * mib); }) == ErrorCode::not_supported);
+    CHECK(error_code([&] { trap.create_snapshot("s"); }) == ErrorCode::not_supported);
+    CHECK(scratch.directory.read("secret") == pattern(mib));
+
+    // A VMDK descriptor is text that anybody can write.
+    scratch.directory.write("pool/vmdk", "# Disk DescriptorFile\nversion=1\nCID=12345678\n"
+                                         "parentCID=ffffffff\ncreateType=\"monolithicFlat\"\n"
+                                         "RW 2048 FLAT \"" +
+                                             secret + "\" 0\n");
+    auto text = pool.find_volume("vmdk");
+    REQUIRE(text.inspect().format == ImageFormat::vmdk);
+    CHECK(error_code([&] { pool.create_volume_from(volume_def("copy", "raw", 0), text); }) ==
+          ErrorCode::not_supported);
+    CHECK_FALSE(scratch.directory.exists("pool/copy"));
+
+    // Both files in the pool are what the pool's owner put there.
+    auto both = make("both", scratch.directory / "pool/both.data");
+    pool.refresh();
+    pool.create_volume_from(volume_def("copy", "raw", 0), both);
+    CHECK(pool.find_volume("copy").info().capacity == 2 * mib);
+}
+
 TEST_CASE("volumes grow and shrink as asked, and not below what they have unasked", "[content]")
 {
     if (!have("qemu-img")) {
