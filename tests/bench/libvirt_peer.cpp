@@ -1,87 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // bench-libvirt: times the same work through libvirt's API, against the daemon that uri= names.
 #include "corpus.hpp"
-#include "measure.hpp"
+#include "libvirt_api.hpp"
 
 #include <algorithm>
 #include <cstdlib>
-#include <memory>
 #include <numeric>
 #include <random>
 #include <stdexcept>
 
-#include <libvirt/libvirt.h>
-#include <libvirt/virterror.h>
-
 namespace {
 
 using namespace bench;
-
-struct Release {
-    void operator()(virConnectPtr connection) const { virConnectClose(connection); }
-    void operator()(virStoragePoolPtr pool) const { virStoragePoolFree(pool); }
-    void operator()(virStorageVolPtr volume) const { virStorageVolFree(volume); }
-    void operator()(char* text) const { std::free(text); }
-};
-using Connection = std::unique_ptr<virConnect, Release>;
-using Pool = std::unique_ptr<virStoragePool, Release>;
-using Volume = std::unique_ptr<virStorageVol, Release>;
-using Text = std::unique_ptr<char, Release>;
-
-void quiet(void*, virErrorPtr) {}
-
-[[noreturn]] void fail(const std::string& what)
-{
-    const virErrorPtr error = virGetLastError();
-    throw std::runtime_error(what + ": " + (error && error->message ? error->message : "unknown"));
-}
-
-void check(int result, const std::string& what)
-{
-    if (result < 0)
-        fail(what);
-}
-
-template <typename Pointer>
-auto required(Pointer pointer, const std::string& what)
-{
-    if (!pointer)
-        fail(what);
-    return pointer;
-}
-
-Connection connect(const Arguments& arguments)
-{
-    virSetErrorFunc(nullptr, quiet);
-    return Connection(required(virConnectOpen(arguments.text("uri").c_str()), "connect"));
-}
-
-std::string pool_xml(const std::string& name, const std::string& dir)
-{
-    return "<pool type='dir'><name>" + name + "</name><target><path>" + dir +
-           "</path></target></pool>";
-}
-
-Pool define(const Connection& connection, const std::string& name, const std::string& dir)
-{
-    return Pool(required(virStoragePoolDefineXML(connection.get(), pool_xml(name, dir).c_str(), 0),
-                         "define"));
-}
-
-void start(const Pool& pool)
-{
-    check(virStoragePoolCreate(pool.get(), 0), "start");
-}
-void refresh(const Pool& pool)
-{
-    check(virStoragePoolRefresh(pool.get(), 0), "refresh");
-}
-
-void remove(const Pool& pool)
-{
-    check(virStoragePoolDestroy(pool.get()), "stop");
-    check(virStoragePoolUndefine(pool.get()), "undefine");
-}
 
 int time_refresh(const Arguments& arguments)
 {

@@ -10,37 +10,10 @@ import tempfile
 from collections import defaultdict
 from contextlib import contextmanager
 
+import content_rows
 import peer
+from contest import interleave
 from table import AtMost, AtMostLimit, AtMostOrLimit, Line, TimesFaster
-
-
-class Samples:
-    """Figures by contestant and name; an unknown one is an empty list."""
-
-    def __init__(self):
-        self.values = defaultdict(list)
-
-    def add(self, contestant, figures):
-        for name, value in figures.items():
-            self.values[contestant, name].append(value)
-
-    def __call__(self, contestant, name):
-        return self.values.get((contestant, name), [])
-
-    def scaled(self, contestant, name, factor):
-        return [value * factor for value in self(contestant, name)]
-
-
-def interleave(bench, turns, warm_up=True):
-    """Gives every contestant its turn, round after round; the first round only warms up."""
-    samples = Samples()
-    rounds = bench.sizes.rounds + (1 if warm_up and bench.sizes.rounds > 1 else 0)
-    for i in range(rounds):
-        for contestant, turn in turns.items():
-            figures = turn()
-            if i >= rounds - bench.sizes.rounds:
-                samples.add(contestant, figures)
-    return samples
 
 
 def basin_turns(bench, work, **values):
@@ -374,4 +347,4 @@ def process(bench):
 
 # The pools come first: see there what deleted files do.
 ALL = {function.__name__: function for function in
-       (pools, refresh, cold, listing, lookup, growth, million, memory, process)}
+       (pools, refresh, cold, listing, lookup, growth, million, memory, process)} | content_rows.ALL

@@ -58,6 +58,15 @@ class TimesFaster:
 
 
 @dataclass
+class TimesFasterThanLimit:
+    """limit ≥ factor × basin, where another program is in the limit's place"""
+    factor: float
+
+    def met(self, basin, limit, libvirt):
+        return None if limit is None else limit >= self.factor * basin
+
+
+@dataclass
 class AtMost:
     """basin ≤ value"""
     value: float
