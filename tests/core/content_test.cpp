@@ -145,14 +145,14 @@ TEST_CASE("clones of every kind have the same content, and the job tells how", "
 
     auto same = other.create_volume_from(volume_def("same", "qcow2", 0), image, {}, &job);
     CHECK(first_fact(job, "method") != "qemu-img");
-    CHECK(scratch.directory.read("other/same") == scratch.directory.read("other/image"));
+    CHECK((scratch.directory.read("other/same") == scratch.directory.read("other/image")));
 
     auto larger = pool.create_volume_from(volume_def("larger", "qcow2", 16 * mib), image, {}, &job);
     CHECK(first_fact(job, "method") == "qemu-img");
     CHECK(larger.info().capacity == 16 * mib);
 
     pool.create_volume_from(volume_def("back", "raw", 0), image, {}, &job);
-    CHECK(scratch.directory.read("pool/back") == data);
+    CHECK((scratch.directory.read("pool/back") == data));
 
     CHECK(error_code([&] {
               pool.create_volume_from(volume_def("shared", "raw", 0), image, CreateFlags::reflink);
@@ -246,7 +246,7 @@ TEST_CASE("a program is not let loose on data files that no pool has", "[content
     CHECK_FALSE(scratch.directory.exists("pool/copy"));
     CHECK(error_code([&] { trap.resize(4 * mib); }) == ErrorCode::not_supported);
     CHECK(error_code([&] { trap.create_snapshot("s"); }) == ErrorCode::not_supported);
-    CHECK(scratch.directory.read("secret") == pattern(mib));
+    CHECK((scratch.directory.read("secret") == pattern(mib)));
 
     // A VMDK descriptor is text that anybody can write.
     scratch.directory.write("pool/vmdk", "# Disk DescriptorFile\nversion=1\nCID=12345678\n"
@@ -380,7 +380,7 @@ TEST_CASE("wiping leaves nothing of the content, and holes where they were", "[c
             break;
         case WipeAlgorithm::dod: CHECK(static_cast<unsigned char>(content[0]) == 0xff); break;
         case WipeAlgorithm::bsi: CHECK(static_cast<unsigned char>(content[100]) == 0x7f); break;
-        default: CHECK(content.substr(0, 4096) != content.substr(4096, 4096));
+        default: CHECK((content.substr(0, 4096) != content.substr(4096, 4096)));
         }
     }
 }
@@ -407,9 +407,9 @@ TEST_CASE("uploads and downloads through descriptors and callbacks carry every b
         auto volume = pool.create_volume(raw_volume("v" + std::to_string(sparse), size));
         const TransferOptions options{.sparse = sparse};
         const auto check = [&] {
-            CHECK(download(volume, options) == data);
-            CHECK(download(volume, {.offset = 1000, .length = 5000, .sparse = sparse}) ==
-                  data.substr(1000, 5000));
+            CHECK((download(volume, options) == data));
+            CHECK((download(volume, {.offset = 1000, .length = 5000, .sparse = sparse}) ==
+                   data.substr(1000, 5000)));
             volume.wipe();
         };
         const int file = open_for_reading(scratch.directory / "file");
@@ -448,7 +448,7 @@ TEST_CASE("uploads and downloads through descriptors and callbacks carry every b
     const auto out = scratch.directory / "out";
     const int target = ::open(out.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     CHECK(volume.download(target, {.sparse = true}) == size);
-    CHECK(scratch.directory.read("out") == data);
+    CHECK((scratch.directory.read("out") == data));
     ::close(target);
     // A reader that goes away is an error, not a signal.
     int ends[2];
@@ -474,7 +474,7 @@ TEST_CASE("the four cases of offset and length, and their limits", "[content]")
     CHECK(up("dd", {.offset = 50, .length = 2}) == 2);
     auto expected = std::string(100, 'a').replace(0, 4, "bbbb").replace(98, 2, "cc");
     expected.replace(50, 2, "dd");
-    CHECK(scratch.directory.read("pool/v") == expected);
+    CHECK((scratch.directory.read("pool/v") == expected));
 
     CHECK(error_code([&] { up("xx", {.offset = 99}); }) == ErrorCode::invalid_argument);
     CHECK(error_code([&] { up("x", {.offset = 101}); }) == ErrorCode::invalid_argument);
@@ -514,7 +514,7 @@ TEST_CASE("an uploaded volume is there when it is whole, and can be resumed", "[
         pool.upload_volume(raw_volume("whole", 0), pipe.fd(), {.digest = true}, &job);
         digest = first_fact(job, "sha256");
     }
-    CHECK(scratch.directory.read("pool/whole") == data);
+    CHECK((scratch.directory.read("pool/whole") == data));
     CHECK(digest.size() == 64);
 
     CHECK(up("short", data.substr(0, mib), {.expected_length = data.size()}) == ErrorCode::io);
@@ -534,7 +534,7 @@ TEST_CASE("an uploaded volume is there when it is whole, and can be resumed", "[
     CHECK(up("r", data.substr(5), rest) == ErrorCode::invalid_argument);
     rest.offset = mib;
     CHECK(up("r", data.substr(mib), rest) == ErrorCode{});
-    CHECK(scratch.directory.read("pool/r") == data);
+    CHECK((scratch.directory.read("pool/r") == data));
     CHECK_FALSE(pool.partial_upload("r"));
 
     CHECK(up("d", data.substr(0, 100), resumable) == ErrorCode::io);

@@ -231,7 +231,7 @@ TEST_CASE("a raw volume is copied whole, holes and all, in a pool and across poo
     Job job;
     auto def = raw_volume("copy", 0);
     auto copy = pool.create_volume_from(def, source, CreateFlags::none, &job);
-    CHECK(content("pool/copy") == content("pool/source"));
+    CHECK((content("pool/copy") == content("pool/source")));
     CHECK(copy.info().capacity == 64 << 20);
     CHECK(copy.info().allocation < 8 << 20);
     CHECK(job.progress().done == job.progress().total);
@@ -239,12 +239,12 @@ TEST_CASE("a raw volume is copied whole, holes and all, in a pool and across poo
     def.name = "larger";
     def.capacity = 65 << 20;
     CHECK(other.create_volume_from(def, source).info().capacity == 65 << 20);
-    CHECK(content("other/larger") == content("pool/source") + std::string(1 << 20, '\0'));
+    CHECK((content("other/larger") == content("pool/source") + std::string(1 << 20, '\0')));
 
     def = raw_volume("full", 0);
     def.allocation = std::nullopt;
     CHECK(pool.create_volume_from(def, source).info().allocation >= 64 << 20);
-    CHECK(content("pool/full") == content("pool/source"));
+    CHECK((content("pool/full") == content("pool/source")));
 
     CHECK(error_code([&] { pool.create_volume_from(raw_volume("copy"), source); }) ==
           ErrorCode::already_exists);
