@@ -110,15 +110,12 @@ std::vector<PoolPointer> started_pools(const Context::Impl& context)
 /** Whether a reference leads to one certain file, however it is spelt. */
 class SameFile {
 public:
-    explicit SameFile(const std::string& path) : path_(path)
-    {
-        exists_ = ::stat(path.c_str(), &info_) == 0;
-    }
+    explicit SameFile(const std::string& path) : path_(path) {}
     bool operator()(std::string_view reference)
     {
         if (reference == path_)
             return true;
-        if (!exists_ || !reference.starts_with('/'))
+        if (!reference.starts_with('/') || !exists())
             return false;
         const auto [entry, is_new] = known_.emplace(reference, false);
         if (is_new) {
@@ -130,8 +127,15 @@ public:
     }
 
 private:
+    bool exists() // most paths are not asked about: most pools refer to nothing
+    {
+        if (!exists_)
+            exists_ = ::stat(path_.c_str(), &info_) == 0;
+        return *exists_;
+    }
+
     const std::string& path_;
-    bool exists_{};
+    std::optional<bool> exists_{};
     struct stat info_ {};
     std::map<std::string, bool, std::less<>> known_{}; ///< many clones share one base
 };
@@ -167,11 +171,14 @@ std::vector<Volume> dependents_of(Context::Impl& context, const std::string& pat
             PoolAccess access(pool);
             access.require_started();
             const auto volumes = access.volumes();
-            for (VolumeTable::Index i = 0; i < volumes.table->size(); ++i) {
+            auto left = volumes.table->referring_count();
+            for (VolumeTable::Index i = 0; left > 0 && i < volumes.table->size(); ++i) {
+                if (!volumes.table->has_references(i))
+                    continue;
+                --left;
                 bool found = false;
-                if (volumes.table->has_references(i))
-                    volumes.table->for_each_reference(
-                        i, [&](std::string_view reference) { found |= refers(reference); });
+                volumes.table->for_each_reference(
+                    i, [&](std::string_view reference) { found |= refers(reference); });
                 if (found)
                     dependents.push_back(
                         Volume::Access::make(pool, std::string(volumes.table->name(i))));
