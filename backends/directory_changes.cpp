@@ -7,6 +7,7 @@
 #include "image/wipe.hpp"
 #include "job_impl.hpp"
 #include "qemu_img.hpp"
+#include "step_parts.hpp"
 #include "transfer.hpp"
 #include "volume_content.hpp"
 
@@ -151,17 +152,16 @@ void DirectoryChanges::remove(std::string_view name, Change& change) const
         throw Error(ErrorCode::not_supported,
                     "'" + path + "' is a device node: basin does not delete it",
                     "remove it by hand if it is not wanted");
-    change.add(remove_volume_step(directory_, std::string(name), file_identity(path),
+    change.add(remove_volume_step(directory_, std::string(name), identity_text(info),
                                   S_ISDIR(info.st_mode)));
 }
 
 void DirectoryChanges::rename(std::string_view name, const std::string& new_name,
                               Change& change) const
 {
-    look_at(path_of(name));
+    const auto identity = identity_text(look_at(path_of(name)));
     require_new(path_of(new_name));
-    change.add(
-        rename_volume_step(directory_, std::string(name), new_name, file_identity(path_of(name))));
+    change.add(rename_volume_step(directory_, std::string(name), new_name, identity));
 }
 
 void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, ResizeFlags flags,
@@ -295,7 +295,8 @@ std::optional<std::uint64_t> DirectoryChanges::partial_upload(const std::string&
 std::vector<Snapshot> DirectoryChanges::snapshots(const std::string& path) const
 {
     const auto fd = open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    if (inspect_image(fd.get()).format != ImageFormat::qcow2)
+    const auto info = inspect_image(fd.get());
+    if (info.format != ImageFormat::qcow2 || (info.snapshot_count == 0 && info.findings.empty()))
         return {};
     return read_qcow2_snapshots(fd.get(), path);
 }

@@ -53,12 +53,19 @@ void unlock(int fd, off_t start)
     ::fcntl(fd, F_OFD_SETLK, &request);
 }
 
-void write_note(int fd, std::size_t slot, std::string_view operation, std::string_view object)
+using Note = std::array<char, note_size>;
+
+Note make_note(std::string_view operation, std::string_view object)
 {
-    std::array<char, note_size> note{};
+    Note note{};
     const auto text =
         std::to_string(::getpid()) + ' ' + std::string(operation) + ' ' + std::string(object);
     std::memcpy(note.data(), text.data(), std::min(text.size(), note.size() - 1));
+    return note;
+}
+
+void write_note(int fd, std::size_t slot, const Note& note)
+{
     // Only for the error text of whoever finds the lock taken; a failure changes nothing.
     [[maybe_unused]] const auto written =
         ::pwrite(fd, note.data(), note.size(), static_cast<off_t>(slot * note_size));
@@ -147,7 +154,7 @@ HeldLock LockDirectory::lock_registry(Job* job) const
                   job, "waiting for the registry lock"))
         throw busy("the pool registry in '" + path_ + "'",
                    describe_holder(read_note(fd.get(), 0), {}));
-    write_note(fd.get(), 0, "registry", {});
+    write_note(fd.get(), 0, make_note("registry", {}));
     return HeldLock(std::move(fd));
 }
 
@@ -174,7 +181,7 @@ HeldLock LockDirectory::lock_pool(const std::string& uuid, const std::string& na
         }
         if (!is_current(fd.get()))
             continue;
-        write_note(fd.get(), 0, operation, object);
+        write_note(fd.get(), 0, make_note(operation, object));
         return HeldLock(std::move(fd));
     }
 }
@@ -215,8 +222,9 @@ HeldLock LockDirectory::lock_volume(const std::string& uuid, const std::string& 
         }
         if (!is_current(fd.get()))
             continue;
-        write_note(fd.get(), 0, operation, object);
-        write_note(fd.get(), slot, operation, object);
+        const auto note = make_note(operation, object);
+        write_note(fd.get(), 0, note);
+        write_note(fd.get(), slot, note);
         return HeldLock(std::move(fd));
     }
 }

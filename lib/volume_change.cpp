@@ -5,6 +5,7 @@
 #include "volume_lookup.hpp"
 
 #include <algorithm>
+#include <shared_mutex>
 
 namespace storage::inline v1 {
 
@@ -19,13 +20,21 @@ bool all_allowed(BlockerKind allowed, BlockerKind kinds)
     return (bits(allowed) & bits(kinds)) == bits(kinds);
 }
 
+/** What the pool's list has of it: an unchanged volume need not be opened to be read again. */
+std::optional<VolumeRecord> known_volume(const PoolAccess& access, const std::string& name)
+{
+    const std::shared_lock reading(access.pool->table_mutex);
+    return access.pool->table ? access.pool->table->find(name) : std::nullopt;
+}
+
 } // namespace
 
 std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, BlockerKind allowed)
 {
     std::vector<Blocker> found;
     auto& backend = access.active_backend();
-    const auto record = backend.read(name, nullptr);
+    const auto known = known_volume(access, name);
+    const auto record = backend.read(name, known ? &*known : nullptr);
     const auto& path = record.path;
     if (!all_allowed(allowed, seen_by_the_system))
         found = backend.blockers(name);

@@ -113,15 +113,12 @@ std::vector<PoolPointer> started_pools(const Context::Impl& context)
 /** Whether a reference leads to one certain file, however it is spelt. */
 class SameFile {
 public:
-    explicit SameFile(const std::string& path) : path_(path)
-    {
-        exists_ = ::stat(path.c_str(), &info_) == 0;
-    }
+    explicit SameFile(const std::string& path) : path_(path) {}
     bool operator()(std::string_view reference)
     {
         if (reference == path_)
             return true;
-        if (!exists_ || !reference.starts_with('/'))
+        if (!reference.starts_with('/') || !exists())
             return false;
         const auto [entry, is_new] = known_.emplace(reference, false);
         if (is_new) {
@@ -133,8 +130,15 @@ public:
     }
 
 private:
+    bool exists() // most paths are not asked about: most pools refer to nothing
+    {
+        if (!exists_)
+            exists_ = ::stat(path_.c_str(), &info_) == 0;
+        return *exists_;
+    }
+
     const std::string& path_;
-    bool exists_{};
+    std::optional<bool> exists_{};
     struct stat info_ {};
     std::map<std::string, bool, std::less<>> known_{}; ///< many clones share one base
 };
@@ -148,10 +152,14 @@ void visit_references(Context::Impl& context, const PoolPointer& pool, Visit&& v
         access.require_started();
         const auto volumes = access.volumes();
         const auto& table = *volumes.table;
-        for (VolumeTable::Index i = 0; i < table.size(); ++i)
-            if (table.has_references(i))
-                table.for_each_reference(
-                    i, [&](std::string_view reference) { visit(table.name(i), reference); });
+        auto left = table.referring_count();
+        for (VolumeTable::Index i = 0; left > 0 && i < table.size(); ++i) {
+            if (!table.has_references(i))
+                continue;
+            --left;
+            table.for_each_reference(
+                i, [&](std::string_view reference) { visit(table.name(i), reference); });
+        }
     } catch (const Error& error) {
         context.log(LogLevel::warning,
                     std::string("passed over while looking for dependent volumes: ") +

@@ -80,6 +80,7 @@ void VolumeTable::store_text(Slot& slot, const Text& text)
     slot.key_length = static_cast<std::uint32_t>(text.key.size());
     slot.path_length = static_cast<std::uint32_t>(text.path.size());
     slot.references_length = static_cast<std::uint32_t>(references_length(text.references));
+    referring_ += slot.references_length != 0;
     to = std::copy(text.name.begin(), text.name.end(), to);
     to = std::copy(text.key.begin(), text.key.end(), to);
     to = std::copy(text.path.begin(), text.path.end(), to);
@@ -91,6 +92,7 @@ void VolumeTable::store_text(Slot& slot, const Text& text)
 
 void VolumeTable::discard_text(const Slot& slot)
 {
+    referring_ -= slot.references_length != 0;
     dead_bytes_ += slot.text_length();
     if (dead_bytes_ > largest_chunk && dead_bytes_ > chunk_bytes_ / 2)
         compact();

@@ -91,6 +91,8 @@ public:
     std::string key(Index index) const;
     std::string path(Index index) const;
     bool has_references(Index index) const noexcept { return slots_[index].references_length; }
+    /** How many volumes have any. */
+    std::size_t referring_count() const noexcept { return referring_; }
     std::vector<std::string> references(Index index) const;
     /** Calls visit(reference) for each, without allocating. */
     template <typename Visit>
@@ -175,6 +177,7 @@ private:
     std::size_t free_length_{};
     std::size_t chunk_bytes_{};
     std::size_t dead_bytes_{};
+    std::size_t referring_{};
 
     std::vector<Diagnostic> diagnostics_{};
 

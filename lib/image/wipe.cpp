@@ -136,10 +136,12 @@ public:
                 at += size;
                 advance(job_, size);
             }
-        if (!pass.verify && ::fdatasync(fd_) != 0)
+        if (pass.verify || number == count)
+            return;
+        if (::fdatasync(fd_) != 0)
             throw system_error(errno, "cannot flush '" + path_ + "'");
-        if (!pass.verify) // what is read to verify it shall come from the device
-            ::posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED);
+        // What is read to verify it shall come from the device.
+        ::posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED);
     }
 
 private:
@@ -213,8 +215,6 @@ void trim(int fd, const std::string& path, Job* job)
         at += size;
         advance(job, size);
     }
-    if (::fsync(fd) != 0)
-        throw system_error(errno, "cannot flush '" + path + "'");
 }
 
 } // namespace

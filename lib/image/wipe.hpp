@@ -23,8 +23,9 @@ std::span<const WipePass> wipe_passes(WipeAlgorithm algorithm);
 std::string_view to_string(WipeAlgorithm algorithm) noexcept;
 
 /**
- * Overwrites what a file or block device holds, each pass flushed to the device before the next.
- * Holes of a file stay. @throws Error io  also where the verification reads something else
+ * Overwrites what a file or block device holds, each pass flushed to the device before the next;
+ * the caller flushes the last. Holes of a file stay. @throws Error io  also where the verification
+ * reads something else
  */
 void wipe_content(int fd, WipeAlgorithm algorithm, const std::string& path, Job* job);
 
