@@ -108,13 +108,14 @@ std::string copy_text(const NewVolume& volume, bool convert)
 
 // ---- raw --------------------------------------------------------------------------------------
 
-void copy_into(const FileWork& work, const std::string& source_path, CreateFlags flags)
+/** As copy_content(). */
+bool copy_into(const FileWork& work, const std::string& source_path, CreateFlags flags)
 {
     const auto source = open_file(source_path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    copy_content(source.get(), work.fd,
-                 {.reflink_only = has(flags, CreateFlags::reflink),
-                  .digest = has(flags, CreateFlags::digest)},
-                 source_path, work.path, work.job);
+    return copy_content(source.get(), work.fd,
+                        {.reflink_only = has(flags, CreateFlags::reflink),
+                         .digest = has(flags, CreateFlags::digest)},
+                        source_path, work.path, work.job);
 }
 
 /** A raw file: content, length, allocation. */
@@ -127,8 +128,7 @@ struct RawContent {
 
     bool operator()(const FileWork& work) const
     {
-        if (!source.empty())
-            copy_into(work, source, flags);
+        const bool wrote = !source.empty() && copy_into(work, source, flags);
         const auto copied = content_length(work.fd, work.path);
         if (capacity > copied && ::ftruncate(work.fd, static_cast<off_t>(capacity)) != 0)
             throw system_error(errno, "cannot set the size of '" + work.path + "' to " +
@@ -137,7 +137,7 @@ struct RawContent {
             fill_with_zeros(work.fd, copied, capacity, work.path, work.job);
         else if (const auto wanted = std::min(allocation, std::max(capacity, copied)); wanted > 0)
             allocate_range(work.fd, wanted, work.path, work.job);
-        return copied > 0 || write_zeros;
+        return wrote || write_zeros;
     }
 };
 
@@ -409,12 +409,10 @@ ContentPlan plan_image_copy(const NewVolume& volume)
 {
     auto summary = volume.def.target.format + " image '" + volume.path() + "' of " +
                    size_text(volume.def.capacity) + copy_text(volume, false);
-    return {.content = {.summary = std::move(summary),
-                        .fill = [path = volume.source->volume.target.path,
-                                 flags = volume.flags](const FileWork& work) {
-                            copy_into(work, path, flags);
-                            return true;
-                        }}};
+    return {
+        .content = {.summary = std::move(summary),
+                    .fill = [path = volume.source->volume.target.path, flags = volume.flags](
+                                const FileWork& work) { return copy_into(work, path, flags); }}};
 }
 
 ContentPlan plan_copy(const NewVolume& volume)

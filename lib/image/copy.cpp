@@ -161,8 +161,8 @@ std::string why_no_reflink(int error)
 
 } // namespace
 
-std::uint64_t copy_content(int source, int target, const CopyOptions& options,
-                           const std::string& source_name, const std::string& target_name, Job* job)
+bool copy_content(int source, int target, const CopyOptions& options,
+                  const std::string& source_name, const std::string& target_name, Job* job)
 {
     const auto length = content_length(source, source_name);
     if (::ioctl(target, FICLONE, source) == 0) {
@@ -171,7 +171,7 @@ std::uint64_t copy_content(int source, int target, const CopyOptions& options,
         state_fact(job, "method", "reflink");
         if (options.digest)
             state_fact(job, "sha256", digest_content(target, target_name, length, job));
-        return length;
+        return false;
     }
     const auto reason = why_no_reflink(errno);
     if (options.reflink_only)
@@ -196,7 +196,7 @@ std::uint64_t copy_content(int source, int target, const CopyOptions& options,
                     "'" + source_name + "' changed its size while it was copied",
                     "copy it when nobody changes its size");
     copy.finish(reason);
-    return length;
+    return length > 0;
 }
 
 } // namespace storage::inline v1

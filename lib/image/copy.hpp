@@ -18,12 +18,12 @@ struct CopyOptions {
  * Copies all of source, which starts at its beginning, into the empty regular file target; holes
  * stay holes. target ends up as long as source. Shows bytes in the job, and states as facts the
  * method (reflink, copy_file_range, sparse_copy) and why it was no cheaper one.
- * @return the number of bytes that source has
+ * @return whether bytes were written, which are not on the device before they are flushed. Shared
+ * blocks are on it: FICLONE first writes out what the source has in memory
  * @throws Error not_supported (reflink_only), invalid_state  source changed its size, no_space, io,
  * cancelled
  */
-std::uint64_t copy_content(int source, int target, const CopyOptions& options,
-                           const std::string& source_name, const std::string& target_name,
-                           Job* job);
+bool copy_content(int source, int target, const CopyOptions& options,
+                  const std::string& source_name, const std::string& target_name, Job* job);
 
 } // namespace storage::inline v1

@@ -63,7 +63,7 @@ def turns_of(bench, work, limits=('',), peer=True, **values):
         return lambda: bench.run('bench-content-limits', work, by=how, prefix='limit-', **values)
     turns = {how or 'limit': limit(how) for how in limits}
     if bench.has('bench-content-basin'):
-        turns['basin'] = lambda: bench.run('bench-content-basin', work, root=bench.root(),
+        turns['basin'] = lambda: bench.run('bench-content-basin', work, root=bench.memory_root(),
                                            prefix='basin-', **values)
     else:
         bench.note('without basin: bench-content-basin is not built')
@@ -257,11 +257,10 @@ def copy_memory(bench):
         return []
     small, large = 64 * MIB, bench.sizes.large_copy
     samples = Samples()
-    for _ in range(few(bench)):
-        for name, size in (('small', small), ('large', large)):
-            with pool_directory(bench, MEMORY) as directory:
-                samples.add(name, bench.run('bench-content-basin', 'memory', root=bench.root(),
-                                            dir=directory, size=size, data=size // 8))
+    for name, size in (('small', small), ('large', large)):
+        with pool_directory(bench, MEMORY) as directory:
+            samples.add(name, bench.run('bench-content-basin', 'memory', root=bench.memory_root(),
+                                        dir=directory, size=size, data=size // 8))
     convert = ['convert'] if have_tool(bench, 'qemu-img') else []
     return [
         Line(f'memory while {what.replace("_", " by ")} goes on: {large // MIB} MiB, and 64 MiB as '
