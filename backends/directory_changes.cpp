@@ -9,6 +9,7 @@
 #include "qemu_img.hpp"
 #include "transfer.hpp"
 #include "volume_content.hpp"
+#include "volume_file.hpp"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -289,7 +290,7 @@ std::optional<std::uint64_t> DirectoryChanges::partial_upload(const std::string&
 std::vector<Snapshot> DirectoryChanges::snapshots(const std::string& path) const
 {
     const auto fd = open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    if (inspect_image(fd.get()).format != ImageFormat::qcow2)
+    if (inspect_file(fd.get(), path).format != ImageFormat::qcow2)
         return {};
     return read_qcow2_snapshots(fd.get(), path);
 }
