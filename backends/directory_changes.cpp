@@ -10,6 +10,7 @@
 #include "step_parts.hpp"
 #include "transfer.hpp"
 #include "volume_content.hpp"
+#include "volume_file.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -295,7 +296,7 @@ std::optional<std::uint64_t> DirectoryChanges::partial_upload(const std::string&
 std::vector<Snapshot> DirectoryChanges::snapshots(const std::string& path) const
 {
     const auto fd = open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    const auto info = inspect_image(fd.get());
+    const auto info = inspect_file(fd.get(), path);
     if (info.format != ImageFormat::qcow2 || (info.snapshot_count == 0 && info.findings.empty()))
         return {};
     return read_qcow2_snapshots(fd.get(), path);

@@ -195,13 +195,14 @@ ImageInfo DirectoryVolumes::inspect(std::string_view name) const
         struct ::statx status;
         stat_volume(file, status);
         if (!S_ISDIR(status.stx_mode))
-            return inspect_image(open_volume(file).get());
+            return inspect_file(open_volume(file).get(), path);
         ReadCounts counts;
         auto examined = examine_volume(file, status, {}, nullptr, counts);
         if (examined.facts.type != VolumeType::ploop)
             return ImageInfo{.format = ImageFormat::dir};
         const auto image = ploop_image(path.c_str());
-        return inspect_image(open_volume({.directory = AT_FDCWD, .path = image.c_str()}).get());
+        return inspect_file(open_volume({.directory = AT_FDCWD, .path = image.c_str()}).get(),
+                            image);
     });
 }
 

@@ -11,6 +11,7 @@
 #include "luks_format.hpp"
 #include "qemu_img.hpp"
 #include "transfer.hpp"
+#include "volume_file.hpp"
 
 #include <algorithm>
 #include <fcntl.h>
@@ -80,7 +81,7 @@ std::uint64_t backing_capacity(const NewVolume& volume)
     const auto length = ::lseek(fd.get(), 0, SEEK_END);
     if (format == "raw")
         return static_cast<std::uint64_t>(std::max<off_t>(length, 0));
-    const auto info = inspect_image(fd.get());
+    const auto info = inspect_file(fd.get(), path);
     if (to_string(info.format) != format)
         throw Error(ErrorCode::invalid_argument,
                     "'" + volume.path() + "': backing image '" + path + "' is of format '" +
@@ -395,7 +396,7 @@ std::string why_not_bytes(const NewVolume& volume)
     if (def.capacity != source.capacity)
         return "the capacity is another one";
     const auto fd = open_file(source.target.path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    const auto info = inspect_image(fd.get());
+    const auto info = inspect_file(fd.get(), source.target.path);
     if (info.snapshot_count != 0)
         return "it has snapshots";
     if (!info.extents.empty())
@@ -459,7 +460,7 @@ void check_uploaded(const FileWork& work, const VolumeDef& def)
             throw system_error(errno, "cannot set the size of '" + work.path + "'");
         return;
     }
-    const auto info = inspect_image(work.fd);
+    const auto info = inspect_file(work.fd, work.path);
     const auto expected = format == "vhd" ? "vpc" : format;
     if (to_string(info.format) != expected)
         refuse("what came is of format '" + std::string(to_string(info.format)) + "', not '" +
@@ -509,9 +510,11 @@ bool take_upload(const FileWork& work, const VolumeDef& def, const UploadSource&
         if (options.resumable)
             check_digest(work, def, options);
         check_uploaded(work, def);
-    } catch (const Error&) {
-        // Complete and wrong is of no use for a next attempt.
-        [[maybe_unused]] const int emptied = ::ftruncate(work.fd, 0);
+    } catch (const Error& error) {
+        // Complete and wrong is of no use for a next attempt; what could not be looked at is.
+        const bool looked_at = error.os_error() == 0 && error.code() != ErrorCode::cancelled &&
+                               error.code() != ErrorCode::timed_out;
+        [[maybe_unused]] const int emptied = looked_at ? ::ftruncate(work.fd, 0) : 0;
         throw;
     }
     return true;

@@ -314,6 +314,16 @@ UniqueFd open_volume(const VolumeFile& file)
     }
 }
 
+ImageInfo inspect_file(int fd, const std::string& path)
+{
+    try {
+        return inspect_image(fd);
+    } catch (const Error& error) {
+        throw Error(error.code(), "'" + path + "': " + error.what(), error.remedy(), error.detail(),
+                    error.os_error());
+    }
+}
+
 std::string ploop_image(const char* path)
 {
     return std::string(path) + "/root.hds";

@@ -80,4 +80,7 @@ UniqueFd open_volume(const VolumeFile& file);
 /** The file of a ploop directory that holds the data. */
 std::string ploop_image(const char* path);
 
+/** inspect_image(), whose errors then name the file. */
+ImageInfo inspect_file(int fd, const std::string& path);
+
 } // namespace storage::inline v1

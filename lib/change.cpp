@@ -2,6 +2,7 @@
 #include "change.hpp"
 
 #include "job_impl.hpp"
+#include "signal_guard.hpp"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -206,6 +207,7 @@ bool Change::execute(const ChangeHost& host)
     if (is_dry_run(host.job))
         return false;
 
+    const SignalGuard no_signal(SIGXFSZ); // RLIMIT_FSIZE; EFBIG says it
     JournalRecorder recorder(*this, host.journal);
     if (steps_.size() > 1 ||
         std::any_of(steps_.begin(), steps_.end(), [](const Step& s) { return !s.action->atomic; }))

@@ -173,8 +173,12 @@ bool PoolAccess::update_volume(const std::string& name)
     try {
         record = active_backend().read(name, nullptr);
     } catch (const Error& error) {
-        if (error.code() != ErrorCode::not_found)
+        if (error.code() != ErrorCode::not_found) {
+            const std::unique_lock writing(pool->table_mutex);
+            if (pool->table)
+                pool->outdated.push_back(name); // the next look tries again
             throw;
+        }
     }
     const std::unique_lock writing(pool->table_mutex);
     if (pool->refreshing)

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdio>
 
 namespace storage::inline v1 {
@@ -17,7 +18,11 @@ std::string identity_text(const struct stat& info)
 std::string file_identity(const std::string& path)
 {
     struct stat info {};
-    return ::lstat(path.c_str(), &info) == 0 ? identity_text(info) : std::string();
+    if (::lstat(path.c_str(), &info) == 0)
+        return identity_text(info);
+    if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG)
+        throw system_error(errno, "cannot look at '" + path + "'");
+    return {};
 }
 
 std::string join(const std::string& directory, const std::string& name)

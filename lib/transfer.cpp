@@ -5,13 +5,13 @@
 #include "file_io.hpp"
 #include "image/extents.hpp"
 #include "job_impl.hpp"
+#include "signal_guard.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <cerrno>
 #include <climits>
-#include <csignal>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -33,6 +33,14 @@ bool is_regular(int fd)
 {
     struct stat info {};
     return ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+/** poll(2) would wait for ever for a negative one. */
+void require_descriptor(int fd, const std::string& what)
+{
+    if (fd < 0 || ::fcntl(fd, F_GETFD) < 0)
+        throw Error(ErrorCode::invalid_argument,
+                    what + ": descriptor " + std::to_string(fd) + " is not open", "open it first");
 }
 
 /** Waits for a pipe or socket in slices, so that the other end cannot hold the call for ever. */
@@ -227,6 +235,8 @@ public:
 
     std::uint64_t run()
     {
+        if (!source_.read)
+            require_descriptor(source_.fd, what_);
         seekable_ = source_.fd >= 0 && is_regular(source_.fd);
         enter_phase(job_, "uploading", expected_total());
         if (source_.read)
@@ -387,7 +397,8 @@ private:
                 const auto n =
                     copy_in_kernel(source_.fd, at, fd_, writer_.position(), data.end - at);
                 if (n == 0) {
-                    ::lseek(source_.fd, static_cast<off_t>(at), SEEK_SET);
+                    if (::lseek(source_.fd, static_cast<off_t>(at), SEEK_SET) < 0)
+                        throw system_error(errno, what_ + ": cannot read the source");
                     return from_descriptor();
                 }
                 at += n;
@@ -430,38 +441,6 @@ private:
 
 // ---- out of a file ----------------------------------------------------------------------------
 
-/** A reader that went away is an error of the call, not a signal for the host process. */
-class BrokenPipeGuard {
-public:
-    BrokenPipeGuard()
-    {
-        sigset_t pending;
-        ::sigemptyset(&signal_);
-        ::sigaddset(&signal_, SIGPIPE);
-        ::sigpending(&pending);
-        was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
-        ::pthread_sigmask(SIG_BLOCK, &signal_, &before_);
-    }
-    ~BrokenPipeGuard()
-    {
-        const int error = errno;
-        constexpr struct timespec now {
-        };
-        if (!was_pending_)
-            while (::sigtimedwait(&signal_, nullptr, &now) > 0)
-                ;
-        ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-        errno = error;
-    }
-    BrokenPipeGuard(const BrokenPipeGuard&) = delete;
-    BrokenPipeGuard& operator=(const BrokenPipeGuard&) = delete;
-
-private:
-    sigset_t signal_{};
-    sigset_t before_{};
-    bool was_pending_{};
-};
-
 class Sending {
 public:
     Sending(int fd, const std::string& path, std::uint64_t length, const DownloadTarget& target,
@@ -473,6 +452,8 @@ public:
 
     void run()
     {
+        if (!target_.write)
+            require_descriptor(target_.fd, what_);
         enter_phase(job_, "downloading", end_ - at_);
         if (target_.fd >= 0 && is_regular(target_.fd)) {
             const int flags = ::fcntl(target_.fd, F_GETFL);
@@ -556,7 +537,7 @@ private:
 
     void write_stream(Bytes data)
     {
-        const BrokenPipeGuard guard;
+        const SignalGuard no_signal(SIGPIPE); // a reader that went away is an error of the call
         while (!data.empty()) {
             wait_until_ready(target_.fd, POLLOUT, job_, what_);
             auto n = ::send(target_.fd, data.data(), data.size(), MSG_DONTWAIT | MSG_NOSIGNAL);

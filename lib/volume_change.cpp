@@ -172,16 +172,21 @@ void Volume::rename(const std::string& new_name, BlockerKind allowed, Job* job)
         target_lock.emplace(access.context->locks.lock_volume(pool_->uuid, pool_->name, new_name,
                                                               "vol-rename", job));
     allowed = allowed | BlockerKind::snapshot; // they go with it
+    const auto old_name = name_;
     if (!change_volume(access, name_,
                        {"vol-rename", "renaming", Capability::rename_volume, "rename volumes"},
                        allowed, job, [&](PoolAccess& now, Change& change) {
                            now.active_backend().rename_volume(name_, new_name, change);
                        }))
         return;
-    access.update_volume(new_name);
-    access.context->emit(EventKind::volume_deleted, *pool_, name_);
-    access.context->emit(EventKind::volume_created, *pool_, new_name);
     name_ = new_name;
+    try {
+        access.update_volume(new_name);
+    } catch (const Error& error) { // it has its name all the same
+        access.context->log(LogLevel::warning, error.what());
+    }
+    access.context->emit(EventKind::volume_deleted, *pool_, old_name);
+    access.context->emit(EventKind::volume_created, *pool_, new_name);
 }
 
 void Volume::wipe(WipeAlgorithm algorithm, BlockerKind allowed, Job* job)

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <memory>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -46,18 +47,43 @@ bool link_unnamed(int fd, int directory, const char* name)
 }
 
 /**
- * Sees to it that a name which is on the disk never has less than this data. ext4 and xfs log in
- * order and flush the device before each commit, so that data which the device has (it need not be
- * flushed) and the extents that were logged for it come before any later change of a directory.
+ * Whether the file system logs in order and flushes the device before each commit: xfs, and ext4
+ * where it has a journal (Linux, Documentation/ABI/testing/sysfs-fs-ext4: journal_task).
+ */
+bool logs_in_order(int fd)
+{
+    struct ::statfs system {};
+    struct stat info {};
+    if (::fstatfs(fd, &system) != 0 || ::fstat(fd, &info) != 0)
+        return false;
+    if (system.f_type != EXT4_SUPER_MAGIC)
+        return system.f_type == XFS_SUPER_MAGIC;
+    const auto device = "/sys/dev/block/" + std::to_string(::major(info.st_dev)) + ':' +
+                        std::to_string(::minor(info.st_dev));
+    std::array<char, PATH_MAX> target{};
+    const auto length = ::readlink(device.c_str(), target.data(), target.size());
+    if (length <= 0)
+        return false;
+    const std::string_view link(target.data(), static_cast<std::size_t>(length));
+    const auto name = std::string(link.substr(link.rfind('/') + 1));
+    try {
+        const auto task = read_small_file("/sys/fs/ext4/" + name + "/journal_task", 64);
+        return task && !task->empty() && task->front() >= '0' && task->front() <= '9';
+    } catch (const Error&) {
+        return false;
+    }
+}
+
+/**
+ * Sees to it that a name which is on the disk never has less than this data. Where the log is in
+ * order, data which the device has (it need not be flushed) and the extents that were logged for it
+ * come before any later change of a directory; elsewhere it takes a flush.
  */
 void settle_data(int fd, const std::string& path)
 {
-    struct ::statfs info {};
-    const bool ordered = ::fstatfs(fd, &info) == 0 &&
-                         (info.f_type == EXT4_SUPER_MAGIC || info.f_type == XFS_SUPER_MAGIC);
     constexpr unsigned everything =
         SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
-    if ((ordered ? ::sync_file_range(fd, 0, 0, everything) : ::fdatasync(fd)) != 0)
+    if ((logs_in_order(fd) ? ::sync_file_range(fd, 0, 0, everything) : ::fdatasync(fd)) != 0)
         throw system_error(errno, "cannot flush '" + path + "'");
 }
 
@@ -238,20 +264,28 @@ void apply_create_by_tool(StepRun& run)
     flush_entry(fd.get(), directory.get(), path);
 }
 
-/** Removes a directory of our own with the files in it, which one program made. */
-void remove_hidden(const std::string& path)
+/** Removes a directory of our own with the files in it, which one program made. False where it
+ * could not be removed. */
+bool try_remove_hidden(const std::string& path)
 {
     const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(path.c_str()), ::closedir);
     if (!listing) {
         if (errno == ENOENT)
-            return;
+            return true;
         throw system_error(errno, "cannot look at '" + path + "'");
     }
     while (const auto* entry = ::readdir(listing.get()))
         if (const std::string_view name = entry->d_name; name != "." && name != "..")
             ::unlinkat(::dirfd(listing.get()), entry->d_name, 0);
-    if (::rmdir(path.c_str()) != 0 && errno != ENOENT)
-        throw system_error(errno, "cannot remove '" + path + "'");
+    return ::rmdir(path.c_str()) == 0 || errno == ENOENT;
+}
+
+void remove_hidden(const std::string& path)
+{
+    // A program whose caller was killed lives on for a moment, and may make its file only now.
+    for (int attempts = 100; !try_remove_hidden(path); ::usleep(10000))
+        if ((errno != ENOTEMPTY && errno != EEXIST) || --attempts == 0)
+            throw system_error(errno, "cannot remove '" + path + "'");
 }
 
 void undo_create_by_tool(StepRun& run)
@@ -291,7 +325,11 @@ void apply_receive(StepRun& run)
     try {
         run.work(fd.get(), path);
     } catch (...) {
-        ::fdatasync(fd.get()); // what is said to be kept is kept
+        struct stat info {};
+        if (::fstat(fd.get(), &info) == 0 && info.st_size == 0)
+            ::unlink(path.c_str()); // nothing to go on with
+        else
+            ::fdatasync(fd.get()); // what is said to be kept is kept
         throw;
     }
     settle_data(fd.get(), path);
@@ -306,10 +344,24 @@ void apply_publish(StepRun& run)
     const auto fd = open_file(partial, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
     require_ours(fd.get(), partial);
     set_attributes(fd.get(), run, path);
+    struct stat info {};
+    if (::fstat(fd.get(), &info) == 0)
+        run.remember("identity", identity_text(info));
     const auto directory = open_directory(directory_path);
     if (!rename_over_nothing(AT_FDCWD, partial.c_str(), directory.get(), name.c_str()))
         throw cannot_create(directory_path, name);
     flush_entry(fd.get(), directory.get(), path);
+}
+
+/** Back to what can be resumed. */
+void undo_publish(StepRun& run)
+{
+    const auto& identity = run.evidence("identity");
+    const auto path = join(run.argument("directory"), run.argument("name"));
+    const auto partial = partial_path(run.argument("directory"), run.argument("name"));
+    if (!identity.empty() && file_identity(path) == identity &&
+        !rename_over_nothing(AT_FDCWD, path.c_str(), AT_FDCWD, partial.c_str()))
+        throw system_error(errno, "cannot rename '" + path + "' back");
 }
 
 void apply_discard(StepRun& run)
@@ -422,9 +474,14 @@ void undo_rename_volume(StepRun& run)
 {
     const auto& directory = run.argument("directory");
     const auto& identity = run.argument("identity");
-    if (run.evidence("two_names") == "yes" &&
-        file_identity(join(directory, run.argument("name"))) == identity)
-        remove_if_same(join(directory, run.argument("new_name")), identity, false);
+    const auto old_path = join(directory, run.argument("name"));
+    const auto new_path = join(directory, run.argument("new_name"));
+    const auto now = file_identity(old_path);
+    if (run.evidence("two_names") == "yes" && now == identity)
+        return remove_if_same(new_path, identity, false);
+    if (now.empty() && file_identity(new_path) == identity && // it could not be flushed
+        !rename_over_nothing(AT_FDCWD, new_path.c_str(), AT_FDCWD, old_path.c_str()))
+        throw system_error(errno, "cannot rename '" + new_path + "' back");
 }
 
 constexpr std::array actions{
@@ -432,7 +489,7 @@ constexpr std::array actions{
     Action{"create_by_tool", apply_create_by_tool, undo_create_by_tool, false},
     Action{"create_directory", apply_create_directory, undo_create_directory, false},
     Action{"receive", apply_receive, nullptr, true}, // what it leaves is meant to stay
-    Action{"publish", apply_publish, nullptr, true},
+    Action{"publish", apply_publish, undo_publish, true},
     Action{"discard", apply_discard, nullptr, true},
     Action{"remove_volume", apply_remove_volume, nullptr, true},
     Action{"rename_volume", apply_rename_volume, undo_rename_volume, true}, // declares the rest
@@ -524,7 +581,8 @@ Step publish_step(const std::string& directory, const std::string& name,
     return make_step(
         "publish", entry_arguments(directory, name, attributes),
         {.call = {"renameat2", partial_path(directory, name), join(directory, name)},
-         .summary = "give it the name '" + join(directory, name) + "'" + describe(attributes)});
+         .summary = "give it the name '" + join(directory, name) + "'" + describe(attributes),
+         .undo = "give it back the name of an unfinished upload"});
 }
 
 Step discard_step(const std::string& directory, const std::string& name)
@@ -556,7 +614,7 @@ Step rename_volume_step(const std::string& directory, const std::string& name,
         {{"directory", directory}, {"name", name}, {"new_name", new_name}, {"identity", identity}},
         {.call = {"renameat2", join(directory, name), join(directory, new_name)},
          .summary = "rename '" + join(directory, name) + "' to '" + new_name + "'",
-         .undo = "nothing to undo: it happens or not"});
+         .undo = "give it its old name"});
 }
 
 Step resize_file_step(const std::string& path, std::uint64_t capacity, bool allocate)

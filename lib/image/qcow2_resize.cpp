@@ -162,7 +162,14 @@ bool grow_qcow2(int fd, std::uint64_t new_capacity, const std::string& path)
 {
     const ImageLock lock(fd, path);
     std::array<std::byte, ImageSource::head_length> buffer{};
-    const Bytes head(read_head(fd, buffer));
+    const auto named_read = [&] {
+        try {
+            return read_head(fd, buffer);
+        } catch (const Error& error) {
+            throw Error(error.code(), "'" + path + "': " + error.what(), {}, {}, error.os_error());
+        }
+    };
+    const Bytes head(named_read());
     if (!head.matches(0, magic) || (head.be32(4) != 2 && head.be32(4) != 3) || !head.has(0, sector))
         throw Error(ErrorCode::parse_failed, "'" + path + "' is not a qcow2 image");
     const Header header(head);

@@ -79,6 +79,8 @@ public:
     explicit OpenFile(const std::string& path, std::uint64_t offset = 0)
         : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC))
     {
+        if (fd_ < 0) // this call, too, may have been made to fail
+            fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
         ::lseek(fd_, static_cast<off_t>(offset), SEEK_SET);
     }
     ~OpenFile() { ::close(fd_); }

@@ -67,7 +67,7 @@ TEST_CASE("killed while creating a raw volume: it is whole or absent", "[faults]
                     CHECK(info.allocation >= allocation);
                     return true;
                 },
-                {.named_only = named_only});
+                {.named_only = named_only, .every_call = true});
         }
 }
 

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <functional>
 #include <string>
 #include <sys/ptrace.h>
@@ -28,6 +29,7 @@ struct TracedCall {
 struct Fate {
     bool killed{};
     int error{};
+    bool last{}; ///< the calls behind it are not looked at
 };
 
 struct TraceResult {
@@ -43,21 +45,28 @@ inline constexpr bool calls_can_fail =
     false;
 #endif
 
-/** The child says so itself: calls before are not counted. */
-inline void count_from_here()
+/** The child says so itself: calls before are not looked at, nor those behind a second mark. */
+inline void mark()
 {
-    ::syscall(SYS_getppid);
+    ::raise(SIGSTOP);
 }
 
 namespace tracing {
+
+/** As REQUIRE(), which costs too much where it stands for each call. */
+inline void must(bool condition)
+{
+    if (!condition)
+        FAIL("ptrace: " << std::strerror(errno));
+}
 
 inline void replace_number(pid_t child, [[maybe_unused]] long number)
 {
 #ifdef __x86_64__
     user_regs_struct registers{};
-    REQUIRE(::ptrace(PTRACE_GETREGS, child, nullptr, &registers) == 0);
+    must(::ptrace(PTRACE_GETREGS, child, nullptr, &registers) == 0);
     registers.orig_rax = static_cast<unsigned long long>(number);
-    REQUIRE(::ptrace(PTRACE_SETREGS, child, nullptr, &registers) == 0);
+    must(::ptrace(PTRACE_SETREGS, child, nullptr, &registers) == 0);
 #else
     FAIL("not for this machine: " << child);
 #endif
@@ -67,9 +76,9 @@ inline void replace_result(pid_t child, [[maybe_unused]] long result)
 {
 #ifdef __x86_64__
     user_regs_struct registers{};
-    REQUIRE(::ptrace(PTRACE_GETREGS, child, nullptr, &registers) == 0);
+    must(::ptrace(PTRACE_GETREGS, child, nullptr, &registers) == 0);
     registers.rax = static_cast<unsigned long long>(result);
-    REQUIRE(::ptrace(PTRACE_SETREGS, child, nullptr, &registers) == 0);
+    must(::ptrace(PTRACE_SETREGS, child, nullptr, &registers) == 0);
 #else
     FAIL("not for this machine: " << child);
 #endif
@@ -80,9 +89,9 @@ inline void replace_result(pid_t child, [[maybe_unused]] long result)
 /**
  * Runs work in a child; its value is the exit status. Programs that the child starts and its other
  * threads run freely.
- * @param counted_from_mark  count_from_here() is where counting begins; else the child's first call
+ * @param from_mark  mark() is where looking begins; else the child's first call
  */
-inline TraceResult trace(const std::function<int()>& work, bool counted_from_mark,
+inline TraceResult trace(const std::function<int()>& work, bool from_mark,
                          const std::function<Fate(const TracedCall&)>& decide)
 {
     const auto child = ::fork();
@@ -98,27 +107,30 @@ inline TraceResult trace(const std::function<int()>& work, bool counted_from_mar
     REQUIRE(WIFSTOPPED(status));
     REQUIRE(::ptrace(PTRACE_SETOPTIONS, child, nullptr,
                      PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) == 0);
-    bool counting = !counted_from_mark;
+    bool looking = !from_mark;
     Fate fate;
     for (long signal = 0;;) {
-        REQUIRE(::ptrace(PTRACE_SYSCALL, child, nullptr, signal) == 0);
-        REQUIRE(::waitpid(child, &status, 0) == child);
+        // Each stop waits for a processor: none where there is nothing to decide.
+        if (looking)
+            tracing::must(::ptrace(PTRACE_SYSCALL, child, nullptr, signal) == 0);
+        else
+            tracing::must(::ptrace(PTRACE_CONT, child, nullptr, signal) == 0);
+        tracing::must(::waitpid(child, &status, 0) == child);
         if (!WIFSTOPPED(status))
             break;
         signal = WSTOPSIG(status);
+        if (signal == SIGSTOP) {
+            looking = !looking && result.calls == 0;
+            signal = 0;
+            continue;
+        }
         if (signal != (SIGTRAP | 0x80))
             continue; // a signal of its own, which it gets
         signal = 0;
         __ptrace_syscall_info info{};
-        REQUIRE(::ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof info, &info) > 0);
+        tracing::must(::ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof info, &info) > 0);
         if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
-            fate = {};
-            const auto number = static_cast<long>(info.entry.nr);
-            if (!counting) {
-                counting = number == SYS_getppid;
-                continue;
-            }
-            TracedCall call{.index = ++result.calls, .number = number};
+            TracedCall call{.index = ++result.calls, .number = static_cast<long>(info.entry.nr)};
             for (std::size_t i = 0; i < call.arguments.size(); ++i)
                 call.arguments[i] = info.entry.args[i];
             fate = decide(call);
@@ -133,6 +145,7 @@ inline TraceResult trace(const std::function<int()>& work, bool counted_from_mar
                 result.killed = true;
                 return result;
             }
+            looking = !fate.last;
             fate = {};
         }
     }
@@ -140,6 +153,32 @@ inline TraceResult trace(const std::function<int()>& work, bool counted_from_mar
     REQUIRE(WIFEXITED(status));
     result.status = WEXITSTATUS(status);
     return result;
+}
+
+/** Whether a call can alter what other processes see, or starts one: behind all others a kill finds
+ * what it found behind the call before. */
+inline bool changes_something(const TracedCall& call)
+{
+    switch (call.number) {
+    case SYS_newfstatat:
+    case SYS_statx:
+    case SYS_statfs:
+    case SYS_getdents64:
+    case SYS_read:
+    case SYS_pread64:
+    case SYS_readlinkat:
+    case SYS_lseek:
+    case SYS_close:
+    case SYS_fcntl: return false;
+#ifdef SYS_readlink
+    case SYS_readlink: return false;
+#endif
+    case SYS_openat: {
+        constexpr std::uint64_t makes_files = 0100 | 01000 | 020000000; // CREAT, TRUNC, TMPFILE
+        return (call.arguments[2] & makes_files) != 0;
+    }
+    default: return true;
+    }
 }
 
 /** Whether a file may be made without a name: what the traced child can be told not to be so. */
