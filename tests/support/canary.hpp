@@ -9,6 +9,7 @@
 #include <mutex>
 #include <random>
 #include <set>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -94,8 +95,9 @@ private:
                 continue;
             for (const auto* file : {"cmdline", "environ"}) {
                 std::ifstream stream(entry.path() / file, std::ios::binary);
-                look_at_text({std::istreambuf_iterator<char>(stream), {}},
-                             std::string(file) + " of a process");
+                std::ostringstream text;
+                text << stream.rdbuf(); // which forgives a process that ends meanwhile
+                look_at_text(text.str(), std::string(file) + " of a process");
             }
         }
         ++rounds_;
