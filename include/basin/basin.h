@@ -754,7 +754,10 @@ typedef struct basin_log_callback {
 
 enum basin_secret_usage { BASIN_SECRET_VOLUME = 0, BASIN_SECRET_CEPH = 1, BASIN_SECRET_ISCSI = 2 };
 
-/** Which secret is needed, and for what. Named by uuid or by usage; the other one is "". */
+/**
+ * Which secret is needed, and for what. Named by uuid or by usage; the other one is "". A volume
+ * that exists does not name its secret; then usage is its path.
+ */
 typedef struct basin_secret_request {
     uint32_t struct_size;
     uint32_t usage_type; /**< BASIN_SECRET_... */
@@ -1586,7 +1589,9 @@ BASIN_API int basin_pool_create_volume(basin_pool* pool, const char* definition,
 /**
  * Creates a volume with the content of another, which may be in another pool of the same context,
  * the cheapest way that gives the same bytes; the job's "method" and "reason" tell which and why
- * (basin_job_get_fact()). The source may be read meanwhile, not changed.
+ * (basin_job_get_fact()). The source may be read meanwhile, not changed. The definition says how
+ * the new volume is encrypted: not at all; with a secret, anew; without a secret, as the source is,
+ * with its key and without asking for it.
  * @param definition  capacity: at least the source's; may be left out
  * @param source      the volume to copy
  * @param flags       0 or BASIN_VOLUME_CREATE_..., BASIN_DEFINITION_STRICT, BASIN_DEFINITION_JSON

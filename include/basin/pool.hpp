@@ -150,6 +150,9 @@ public:
      * shared blocks (reflink), a copy in the kernel, a copy of the data between holes, or for other
      * formats a conversion. The job's facts "method" and "reason" tell which and why. The capacity
      * is at least the source's. The source may be read meanwhile, not changed.
+     *
+     * The definition says how the new volume is encrypted: not at all; with a secret, anew; without
+     * a secret, as the source is, with its key and without asking for it.
      * @throws Error those of create_volume(); not_supported  reflink or linked where it cannot be;
      * invalid_state  the source changed its size meanwhile
      * @capability create_from

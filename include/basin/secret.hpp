@@ -29,7 +29,11 @@ private:
 /** What a secret is for. */
 enum class SecretUsage : std::uint8_t { volume, ceph, iscsi };
 
-/** What the library asks the application for. */
+/**
+ * What the library asks the application for: by the definition's reference for a volume that is
+ * being made. One that exists does not name its secret; then reference.usage is its path, as in
+ * libvirt's secrets of volumes.
+ */
 struct SecretRequest {
     SecretUsage usage{};
     SecretReference reference{};
