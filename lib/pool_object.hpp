@@ -149,6 +149,7 @@ private:
     std::atomic<bool> scanned_{false};
     StateStore::Stamps stamps_{};
     bool stamps_settled_{}; ///< the directories were quiet when they were scanned
+    bool unread_{};         ///< the system failed to read a file, which says nothing of the file
 
     // Which pool is made of what; filled for the pools in `unindexed` when it is next asked.
     struct SourceIndex {

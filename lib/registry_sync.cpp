@@ -49,7 +49,7 @@ void Context::Impl::synchronise(Look look)
         return;
     const auto stamps = store.stamps();
     const bool settled = wall_clock_ns() - newest_of(stamps) > tick_ns;
-    if (scanned_ && stamps == stamps_ && (stamps_settled_ || !settled))
+    if (scanned_ && !unread_ && stamps == stamps_ && (stamps_settled_ || !settled))
         return;
     scan();
     stamps_ = stamps; // taken before the scan: what came during it is seen by the next look
@@ -100,6 +100,7 @@ void Context::Impl::apply_events()
 
 void Context::Impl::scan()
 {
+    unread_ = false;
     const auto configs = store.config_files();
     const auto records = store.record_files();
     const auto links = store.autostart_links();
@@ -144,10 +145,14 @@ void Context::Impl::read_pool(const std::string& name, const StoredFile* config,
         return;
 
     // A file that cannot be read is left alone and told of; the pool's other file still counts.
-    const auto attempt = [&](auto&& read) {
+    const auto attempt = [&](FileStamp& stamp, auto&& read) {
         try {
             read();
         } catch (const Error& error) {
+            if (error.code() == ErrorCode::io) { // of the moment: the next look reads it again
+                stamp = {};
+                unread_ = true;
+            }
             log(LogLevel::error, std::string("pool '") + name + "' is left out: " + error.what());
         }
     };
@@ -156,14 +161,15 @@ void Context::Impl::read_pool(const std::string& name, const StoredFile* config,
     else if (config && before->persistent && files->config_stamp == before->config_stamp)
         files->persistent = before->persistent;
     else if (config)
-        attempt(
-            [&] { files->persistent = std::make_shared<const PoolDef>(store.read_config(name)); });
+        attempt(files->config_stamp, [&] {
+            files->persistent = std::make_shared<const PoolDef>(store.read_config(name));
+        });
     if (record && written.started)
         files->started = written.started;
     else if (record && before->started && files->record_stamp == before->record_stamp)
         files->started = before->started;
     else if (record)
-        attempt([&] {
+        attempt(files->record_stamp, [&] {
             if (auto start = store.read_record(name))
                 files->started = std::make_shared<const StartRecord>(std::move(*start));
         });

@@ -282,3 +282,47 @@ TEST_CASE("a call that fails while a volume is deleted, wiped or written to says
         },
         has('c'), {.stays = true});
 }
+
+TEST_CASE("a read that fails while the registry is read is no verdict on a pool", "[fail]")
+{
+    if (!calls_can_fail) {
+        WARN("skipped: calls are made to fail on x86_64 only");
+        return;
+    }
+    int points = 0;
+    for (int point = 1;; ++point) {
+        Scratch scratch;
+        {
+            Context context(scratch.options());
+            scratch.running_pool(context);
+        }
+        int counted = 0;
+        const auto decide = [&](const TracedCall& call) -> Fate {
+            const bool reads = call.number == SYS_openat || call.number == SYS_read;
+            if (!reads || ++counted != point)
+                return {};
+            return {.error = EIO, .last = true};
+        };
+        const auto look_twice = [&] {
+            Context context(scratch.options());
+            mark();
+            try {
+                context.pools();
+            } catch (const Error&) { // that look may fail
+            }
+            mark();
+            try {
+                return context.find_pool("pool").is_active() ? 0 : 1;
+            } catch (const Error&) {
+                return 2;
+            }
+        };
+        const auto result = trace(look_twice, true, decide);
+        if (counted < point)
+            break;
+        ++points;
+        INFO("read " << point);
+        CHECK(result.status == 0);
+    }
+    CHECK(points > 0);
+}
