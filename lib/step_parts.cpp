@@ -44,8 +44,6 @@ Arguments attribute_arguments(const Attributes& attributes)
     return arguments;
 }
 
-namespace {
-
 std::optional<std::uint32_t> number_argument(const StepRun& run, std::string_view name)
 {
     const auto& text = run.argument(name);
@@ -53,8 +51,6 @@ std::optional<std::uint32_t> number_argument(const StepRun& run, std::string_vie
         return std::nullopt;
     return static_cast<std::uint32_t>(std::stoul(text));
 }
-
-} // namespace
 
 void set_attributes(int fd, const StepRun& run, const std::string& path)
 {

@@ -58,7 +58,11 @@ Volume create(PoolAccess& access, const PoolPointer& pool, const VolumeDef& def,
     Change change(operation + ' ' + pool->name + ' ' + def.name);
     list(access.active_backend(), change);
     if (change.execute(context->change_host(job))) {
-        access.update_volume(def.name);
+        try {
+            access.update_volume(def.name);
+        } catch (const Error& error) { // it is there, even if its maker may not read it
+            context->log(LogLevel::warning, error.what());
+        }
         context->emit(EventKind::volume_created, *pool, def.name);
     }
     return Volume::Access::make(pool, def.name);
