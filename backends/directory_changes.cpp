@@ -6,6 +6,7 @@
 #include "image/qcow2_snapshots.hpp"
 #include "image/wipe.hpp"
 #include "job_impl.hpp"
+#include "owner_access.hpp"
 #include "qemu_img.hpp"
 #include "step_parts.hpp"
 #include "transfer.hpp"
@@ -201,7 +202,7 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
         [volume, rounded, allocate, shrink, pool = pool_name_,
          &host = host_](const FileWork& work) {
             if (volume.target.format == "qcow2" && !allocate && !shrink) {
-                const auto fd = open_file(work.path, O_RDWR | O_NONBLOCK | O_NOCTTY);
+                const auto fd = open_existing(work.path, O_RDWR | O_NONBLOCK | O_NOCTTY);
                 if (grow_qcow2(fd.get(), rounded, work.path))
                     return true;
             }
@@ -262,7 +263,7 @@ void DirectoryChanges::upload(const VolumeDef& volume, const UploadSource& sourc
 std::uint64_t DirectoryChanges::download(const std::string& path, const DownloadTarget& target,
                                          const TransferOptions& options, Job* job) const
 {
-    const auto fd = open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const auto fd = open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     struct stat info {};
     if (::fstat(fd.get(), &info) != 0)
         throw system_error(errno, "cannot look at '" + path + "'");
@@ -295,7 +296,7 @@ std::optional<std::uint64_t> DirectoryChanges::partial_upload(const std::string&
 
 std::vector<Snapshot> DirectoryChanges::snapshots(const std::string& path) const
 {
-    const auto fd = open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const auto fd = open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     const auto info = inspect_file(fd.get(), path);
     if (info.format != ImageFormat::qcow2 || (info.snapshot_count == 0 && info.findings.empty()))
         return {};

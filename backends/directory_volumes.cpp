@@ -4,6 +4,7 @@
 #include "backing_chain.hpp"
 #include "directory_scan.hpp"
 #include "job_impl.hpp"
+#include "owner_access.hpp"
 #include "volume_description.hpp"
 
 #include <algorithm>
@@ -109,7 +110,7 @@ PoolSizes DirectoryVolumes::sizes() const
 
 void DirectoryVolumes::refresh(const VolumeTable* previous, VolumeTable& table, Job* job) const
 {
-    const auto fd = open_file(path_, O_RDONLY | O_DIRECTORY);
+    const auto fd = open_existing(path_, O_RDONLY | O_DIRECTORY);
     DirectoryListing listing(fd.get(), path_);
     listing.sort_by_inode();
     enter_phase(job, "reading volumes", listing.entries().size());
@@ -124,7 +125,7 @@ void DirectoryVolumes::refresh(const VolumeTable* previous, VolumeTable& table, 
 std::vector<std::string> DirectoryVolumes::names(Job* job) const
 {
     check(job, "listing names");
-    const auto fd = open_file(path_, O_RDONLY | O_DIRECTORY);
+    const auto fd = open_existing(path_, O_RDONLY | O_DIRECTORY);
     const DirectoryListing listing(fd.get(), path_);
     std::vector<std::string> names;
     names.reserve(listing.entries().size());

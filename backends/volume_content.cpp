@@ -9,6 +9,7 @@
 #include "image/qcow2_resize.hpp"
 #include "job_impl.hpp"
 #include "luks_format.hpp"
+#include "owner_access.hpp"
 #include "qemu_img.hpp"
 #include "transfer.hpp"
 #include "volume_file.hpp"
@@ -77,7 +78,7 @@ std::uint64_t backing_capacity(const NewVolume& volume)
                     "'" + volume.path() + "': backing image '" + reference +
                         "' is not a path on this host",
                     "use the path of an image");
-    const auto fd = open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const auto fd = open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     const auto length = ::lseek(fd.get(), 0, SEEK_END);
     if (format == "raw")
         return static_cast<std::uint64_t>(std::max<off_t>(length, 0));
@@ -112,7 +113,7 @@ std::string copy_text(const NewVolume& volume, bool convert)
 /** As copy_content(). */
 bool copy_into(const FileWork& work, const std::string& source_path, CreateFlags flags)
 {
-    const auto source = open_file(source_path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const auto source = open_existing(source_path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     return copy_content(source.get(), work.fd,
                         {.reflink_only = has(flags, CreateFlags::reflink),
                          .digest = has(flags, CreateFlags::digest)},
@@ -395,7 +396,7 @@ std::string why_not_bytes(const NewVolume& volume)
         return "its data lie in another file";
     if (def.capacity != source.capacity)
         return "the capacity is another one";
-    const auto fd = open_file(source.target.path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const auto fd = open_existing(source.target.path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     const auto info = inspect_file(fd.get(), source.target.path);
     if (info.snapshot_count != 0)
         return "it has snapshots";
@@ -534,7 +535,7 @@ Secret secret_of(const Encryption& encryption, const std::string& pool_name,
 std::uint64_t luks_header_size(const VolumeDef& volume)
 {
     const auto& path = volume.target.path;
-    const auto fd = open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const auto fd = open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     const auto info = inspect_image(fd.get());
     if (info.format != ImageFormat::luks || info.payload_offset == 0 ||
         info.payload_offset + info.virtual_size != content_length(fd.get(), path))

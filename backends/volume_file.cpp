@@ -2,6 +2,7 @@
 #include "volume_file.hpp"
 
 #include "image/probe.hpp"
+#include "owner_access.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -304,6 +305,13 @@ UniqueFd open_volume(const VolumeFile& file)
                 fd = ::openat(file.directory, file.path, flags);
         } else {
             fd = ::openat(file.directory, file.path, flags | O_NOFOLLOW);
+            if (fd < 0) {
+                const int error = errno;
+                if (auto owners =
+                        open_as_owner(error, file.directory, file.path, flags | O_NOFOLLOW))
+                    return owners;
+                errno = error;
+            }
         }
         if (fd >= 0)
             return UniqueFd(fd);

@@ -75,8 +75,12 @@ bool become(UserId user)
 [[noreturn]] void run_child(UserId user, const Call& call, Report& report)
 {
     ::syscall(SYS_umask, 0);
-    const long result = become(user) ? make(call) : -1;
-    report = {.result = result, .error = errno};
+    if (become(user)) {
+        const long result = make(call);
+        report = {.result = result, .error = errno};
+    } else {
+        report.error = EPERM; // EINVAL where the user namespace does not have that user
+    }
     for (;;)
         ::syscall(SYS_exit_group, 0);
 }
@@ -187,6 +191,11 @@ int mkdir_as(UserId user, int directory_fd, const std::string& name, mode_t mode
 {
     return static_cast<int>(
         call_as(user, make_call(SYS_mkdirat, directory_fd, pointer(name), mode)));
+}
+
+int chmod_as(UserId user, int fd, mode_t mode)
+{
+    return static_cast<int>(call_as(user, make_call(SYS_fchmod, fd, mode)));
 }
 
 } // namespace storage::inline v1

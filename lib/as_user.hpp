@@ -39,5 +39,7 @@ int rename_as(UserId user, int old_directory_fd, const std::string& old_name, in
 int unlink_as(UserId user, int directory_fd, const std::string& name, int flags = 0);
 /** mkdirat(2). */
 int mkdir_as(UserId user, int directory_fd, const std::string& name, mode_t mode);
+/** fchmod(2). */
+int chmod_as(UserId user, int fd, mode_t mode);
 
 } // namespace storage::inline v1

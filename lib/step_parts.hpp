@@ -19,6 +19,8 @@ std::string join(const std::string& directory, const std::string& name);
 
 /** Attributes as arguments of a step, and back onto an open file. */
 Arguments attribute_arguments(const Attributes& attributes);
+/** Nothing where there is no such argument. */
+std::optional<std::uint32_t> number_argument(const StepRun& run, std::string_view name);
 void set_attributes(int fd, const StepRun& run, const std::string& path);
 void set_cow_argument(int fd, const StepRun& run, const std::string& path);
 /** For the summary: ", mode 0600, owner 0". */

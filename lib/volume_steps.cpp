@@ -3,6 +3,7 @@
 
 #include "file_attributes.hpp"
 #include "job_impl.hpp"
+#include "owner_access.hpp"
 #include "step_parts.hpp"
 
 #include <array>
@@ -20,9 +21,32 @@ namespace storage::inline v1 {
 
 namespace {
 
-UniqueFd open_directory(const std::string& path)
+Actor actor_of(const StepRun& run)
 {
-    return open_file(path, O_RDONLY | O_DIRECTORY);
+    return Actor(run.argument("directory"), number_argument(run, "owner"),
+                 number_argument(run, "group"));
+}
+
+UniqueFd open_directory(const Actor& actor, const std::string& path)
+{
+    auto fd = actor.open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+    if (!fd)
+        throw system_error(errno, "cannot open '" + path + "'");
+    return fd;
+}
+
+/** For a new file. One that another user made, that user alone may change. */
+void set_attributes(const Actor& actor, int fd, const StepRun& run, const std::string& path)
+{
+    if (!actor.has_changed())
+        return set_attributes(fd, run, path);
+    struct stat info {};
+    if (::fstat(fd, &info) == 0) // FUSE refuses even that; whose it is, is known
+        set_owner(fd, number_argument(run, "owner"), number_argument(run, "group"), path);
+    if (const auto mode = number_argument(run, "mode"); mode && actor.fchmod(fd, *mode) != 0)
+        throw system_error(errno, "cannot set the mode of '" + path + "'");
+    if (!run.argument("label").empty())
+        set_label(fd, run.argument("label"), path);
 }
 
 Error exists_already(const std::string& directory, const std::string& name)
@@ -38,12 +62,12 @@ Error replaced(const std::string& path)
 }
 
 /** Gives an unnamed file a name; false where it must be tried another way. */
-bool link_unnamed(int fd, int directory, const char* name)
+bool link_unnamed(const Actor& actor, int fd, int directory, const std::string& name)
 {
     const auto self = "/proc/self/fd/" + std::to_string(fd);
     // Without /proc AT_EMPTY_PATH still works for root.
-    return ::linkat(AT_FDCWD, self.c_str(), directory, name, AT_SYMLINK_FOLLOW) == 0 ||
-           (errno == ENOENT && ::linkat(fd, "", directory, name, AT_EMPTY_PATH) == 0);
+    return actor.link(AT_FDCWD, self, directory, name, AT_SYMLINK_FOLLOW) == 0 ||
+           (errno == ENOENT && actor.link(fd, "", directory, name, AT_EMPTY_PATH) == 0);
 }
 
 /**
@@ -88,32 +112,39 @@ void settle_data(int fd, const std::string& path)
 }
 
 /** Moves a file or empty directory within a file system, over nothing. */
-bool rename_over_nothing(int from_directory, const char* from, int to_directory, const char* to)
+bool rename_over_nothing(const Actor& actor, int from_directory, const std::string& from,
+                         int to_directory, const std::string& to)
 {
-    if (::renameat2(from_directory, from, to_directory, to, RENAME_NOREPLACE) == 0)
+    if (actor.rename(from_directory, from, to_directory, to, RENAME_NOREPLACE) == 0)
         return true;
     if (errno != EINVAL)
         return false;
     // Some file systems (NFS, older FUSE) do not know the flag.
-    if (::linkat(from_directory, from, to_directory, to, 0) == 0)
-        return ::unlinkat(from_directory, from, 0) == 0;
+    if (actor.link(from_directory, from, to_directory, to) == 0)
+        return actor.unlink(from_directory, from) == 0;
     if (errno != EPERM)
         return false;
     // Nor second names (vfat; no directory has them). Other users of basin are kept out by the
     // lock.
     struct stat info {};
-    if (::fstatat(to_directory, to, &info, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (::fstatat(to_directory, to.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
         errno = EEXIST;
         return false;
     }
-    return ::renameat(from_directory, from, to_directory, to) == 0;
+    return actor.rename(from_directory, from, to_directory, to, 0) == 0;
+}
+
+void flush_directory(int directory, const std::string& path)
+{
+    if (::fsync(directory) != 0 && errno != EINVAL) // some network and FUSE file systems
+        throw system_error(errno, "cannot flush '" + path + "'");
 }
 
 void flush_entry(int fd, int directory, const std::string& path)
 {
-    // A file system's first flush logs both; the second then finds nothing to do.
-    if (::fsync(fd) != 0 || (::fsync(directory) != 0 && errno != EINVAL))
+    if (::fsync(fd) != 0)
         throw system_error(errno, "cannot flush '" + path + "'");
+    flush_directory(directory, path); // the first logged both: this finds nothing to do
 }
 
 Error cannot_create(const std::string& directory, const std::string& name)
@@ -128,12 +159,13 @@ void apply_create_file(StepRun& run)
     const auto& directory_path = run.argument("directory");
     const auto& name = run.argument("name");
     const auto path = join(directory_path, name);
-    const auto directory = open_directory(directory_path);
+    const auto actor = actor_of(run);
+    const auto directory = open_directory(actor, directory_path);
     struct stat info {};
     if (::fstatat(directory.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0)
         throw exists_already(directory_path, name); // before time is spent on allocating
 
-    UniqueFd fd(::openat(directory.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0));
+    auto fd = actor.open(directory.get(), ".", O_TMPFILE | O_RDWR);
     std::string temporary;
     if (!fd) {
         // NFS, FUSE, vfat: no unnamed files. A temporary name, known to the journal, does instead.
@@ -141,8 +173,7 @@ void apply_create_file(StepRun& run)
             throw system_error(errno, "cannot create '" + path + "'");
         temporary = temporary_name();
         run.declare("temporary", temporary);
-        fd = UniqueFd(::openat(directory.get(), temporary.c_str(),
-                               O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0));
+        fd = actor.open(directory.get(), temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW);
         if (!fd)
             throw system_error(errno, "cannot create '" + path + "'");
         run.declare("identity", file_identity(join(directory_path, temporary)));
@@ -152,38 +183,40 @@ void apply_create_file(StepRun& run)
 
     set_cow_argument(fd.get(), run, path); // only an empty file can change it
     const bool has_data = run.work(fd.get(), path);
-    set_attributes(fd.get(), run, path);
+    set_attributes(actor, fd.get(), run, path);
     if (has_data)
         settle_data(fd.get(), path);
     check(run.job(), "creating '" + path + "'");
 
-    if (temporary.empty() ? !link_unnamed(fd.get(), directory.get(), name.c_str())
-                          : !rename_over_nothing(directory.get(), temporary.c_str(),
-                                                 directory.get(), name.c_str()))
+    if (temporary.empty()
+            ? !link_unnamed(actor, fd.get(), directory.get(), name)
+            : !rename_over_nothing(actor, directory.get(), temporary, directory.get(), name))
         throw cannot_create(directory_path, name);
     flush_entry(fd.get(), directory.get(), path);
 }
 
-void remove_if_same(const std::string& path, const std::string& identity, bool is_directory)
+void remove_if_same(const Actor& actor, const std::string& path, const std::string& identity,
+                    int flags = 0)
 {
     if (identity.empty() || file_identity(path) != identity)
         return;
-    if ((is_directory ? ::rmdir(path.c_str()) : ::unlink(path.c_str())) != 0 && errno != ENOENT)
+    if (actor.unlink(AT_FDCWD, path, flags) != 0 && errno != ENOENT)
         throw system_error(errno, "cannot remove '" + path + "'");
 }
 
 void undo_create_file(StepRun& run)
 {
+    const auto actor = actor_of(run);
     const auto& directory = run.argument("directory");
     const auto& temporary = run.evidence("temporary");
     if (!temporary.empty()) {
         const auto path = join(directory, temporary);
         // The random name was on record before the file was made: it is ours even without an
         // identity.
-        if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+        if (actor.unlink(AT_FDCWD, path) != 0 && errno != ENOENT)
             throw system_error(errno, "cannot remove '" + path + "'");
     }
-    remove_if_same(join(directory, run.argument("name")), run.evidence("identity"), false);
+    remove_if_same(actor, join(directory, run.argument("name")), run.evidence("identity"));
 }
 
 void apply_create_directory(StepRun& run)
@@ -194,27 +227,30 @@ void apply_create_directory(StepRun& run)
     const auto temporary = join(directory, temporary_name());
     if (!file_identity(path).empty())
         throw exists_already(directory, name);
+    const auto actor = actor_of(run);
     run.declare("temporary", temporary);
-    if (::mkdir(temporary.c_str(), 0700) != 0)
+    if (actor.mkdir(AT_FDCWD, temporary, 0700) != 0)
         throw system_error(errno, "cannot create '" + path + "'");
     run.declare("identity", file_identity(temporary));
     {
-        const auto fd = open_directory(temporary);
+        const auto fd = open_directory(actor, temporary);
         set_cow_argument(fd.get(), run, path);
-        set_attributes(fd.get(), run, path);
+        set_attributes(actor, fd.get(), run, path);
     }
-    if (!rename_over_nothing(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str()))
+    if (!rename_over_nothing(actor, AT_FDCWD, temporary, AT_FDCWD, path))
         throw cannot_create(directory, name);
-    sync_directory(directory);
+    flush_directory(open_directory(actor, directory).get(), directory);
 }
 
 void undo_create_directory(StepRun& run)
 {
     const auto& temporary = run.evidence("temporary");
-    if (!temporary.empty() && ::rmdir(temporary.c_str()) != 0 && errno != ENOENT)
+    const auto actor = actor_of(run);
+    if (!temporary.empty() && actor.unlink(AT_FDCWD, temporary, AT_REMOVEDIR) != 0 &&
+        errno != ENOENT)
         throw system_error(errno, "cannot remove directory '" + temporary + "'");
-    remove_if_same(join(run.argument("directory"), run.argument("name")), run.evidence("identity"),
-                   true);
+    remove_if_same(actor, join(run.argument("directory"), run.argument("name")),
+                   run.evidence("identity"), AT_REMOVEDIR);
 }
 
 void apply_remove_volume(StepRun& run)
@@ -225,7 +261,7 @@ void apply_remove_volume(StepRun& run)
     if (!now.empty() && now != identity)
         throw replaced(path);
     const bool is_directory = run.argument("is_directory") == "yes";
-    if ((is_directory ? ::rmdir(path.c_str()) : ::unlink(path.c_str())) != 0) {
+    if (actor_of(run).unlink(AT_FDCWD, path, is_directory ? AT_REMOVEDIR : 0) != 0) {
         if (is_directory && (errno == ENOTEMPTY || errno == EEXIST))
             throw Error(ErrorCode::busy, "directory '" + path + "' is not empty",
                         "delete its content first", {}, errno);
@@ -240,7 +276,8 @@ void apply_create_by_tool(StepRun& run)
     const auto& directory_path = run.argument("directory");
     const auto& name = run.argument("name");
     const auto path = join(directory_path, name);
-    const auto directory = open_directory(directory_path);
+    const Actor actor; // the program is this process' child, and no other user's
+    const auto directory = open_directory(actor, directory_path);
     if (!file_identity(path).empty())
         throw exists_already(directory_path, name);
     const auto hidden = temporary_name();
@@ -257,7 +294,7 @@ void apply_create_by_tool(StepRun& run)
     if (::fstat(fd.get(), &info) == 0)
         run.declare("identity", identity_text(info));
     check(run.job(), "creating '" + path + "'");
-    if (!rename_over_nothing(AT_FDCWD, made.c_str(), directory.get(), name.c_str()))
+    if (!rename_over_nothing(actor, AT_FDCWD, made, directory.get(), name))
         throw cannot_create(directory_path, name);
     if (::unlinkat(directory.get(), hidden.c_str(), AT_REMOVEDIR) != 0)
         throw system_error(errno, "cannot remove '" + join(directory_path, hidden) + "'");
@@ -293,7 +330,7 @@ void undo_create_by_tool(StepRun& run)
     const auto& directory = run.argument("directory");
     if (!run.evidence("hidden").empty())
         remove_hidden(join(directory, run.evidence("hidden")));
-    remove_if_same(join(directory, run.argument("name")), run.evidence("identity"), false);
+    remove_if_same(Actor(), join(directory, run.argument("name")), run.evidence("identity"));
 }
 
 // ---- uploads that can be resumed --------------------------------------------------------------
@@ -302,12 +339,13 @@ constexpr std::string_view partial_prefix = ".basin-upload-";
 
 /** In a directory that others may write, the name may lead to a file of theirs, or of another name.
  */
-void require_ours(int fd, const std::string& path)
+void require_ours(const Actor& actor, int fd, const std::string& path)
 {
     struct stat info {};
     if (::fstat(fd, &info) != 0)
         throw system_error(errno, "cannot look at '" + path + "'");
-    if (!S_ISREG(info.st_mode) || info.st_nlink != 1 || info.st_uid != ::geteuid())
+    if (!S_ISREG(info.st_mode) || info.st_nlink != 1 ||
+        (info.st_uid != ::geteuid() && !actor.has_changed()))
         throw Error(ErrorCode::permission_denied,
                     "'" + path + "' is not a file that basin left for this upload",
                     "remove it, or upload without keeping a part");
@@ -320,8 +358,11 @@ void apply_receive(StepRun& run)
     if (!file_identity(join(directory, name)).empty())
         throw exists_already(directory, name);
     const auto path = partial_path(directory, name);
-    const auto fd = open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
-    require_ours(fd.get(), path);
+    const auto actor = actor_of(run);
+    const auto fd = actor.open(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (!fd)
+        throw system_error(errno, "cannot open '" + path + "'");
+    require_ours(actor, fd.get(), path);
     try {
         run.work(fd.get(), path);
     } catch (...) {
@@ -341,14 +382,17 @@ void apply_publish(StepRun& run)
     const auto& name = run.argument("name");
     const auto path = join(directory_path, name);
     const auto partial = partial_path(directory_path, name);
-    const auto fd = open_file(partial, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
-    require_ours(fd.get(), partial);
-    set_attributes(fd.get(), run, path);
+    const auto actor = actor_of(run);
+    const auto fd = actor.open(AT_FDCWD, partial, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+    if (!fd)
+        throw system_error(errno, "cannot open '" + partial + "'");
+    require_ours(actor, fd.get(), partial);
+    set_attributes(actor, fd.get(), run, path);
     struct stat info {};
     if (::fstat(fd.get(), &info) == 0)
         run.remember("identity", identity_text(info));
-    const auto directory = open_directory(directory_path);
-    if (!rename_over_nothing(AT_FDCWD, partial.c_str(), directory.get(), name.c_str()))
+    const auto directory = open_directory(actor, directory_path);
+    if (!rename_over_nothing(actor, AT_FDCWD, partial, directory.get(), name))
         throw cannot_create(directory_path, name);
     flush_entry(fd.get(), directory.get(), path);
 }
@@ -360,14 +404,14 @@ void undo_publish(StepRun& run)
     const auto path = join(run.argument("directory"), run.argument("name"));
     const auto partial = partial_path(run.argument("directory"), run.argument("name"));
     if (!identity.empty() && file_identity(path) == identity &&
-        !rename_over_nothing(AT_FDCWD, path.c_str(), AT_FDCWD, partial.c_str()))
+        !rename_over_nothing(actor_of(run), AT_FDCWD, path, AT_FDCWD, partial))
         throw system_error(errno, "cannot rename '" + path + "' back");
 }
 
 void apply_discard(StepRun& run)
 {
     const auto path = partial_path(run.argument("directory"), run.argument("name"));
-    if (::unlink(path.c_str()) != 0)
+    if (actor_of(run).unlink(AT_FDCWD, path) != 0)
         throw errno == ENOENT
             ? Error(ErrorCode::not_found, "no unfinished upload of '" + run.argument("name") +
                                               "' in '" + run.argument("directory") + "'")
@@ -380,7 +424,7 @@ void apply_discard(StepRun& run)
 UniqueFd open_same(const StepRun& run, int flags)
 {
     const auto& path = run.argument("path");
-    auto fd = open_file(path, flags | O_NONBLOCK | O_NOCTTY);
+    auto fd = open_existing(path, flags | O_NONBLOCK | O_NOCTTY);
     struct stat info {};
     if (::fstat(fd.get(), &info) != 0)
         throw system_error(errno, "cannot look at '" + path + "'");
@@ -452,9 +496,9 @@ void apply_rename_volume(StepRun& run)
     const auto& new_name = run.argument("new_name");
     if (file_identity(join(directory_path, name)) != run.argument("identity"))
         throw replaced(join(directory_path, name));
-    const auto directory = open_directory(directory_path);
-    if (::renameat2(directory.get(), name.c_str(), directory.get(), new_name.c_str(),
-                    RENAME_NOREPLACE) != 0) {
+    const auto actor = actor_of(run);
+    const auto directory = open_directory(actor, directory_path);
+    if (actor.rename(directory.get(), name, directory.get(), new_name, RENAME_NOREPLACE) != 0) {
         if (errno == EEXIST)
             throw exists_already(directory_path, new_name);
         if (errno != EINVAL)
@@ -462,25 +506,26 @@ void apply_rename_volume(StepRun& run)
                                           new_name + "'");
         // No such flag here: for a moment the file has both names.
         run.declare("two_names", "yes");
-        if (::linkat(directory.get(), name.c_str(), directory.get(), new_name.c_str(), 0) != 0)
+        if (actor.link(directory.get(), name, directory.get(), new_name) != 0)
             throw cannot_create(directory_path, new_name);
-        if (::unlinkat(directory.get(), name.c_str(), 0) != 0)
+        if (actor.unlink(directory.get(), name) != 0)
             throw system_error(errno, "cannot remove '" + join(directory_path, name) + "'");
     }
-    sync_directory(directory_path);
+    flush_directory(directory.get(), directory_path);
 }
 
 void undo_rename_volume(StepRun& run)
 {
     const auto& directory = run.argument("directory");
     const auto& identity = run.argument("identity");
+    const auto actor = actor_of(run);
     const auto old_path = join(directory, run.argument("name"));
     const auto new_path = join(directory, run.argument("new_name"));
     const auto now = file_identity(old_path);
     if (run.evidence("two_names") == "yes" && now == identity)
-        return remove_if_same(new_path, identity, false);
+        return remove_if_same(actor, new_path, identity);
     if (now.empty() && file_identity(new_path) == identity && // it could not be flushed
-        !rename_over_nothing(AT_FDCWD, new_path.c_str(), AT_FDCWD, old_path.c_str()))
+        !rename_over_nothing(actor, AT_FDCWD, new_path, AT_FDCWD, old_path))
         throw system_error(errno, "cannot rename '" + new_path + "' back");
 }
 

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "owner_access.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace storage::inline v1 {
+namespace {
+
+bool is_refused(int error)
+{
+    return (error == EACCES || error == EPERM) && ::geteuid() == 0;
+}
+
+bool worked(int result)
+{
+    return result >= 0;
+}
+bool worked(const UniqueFd& fd)
+{
+    return static_cast<bool>(fd);
+}
+
+} // namespace
+
+std::optional<UserId> Actor::other_user() const
+{
+    auto owner = owner_;
+    auto group = group_;
+    struct stat info {};
+    if (!directory_.empty() && ::stat(directory_.c_str(), &info) == 0) {
+        owner = owner.value_or(info.st_uid);
+        group = group.value_or(info.st_gid);
+    }
+    if (!owner || *owner == 0)
+        return std::nullopt;
+    return UserId{.uid = *owner, .gid = group.value_or(*owner)};
+}
+
+template <typename Plain, typename Other>
+auto Actor::attempt(Plain&& plain, Other&& other) const
+{
+    auto result = plain();
+    if (worked(result) || !is_refused(errno))
+        return result;
+    const int error = errno;
+    if (const auto user = other_user())
+        result = other(*user);
+    else
+        errno = error;
+    if (worked(result))
+        changed_ = true;
+    else if (errno == EPERM) // also where this process may not become that user
+        errno = error;
+    return result;
+}
+
+UniqueFd Actor::open(int directory, const std::string& name, int flags, mode_t mode) const
+{
+    return attempt(
+        [&] {
+            int fd;
+            do
+                fd = ::openat(directory, name.c_str(), flags | O_CLOEXEC, mode);
+            while (fd < 0 && errno == EINTR);
+            return UniqueFd(fd);
+        },
+        [&](UserId user) { return open_as(user, directory, name, flags, mode); });
+}
+
+int Actor::mkdir(int directory, const std::string& name, mode_t mode) const
+{
+    return attempt([&] { return ::mkdirat(directory, name.c_str(), mode); },
+                   [&](UserId user) { return mkdir_as(user, directory, name, mode); });
+}
+
+int Actor::link(int from_directory, const std::string& from, int directory, const std::string& name,
+                int flags) const
+{
+    return attempt(
+        [&] { return ::linkat(from_directory, from.c_str(), directory, name.c_str(), flags); },
+        [&](UserId user) { return link_as(user, from_directory, from, directory, name, flags); });
+}
+
+int Actor::rename(int from_directory, const std::string& from, int directory,
+                  const std::string& name, unsigned flags) const
+{
+    return attempt(
+        [&] { return ::renameat2(from_directory, from.c_str(), directory, name.c_str(), flags); },
+        [&](UserId user) { return rename_as(user, from_directory, from, directory, name, flags); });
+}
+
+int Actor::unlink(int directory, const std::string& name, int flags) const
+{
+    return attempt([&] { return ::unlinkat(directory, name.c_str(), flags); },
+                   [&](UserId user) { return unlink_as(user, directory, name, flags); });
+}
+
+int Actor::fchmod(int fd, mode_t mode) const
+{
+    return attempt([&] { return ::fchmod(fd, mode); },
+                   [&](UserId user) { return chmod_as(user, fd, mode); });
+}
+
+UniqueFd open_as_owner(int os_error, int directory, const std::string& name, int flags)
+{
+    struct stat info {};
+    if (!is_refused(os_error) || ::fstatat(directory, name.c_str(), &info, 0) != 0 ||
+        info.st_uid == 0)
+        return {};
+    return open_as({.uid = info.st_uid, .gid = info.st_gid}, directory, name, flags);
+}
+
+UniqueFd open_existing(const std::string& path, int flags)
+{
+    try {
+        return open_file(path, flags);
+    } catch (const Error& error) {
+        if (auto fd = open_as_owner(error.os_error(), AT_FDCWD, path, flags))
+            return fd;
+        throw;
+    }
+}
+
+} // namespace storage::inline v1

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Some file systems let only an owner in: NFS with root_squash, FUSE without allow_other. There
+// root's calls are refused, and made again as that owner (as_user.hpp).
+#pragma once
+
+#include "as_user.hpp"
+
+#include <optional>
+
+namespace storage::inline v1 {
+
+/**
+ * Makes system calls: as this process, and where that is root and is refused (EACCES, EPERM), as
+ * another user. Each stands for the call of that name and fails as it does.
+ */
+class Actor {
+public:
+    Actor() = default; ///< this process alone
+    /** For work in a directory. @param owner, group  of what is made there; where they are not
+     * given, the directory's. Without any group: the number of the owner */
+    Actor(std::string directory, std::optional<std::uint32_t> owner,
+          std::optional<std::uint32_t> group)
+        : directory_(std::move(directory)), owner_(owner), group_(group)
+    {
+    }
+
+    UniqueFd open(int directory, const std::string& name, int flags, mode_t mode = 0) const;
+    int mkdir(int directory, const std::string& name, mode_t mode) const;
+    int link(int from_directory, const std::string& from, int directory, const std::string& name,
+             int flags = 0) const;
+    /** renameat2(2). */
+    int rename(int from_directory, const std::string& from, int directory, const std::string& name,
+               unsigned flags) const;
+    int unlink(int directory, const std::string& name, int flags = 0) const;
+    int fchmod(int fd, mode_t mode) const;
+
+    /** Whether the other user made one of the calls: a new file is that user's, then. */
+    bool has_changed() const { return changed_; }
+
+private:
+    template <typename Plain, typename Other>
+    auto attempt(Plain&& plain, Other&& other) const;
+    std::optional<UserId> other_user() const;
+
+    std::string directory_{};
+    std::optional<std::uint32_t> owner_{};
+    std::optional<std::uint32_t> group_{};
+    mutable bool changed_{};
+};
+
+/** openat(2) as the owner of the file, after it failed with os_error; no descriptor where this
+ * process is not root or was not refused. */
+UniqueFd open_as_owner(int os_error, int directory, const std::string& name, int flags);
+
+/** open_file() of what exists; where root is refused, as the owner of the file. */
+UniqueFd open_existing(const std::string& path, int flags);
+
+} // namespace storage::inline v1
