@@ -1,73 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // qcow2, versions 2 and 3, after QEMU's docs/interop/qcow2.
 #include "image/inspection.hpp"
+#include "image/qcow2_layout.hpp"
 
 #include <algorithm>
 
 namespace storage::inline v1::image {
 
+using namespace qcow2;
+
 namespace {
 
-constexpr std::uint32_t v2_header_length = 72;
-constexpr std::uint32_t v3_header_length = 104;
-
-enum Incompatible : unsigned {
-    dirty,
-    corrupt,
-    data_file,
-    compression_type,
-    extended_l2,
-    known_bits
-};
-
-constexpr std::uint32_t backing_format_extension = 0xe2792aca;
 constexpr std::uint32_t feature_names_extension = 0x6803f857;
-constexpr std::uint32_t bitmaps_extension = 0x23852875;
 constexpr std::uint32_t encryption_extension = 0x0537be77;
-constexpr std::uint32_t data_file_extension = 0x44415441;
-
-/** The fixed part of the header. */
-struct Header {
-    explicit Header(Bytes head)
-        : version(head.be32(4)), backing_offset(head.be64(8)), backing_length(head.be32(16)),
-          cluster_bits(head.be32(20)), size(head.be64(24)), crypt_method(head.be32(32)),
-          l1_size(head.be32(36)), l1_offset(head.be64(40)), refcount_offset(head.be64(48)),
-          refcount_clusters(head.be32(56)), snapshots(head.be32(60)),
-          snapshots_offset(head.be64(64))
-    {
-        if (version < 3)
-            return;
-        incompatible = head.be64(72);
-        compatible = head.be64(80);
-        autoclear = head.be64(88);
-        refcount_order = head.be32(96);
-        length = head.be32(100);
-        if (length > v3_header_length)
-            compression = head.u8(104);
-    }
-
-    bool has(Incompatible bit) const { return incompatible >> bit & 1; }
-    std::uint64_t cluster_size() const { return std::uint64_t{1} << cluster_bits; }
-
-    std::uint32_t version;
-    std::uint64_t backing_offset;
-    std::uint32_t backing_length;
-    std::uint32_t cluster_bits;
-    std::uint64_t size;
-    std::uint32_t crypt_method;
-    std::uint32_t l1_size;
-    std::uint64_t l1_offset;
-    std::uint64_t refcount_offset;
-    std::uint32_t refcount_clusters;
-    std::uint32_t snapshots;
-    std::uint64_t snapshots_offset;
-    std::uint64_t incompatible = 0;
-    std::uint64_t compatible = 0;
-    std::uint64_t autoclear = 0;
-    std::uint32_t refcount_order = 4;
-    std::uint32_t length = v2_header_length;
-    std::uint8_t compression = 0;
-};
 
 /** What the header extensions say. */
 struct Extensions {
@@ -117,13 +62,14 @@ private:
 
 bool Inspector::check_fixed_part()
 {
-    if (!image_.has_header(header_.version == 3 ? v3_header_length : v2_header_length))
+    if (!image_.has_header(header_.version == 3 ? v3_least_header_length : v2_header_length))
         return false;
-    if (header_.version == 3 && (header_.length < v3_header_length || header_.length % 8 != 0 ||
-                                 header_.length > ImageSource::head_length)) {
+    if (header_.version == 3 &&
+        (header_.length < v3_least_header_length || header_.length % 8 != 0 ||
+         header_.length > ImageSource::head_length)) {
         malformed("header length " + number(header_.length) +
                   " is not a multiple of 8 from 104 to 4096");
-        header_.length = v3_header_length;
+        header_.length = v3_least_header_length;
         header_.compression = 0;
     }
     // The format allows more than 2 MiB, but no program opens it, and 1 << 63 must not happen.
@@ -182,7 +128,7 @@ void Inspector::read_feature_names(std::uint64_t offset, std::uint32_t length)
 {
     constexpr std::uint32_t entry_length = 48;
     constexpr std::uint32_t max_entries = 3 * 64;
-    const auto unknown = header_.incompatible >> known_bits << known_bits;
+    const auto unknown = header_.incompatible & ~known_incompatible_bits;
     if (unknown == 0)
         return;
     for (std::uint32_t i = 0; i < std::min(length / entry_length, max_entries); ++i) {
@@ -200,26 +146,26 @@ void Inspector::describe_features()
     info.compat = header_.version == 2 ? "0.10" : "1.1";
     if (header_.compatible & 1)
         info.features.emplace_back("lazy_refcounts");
-    if (header_.has(extended_l2)) {
+    if (header_.has(extended_l2_bit)) {
         info.features.emplace_back("extended_l2");
         if (header_.cluster_bits < 14)
             malformed("extended L2 entries need clusters of 16 KiB, cluster_bits is " +
                       number(header_.cluster_bits));
     }
-    if (header_.has(data_file))
+    if (header_.has(data_file_bit))
         info.features.emplace_back("data_file");
-    if (header_.has(dirty))
+    if (header_.has(dirty_bit))
         image_.find(ImageIssue::marked_dirty,
                     "the dirty bit is set: reference counts may be wrong");
-    if (header_.has(corrupt))
+    if (header_.has(corrupt_bit))
         image_.find(ImageIssue::marked_corrupt, "the corrupt bit is set: must not be written to");
-    if (const auto unknown = header_.incompatible >> known_bits << known_bits; unknown != 0)
+    if (const auto unknown = header_.incompatible & ~known_incompatible_bits; unknown != 0)
         image_.find(ImageIssue::unsupported_version, "incompatible features not known: bits " +
                                                          number(unknown) +
                                                          extensions_.unknown_feature);
     if ((header_.autoclear & 1) != 0 && !extensions_.bitmaps)
         malformed("the bitmaps bit is set without a bitmaps extension");
-    if ((header_.autoclear & 2) != 0 && !header_.has(data_file))
+    if ((header_.autoclear & raw_data_bit) != 0 && !header_.has(data_file_bit))
         malformed("the raw external data bit is set without an external data file");
     if (header_.refcount_order > 6)
         malformed("refcount_order " + number(header_.refcount_order) + " is more than 6");
@@ -230,7 +176,7 @@ void Inspector::describe_features()
 
 void Inspector::describe_compression()
 {
-    if (header_.has(compression_type) != (header_.compression != 0))
+    if (header_.has(compression_bit) != (header_.compression != 0))
         malformed("compression type " + number(header_.compression) +
                   " disagrees with the compression type bit");
     if (header_.compression > 1)
@@ -244,7 +190,7 @@ void Inspector::describe_size()
 {
     auto& info = image_.info;
     info.cluster_size = header_.cluster_size();
-    const std::uint64_t entry_length = header_.has(extended_l2) ? 16 : 8;
+    const std::uint64_t entry_length = header_.has(extended_l2_bit) ? 16 : 8;
     const auto table_reach = header_.cluster_size() / entry_length * header_.cluster_size();
     // QEMU reads L1 tables of at most 32 MiB; beyond their reach no guest data can be.
     constexpr std::uint64_t max_l1_entries = (32U << 20) / 8;
@@ -274,7 +220,7 @@ void Inspector::describe_references()
             malformed("a raw external data file and a backing file exclude each other");
     }
     // The name is optional; without the bit it means nothing. The content is raw by definition.
-    if (header_.has(data_file) && extensions_.data_file)
+    if (header_.has(data_file_bit) && extensions_.data_file)
         info.data_file = ImageReference{
             .path = *extensions_.data_file, .format = "raw", .format_declared = true};
 }

@@ -51,39 +51,10 @@ private:
     int fd_;
 };
 
-/** The fields that matter, of an image whose L1 table may be used further. */
-struct Header {
-    explicit Header(Bytes head)
-        : version(head.be32(4)), backing_offset(head.be64(8)), cluster_bits(head.be32(20)),
-          size(head.be64(size_field)), crypt_method(head.be32(32)),
-          l1_size(head.be32(l1_size_field)), l1_offset(head.be64(40)),
-          refcount_offset(head.be64(48)), refcount_clusters(head.be32(56)),
-          snapshots(head.be32(60)), incompatible(version == 3 ? head.be64(72) : 0),
-          autoclear(version == 3 ? head.be64(88) : 0),
-          length(version == 3 ? head.be32(100) : v2_header_length)
-    {
-    }
-
-    std::uint64_t cluster_size() const { return std::uint64_t{1} << cluster_bits; }
-    std::uint64_t l1_entries_for(std::uint64_t capacity) const
-    {
-        return divide_up(capacity, l1_reach(cluster_size(), (incompatible & extended_l2_bit) != 0));
-    }
-
-    std::uint32_t version;
-    std::uint64_t backing_offset;
-    std::uint32_t cluster_bits;
-    std::uint64_t size;
-    std::uint32_t crypt_method;
-    std::uint32_t l1_size;
-    std::uint64_t l1_offset;
-    std::uint64_t refcount_offset;
-    std::uint32_t refcount_clusters;
-    std::uint32_t snapshots;
-    std::uint64_t incompatible;
-    std::uint64_t autoclear;
-    std::uint32_t length;
-};
+std::uint64_t l1_entries_for(const Header& header, std::uint64_t capacity)
+{
+    return divide_up(capacity, l1_reach(header.cluster_size(), header.has(extended_l2_bit)));
+}
 
 /** Whether the header's extensions end within head and none of them is about bitmaps. */
 bool is_free_of_bitmaps(Bytes head, std::uint64_t offset)
@@ -101,8 +72,9 @@ bool is_free_of_bitmaps(Bytes head, std::uint64_t offset)
 
 bool is_plain(const Header& header, Bytes head)
 {
-    return (header.version == 2 || header.length >= 104) && header.cluster_bits >= 9 &&
-           header.cluster_bits <= 21 && header.crypt_method == 0 && header.backing_offset == 0 &&
+    return (header.version == 2 || header.length >= v3_least_header_length) &&
+           header.cluster_bits >= 9 && header.cluster_bits <= 21 && header.crypt_method == 0 &&
+           header.backing_offset == 0 &&
            (header.incompatible & ~(compression_bit | extended_l2_bit)) == 0 &&
            header.autoclear == 0 && (header.version == 3 || header.snapshots == 0) &&
            is_free_of_bitmaps(head.part(0, header.cluster_size()), header.length);
@@ -120,7 +92,7 @@ bool is_sound(const Header& header, std::uint64_t file_size)
            header.l1_offset % cluster_size == 0 && l1_end < max_host_offset &&
            header.l1_offset + header.l1_size * entry_size <= file_size &&
            (l1_end <= header.refcount_offset || refcount_end <= header.l1_offset) &&
-           header.l1_entries_for(header.size) <= header.l1_size;
+           l1_entries_for(header, header.size) <= header.l1_size;
 }
 
 std::uint64_t file_size_of(int fd, const std::string& path)
@@ -181,7 +153,7 @@ bool grow_qcow2(int fd, std::uint64_t new_capacity, const std::string& path)
                     "ask for shrinking if data may be lost");
     if (!is_plain(header, head) || !is_sound(header, file_size_of(fd, path)))
         return false;
-    const auto entries = std::max<std::uint64_t>(header.l1_size, header.l1_entries_for(size));
+    const auto entries = std::max<std::uint64_t>(header.l1_size, l1_entries_for(header, size));
     const auto room = divide_up(header.l1_size * entry_size, header.cluster_size()) *
                       header.cluster_size() / entry_size;
     if (entries > std::min(room, max_l1_entries))
