@@ -68,7 +68,7 @@ void read_target(const XmlElement& pool, const BackendInfo& info, PoolDef& def)
     const auto text = path.text();
     if (info.target_path == TargetPath::fixed) {
         def.target.path = std::string(info.target_prefix) + def.source.name;
-        if (!text.empty() && sanitized_path(text) != def.target.path)
+        if (!text.empty() && sanitized_path(text) != sanitized_path(def.target.path))
             path.ignore(shown(text) + " is ignored: a pool of type '" + def.type +
                         "' has the target path " + def.target.path);
     } else {
