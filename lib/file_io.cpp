@@ -118,6 +118,20 @@ std::optional<std::string> read_small_file(const std::string& path, std::size_t 
     return read_fd(fd.get(), limit, path);
 }
 
+void write_at(int fd, std::uint64_t offset, std::string_view data, const std::string& name)
+{
+    while (!data.empty()) {
+        const auto n = ::pwrite(fd, data.data(), data.size(), static_cast<off_t>(offset));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            throw system_error(n < 0 ? errno : EIO,
+                               "cannot write '" + name + "' at " + std::to_string(offset));
+        offset += static_cast<std::uint64_t>(n);
+        data.remove_prefix(static_cast<std::size_t>(n));
+    }
+}
+
 void write_all(int fd, std::string_view data, const std::string& name)
 {
     while (!data.empty()) {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <sys/stat.h>
@@ -52,6 +53,13 @@ std::optional<std::string> read_small_file(const std::string& path, std::size_t 
 std::string read_fd(int fd, std::size_t limit, const std::string& name);
 
 void write_all(int fd, std::string_view data, const std::string& name);
+/** Writes all of it at an offset. */
+void write_at(int fd, std::uint64_t offset, std::string_view data, const std::string& name);
+inline void write_at(int fd, std::uint64_t offset, std::span<const std::byte> data,
+                     const std::string& name)
+{
+    write_at(fd, offset, {reinterpret_cast<const char*>(data.data()), data.size()}, name);
+}
 
 /** Makes a directory and its missing parents; existing ones are left as they are. */
 void make_directories(const std::string& path, unsigned mode);

@@ -130,15 +130,8 @@ public:
 
     void write(Bytes data)
     {
-        while (!data.empty()) {
-            const auto n = ::pwrite(fd_, data.data(), data.size(), static_cast<off_t>(at_));
-            if (n < 0 && errno == EINTR)
-                continue;
-            if (n < 0)
-                throw system_error(errno, "cannot write '" + path_ + "' at " + std::to_string(at_));
-            data = data.subspan(static_cast<std::size_t>(n));
-            advance_to(at_ + static_cast<std::uint64_t>(n));
-        }
+        write_at(fd_, at_, data, path_);
+        advance_to(at_ + data.size());
     }
 
     /** The same, but zeros become holes where that can be. */

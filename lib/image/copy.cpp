@@ -124,21 +124,8 @@ private:
             while (end < data.size() && !block_is_zero(end))
                 end += zero_block;
             end = std::min(end, data.size());
-            write(data.subspan(start, end - start), at + start);
+            write_at(target_, at + start, data.subspan(start, end - start), target_name_);
             start = end;
-        }
-    }
-
-    void write(Bytes data, std::uint64_t at)
-    {
-        while (!data.empty()) {
-            const auto n = ::pwrite(target_, data.data(), data.size(), static_cast<off_t>(at));
-            if (n < 0 && errno == EINTR)
-                continue;
-            if (n < 0)
-                throw system_error(errno, "cannot write '" + target_name_ + "'");
-            data = data.subspan(static_cast<std::size_t>(n));
-            at += static_cast<std::uint64_t>(n);
         }
     }
 

@@ -300,18 +300,7 @@ class Writer {
 public:
     Writer(int fd, const std::string& path, Job* job) : fd_(fd), path_(path), job_(job) {}
 
-    void at(std::uint64_t offset, std::string_view data)
-    {
-        while (!data.empty()) {
-            const auto n = ::pwrite(fd_, data.data(), data.size(), static_cast<off_t>(offset));
-            if (n < 0 && errno == EINTR)
-                continue;
-            if (n < 0)
-                throw system_error(errno, "cannot write '" + path_ + "'");
-            offset += static_cast<std::uint64_t>(n);
-            data.remove_prefix(static_cast<std::size_t>(n));
-        }
-    }
+    void at(std::uint64_t offset, std::string_view data) { write_at(fd_, offset, data, path_); }
 
     /** `count` entries: first, first + step, …; what an entry has beyond 8 bytes is 0. */
     void entries(std::uint64_t offset, std::uint64_t count, std::uint64_t entry_length,

@@ -104,18 +104,6 @@ std::uint64_t file_size_of(int fd, const std::string& path)
     return S_ISREG(info.st_mode) ? static_cast<std::uint64_t>(info.st_size) : UINT64_MAX;
 }
 
-void write_at(int fd, std::uint64_t offset, std::string_view data, const std::string& path)
-{
-    ssize_t n;
-    do
-        n = ::pwrite(fd, data.data(), data.size(), static_cast<off_t>(offset));
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
-        throw system_error(errno, "cannot write '" + path + "'");
-    if (static_cast<std::size_t>(n) != data.size())
-        throw system_error(ENOSPC, "cannot write '" + path + "'");
-}
-
 void flush(int fd, const std::string& path)
 {
     if (::fdatasync(fd) != 0)

@@ -149,17 +149,8 @@ private:
     {
         if (pass.length == 0)
             fill_random(std::span(buffer_).subspan(phase, size));
-        while (size > 0) {
-            const auto n = ::pwrite(fd_, buffer_.data() + phase, size, static_cast<off_t>(at));
-            if (n < 0 && errno == EINTR)
-                continue;
-            if (n < 0)
-                throw system_error(errno,
-                                   "cannot overwrite '" + path_ + "' at " + std::to_string(at));
-            at += static_cast<std::uint64_t>(n);
-            phase += static_cast<std::size_t>(n);
-            size -= static_cast<std::size_t>(n);
-        }
+        const auto* const data = reinterpret_cast<const char*>(buffer_.data() + phase);
+        write_at(fd_, at, std::string_view(data, size), path_);
     }
 
     /** The pass before was a pattern, which still is in the buffer. */
