@@ -30,6 +30,9 @@ struct Command {
     /** Told standard output as it comes, in pieces of any length. The result has it as well. */
     std::function<void(std::string_view)> on_output{};
     bool dies_with_us{true}; ///< killed when this process dies; else it goes on
+    /** false: cancel and deadline ask it to end (SIGTERM) and wait until it does, because killing it
+     * would leave a mess. */
+    bool killable{true};
 };
 
 struct CommandResult {
