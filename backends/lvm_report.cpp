@@ -154,7 +154,7 @@ std::vector<LvmArea> parse_areas(std::string_view text)
             item.ends_with(')') && open != item.npos && open != 0
                 ? to_integer<std::uint64_t>(item.substr(open + 1, item.size() - open - 2))
                 : std::nullopt;
-        if (!extent)
+        if (!extent || text.size() == item.size() + 1)
             refuse("'devices' has " + shown(item));
         result.push_back({std::string(item.substr(0, open)), *extent});
         text.remove_prefix(std::min(item.size() + 1, text.size()));

@@ -35,7 +35,7 @@ const LvmLv& at(const LvmGroup& group, const std::string& name)
 /** A report of one group, to be made wrong. */
 Json report()
 {
-    return Json::parse(R"({"report": [{
+    return Json::parse(R"json({"report": [{
         "vg": [{"vg_name":"g", "vg_uuid":"gu", "vg_attr":"wz--n-", "vg_size":"400", "vg_free":"100",
                 "vg_extent_size":"100", "vg_missing_pv_count":"0"}],
         "pv": [{"pv_name":"/dev/a", "pv_uuid":"pu", "pv_size":"400", "pv_free":"100",
@@ -47,9 +47,7 @@ Json report()
                 "lv_skip_activation":"", "lv_health_status":""}],
         "pvseg": [],
         "seg": [{"lv_uuid":"u", "segtype":"linear", "stripes":"1", "seg_start":"0",
-                 "seg_size":"300", "chunk_size":"0", "devices":"/dev/a(0)"}]
-}]
-})");
+                 "seg_size":"300", "chunk_size":"0", "devices":"/dev/a(0)"}]}]})json");
 }
 
 ErrorCode code_of(const std::function<void()>& call, const std::string& words = "")
