@@ -107,6 +107,22 @@ std::string is_uuid(const LvIdentity& lv)
     return "lv_uuid=" + quoted_word(lv.uuid);
 }
 
+std::string has_tag(const char* kind, const std::string& tag)
+{
+    return kind + ("_tags={" + quoted_word(tag)) + '}';
+}
+
+Command activation(const char* how, const std::string& group, std::span<const std::string> uuids)
+{
+    auto command = change_command("lvchange");
+    std::string selection;
+    for (const auto& uuid : uuids)
+        selection += (selection.empty() ? "" : " || ") + is_uuid({group, uuid});
+    add(command, {"--activate", how, "--ignoreactivationskip", "--select", selection});
+    add_operands(command, {checked_group_name(group)});
+    return command;
+}
+
 } // namespace
 
 std::string group_name_problem(std::string_view name)
@@ -170,11 +186,12 @@ Command create_thick(const NewLv& lv)
     return command;
 }
 
-Command create_thin_pool(const NewLv& lv)
+Command create_thin_pool(const NewLv& lv, std::uint64_t metadata_extents)
 {
     auto command = create_command(lv, "thin-pool");
     add_stripes(command, lv);
-    add(command, {"--extents", std::to_string(lv.extents)});
+    add(command, {"--extents", std::to_string(lv.extents), "--poolmetadatasize",
+                  std::to_string(metadata_extents * lv.extent_size) + 'b'});
     add_operands(command, {lv.group});
     return command;
 }
@@ -210,7 +227,7 @@ Command remove_lv(const LvIdentity& lv)
 
 Command remove_tagged_lv(const std::string& group, const std::string& tag)
 {
-    return selecting("lvremove", group, "lv_tags={" + quoted_word(tag) + '}');
+    return selecting("lvremove", group, has_tag("lv", tag));
 }
 
 Command rename_lv(const std::string& group, const std::string& name, const std::string& new_name)
@@ -241,27 +258,19 @@ Command reduce_lv(const std::string& group, const std::string& name, std::uint64
     return command;
 }
 
-Command activate_lv(const LvIdentity& lv)
+Command remove_thin_pool(const LvIdentity& pool)
 {
-    auto command = change_command("lvchange");
-    add(command, {"--activate", "ly", "--ignoreactivationskip", "--select", is_uuid(lv)});
-    add_operands(command, {checked_group_name(lv.group)});
+    auto command = selecting("lvremove", pool.group, is_uuid(pool));
+    // Without --yes it asks whether to remove the thin volumes, and finds no answer on its input.
+    std::erase(command.arguments, "--yes");
     return command;
 }
 
-Command deactivate_lv(const LvIdentity& lv)
+Command untag_lv(const std::string& group, const std::string& tag)
 {
     auto command = change_command("lvchange");
-    add(command, {"--activate", "ln", "--select", is_uuid(lv)});
-    add_operands(command, {checked_group_name(lv.group)});
-    return command;
-}
-
-Command untag_lv(const LvIdentity& lv, const std::string& tag)
-{
-    auto command = change_command("lvchange");
-    add(command, {"--deltag", tag, "--select", is_uuid(lv)});
-    add_operands(command, {checked_group_name(lv.group)});
+    add(command, {"--deltag", tag, "--select", has_tag("lv", tag)});
+    add_operands(command, {checked_group_name(group)});
     return command;
 }
 
@@ -281,13 +290,33 @@ Command activate_group(const std::string& group)
     return command;
 }
 
-Command create_pv(const std::string& device, bool overwrite)
+Command deactivate_group(const std::string& group)
+{
+    auto command = change_command("vgchange");
+    add(command, {"--activate", "ln"});
+    add_operands(command, {checked_group_name(group)});
+    return command;
+}
+
+Command activate_lvs(const std::string& group, std::span<const std::string> uuids)
+{
+    return activation("ly", group, uuids);
+}
+
+Command deactivate_lvs(const std::string& group, std::span<const std::string> uuids)
+{
+    return activation("ln", group, uuids);
+}
+
+Command create_pv(const std::string& device, const std::string& uuid, bool overwrite)
 {
     auto command = change_command("pvcreate");
     // Without --yes it asks whether to wipe a signature, and finds no answer on its input.
-    command.arguments.pop_back();
     if (overwrite)
-        add(command, {"--yes", "--force", "--force"});
+        add(command, {"--force", "--force"});
+    else
+        std::erase(command.arguments, "--yes");
+    add(command, {"--uuid", uuid, "--norestorefile"});
     add_operands(command, {device});
     return command;
 }
@@ -314,7 +343,7 @@ Command remove_group(const std::string& uuid, bool with_volumes)
     auto command = change_command("vgremove");
     // Without --yes it asks whether to remove the volumes, and finds no answer on its input.
     if (!with_volumes)
-        command.arguments.pop_back();
+        std::erase(command.arguments, "--yes");
     add(command, {"--select", "vg_uuid=" + quoted_word(uuid)});
     return command;
 }
@@ -322,8 +351,8 @@ Command remove_group(const std::string& uuid, bool with_volumes)
 Command remove_tagged_group(const std::string& tag)
 {
     auto command = change_command("vgremove");
-    command.arguments.pop_back();
-    add(command, {"--select", "vg_tags={" + quoted_word(tag) + '}'});
+    std::erase(command.arguments, "--yes");
+    add(command, {"--select", has_tag("vg", tag)});
     return command;
 }
 

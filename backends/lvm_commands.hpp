@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 
 namespace storage::inline v1 {
 
@@ -41,7 +42,8 @@ struct NewLv {
 };
 
 Command create_thick(const NewLv& lv);
-Command create_thin_pool(const NewLv& lv);
+/** @param metadata_extents  once for the pool and once for the group's spare */
+Command create_thin_pool(const NewLv& lv, std::uint64_t metadata_extents);
 /** Takes no space but in the thin pool. */
 Command create_thin(const NewLv& lv, const std::string& pool);
 /** A thin volume with the present content of another one. */
@@ -65,17 +67,23 @@ Command extend_lv(const std::string& group, const std::string& name, std::uint64
  * told that it is to look at none; earlier ones do not know the option */
 Command reduce_lv(const std::string& group, const std::string& name, std::uint64_t extents,
                   bool knows_file_systems);
-Command activate_lv(const LvIdentity& lv);
-Command deactivate_lv(const LvIdentity& lv);
-Command untag_lv(const LvIdentity& lv, const std::string& tag);
+/** A thin pool; thin volumes in it make it fail, and an active one does. */
+Command remove_thin_pool(const LvIdentity& pool);
+/** Takes the tag from the logical volume that has it. */
+Command untag_lv(const std::string& group, const std::string& tag);
 /** Brings the state of a snapshot back to its origin; the snapshot is gone then. */
 Command merge_lv(const std::string& group, const std::string& snapshot);
 
 /** Activates, on this host, all that is not to be left out. */
 Command activate_group(const std::string& group);
+Command deactivate_group(const std::string& group);
+/** Some hundreds of uuids at a time, so that the argument is not too long for execve(2). */
+Command activate_lvs(const std::string& group, std::span<const std::string> uuids);
+Command deactivate_lvs(const std::string& group, std::span<const std::string> uuids);
+inline constexpr std::size_t uuids_at_a_time = 500;
 /** @param overwrite  whatever is on the device, also if it belongs to another group; else a
  * signature makes it fail */
-Command create_pv(const std::string& device, bool overwrite);
+Command create_pv(const std::string& device, const std::string& uuid, bool overwrite);
 Command remove_pv(const std::string& device);
 Command create_group(const std::string& group, const std::string& tag,
                      const std::vector<std::string>& devices);

@@ -25,7 +25,7 @@ constexpr std::string_view report_settings =
 
 constexpr std::string_view vg_fields =
     "vg_name,vg_uuid,vg_attr,vg_size,vg_free,vg_extent_size,vg_missing_pv_count";
-constexpr std::string_view pv_fields = "pv_name,pv_uuid,pv_size,pv_free,pv_missing";
+constexpr std::string_view pv_fields = "pv_name,pv_uuid,pv_size,pv_free,pv_missing,pv_allocatable";
 constexpr std::string_view lv_fields =
     "lv_name,lv_uuid,lv_size,lv_attr,origin,origin_size,pool_lv,lv_metadata_size,data_percent,"
     "metadata_percent,lv_tags,lv_layout,lv_role,lv_time,lv_active,lv_device_open,"
@@ -168,7 +168,8 @@ LvmPv parse_pv(const Row& row)
             .uuid = row.required("pv_uuid"),
             .size = row.number("pv_size"),
             .free = row.number("pv_free"),
-            .missing = row.flag("pv_missing")};
+            .missing = row.flag("pv_missing"),
+            .allocatable = row.flag("pv_allocatable")};
 }
 
 LvmLv parse_lv(const Row& row)
@@ -346,6 +347,15 @@ std::vector<const LvmLv*> LvmGroup::thin_pools() const
     for (const auto& lv : lvs)
         if (lv.is_thin_pool())
             result.push_back(&lv);
+    return result;
+}
+
+std::uint64_t LvmGroup::usable_extents() const
+{
+    std::uint64_t result = 0;
+    for (const auto& pv : pvs)
+        if (!pv.missing && pv.allocatable)
+            result += pv.free / extent_size;
     return result;
 }
 

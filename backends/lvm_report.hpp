@@ -16,6 +16,7 @@ struct LvmPv {
     std::uint64_t size{};
     std::uint64_t free{};
     bool missing{};
+    bool allocatable{}; ///< new volumes may be put there
     bool operator==(const LvmPv&) const = default;
 };
 
@@ -93,6 +94,8 @@ struct LvmGroup {
     const LvmLv* find(std::string_view lv_name) const;
     const LvmLv* find_uuid(std::string_view lv_uuid) const;
     std::vector<const LvmLv*> thin_pools() const;
+    /** Extents that new volumes can have: vg_free counts devices that are missing, too. */
+    std::uint64_t usable_extents() const;
     bool is_exported() const;
 
     bool operator==(const LvmGroup&) const = default;

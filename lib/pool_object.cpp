@@ -205,8 +205,10 @@ void PoolAccess::refresh(Job* job, Announce announce)
         pool->outdated.clear(); // whatever they are now, the scan will see it
         pool->refreshing = true;
     }
-    auto fresh = std::make_shared<VolumeTable>(def().target.path.empty() ? std::string()
-                                                                         : def().target.path + '/');
+    // Only files are always named by target and name.
+    const bool derives_paths = info().volume_type == VolumeType::file;
+    auto fresh =
+        std::make_shared<VolumeTable>(derives_paths ? def().target.path + '/' : std::string());
     try {
         storage.refresh(previous.get(), *fresh, job);
     } catch (...) {

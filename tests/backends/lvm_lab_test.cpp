@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // LVM itself, in the lab's machine: what its programs do with basin's commands, what they print.
 // With BASIN_TRANSCRIPTS=DIRECTORY the answers are kept there, for the tests that run anywhere.
+#include "lab.hpp"
 #include "lvm_commands.hpp"
 #include "lvm_report.hpp"
 #include "process_runner.hpp"
@@ -17,19 +18,18 @@ namespace {
 
 constexpr const char* version = "lvm2 2.03.16, Debian 12";
 
-/** These tests write to /dev/vda and its neighbours: nowhere but in a machine made for that. */
-bool in_lab()
-{
-    if (::getenv("LAB_VM") && ::access("/dev/vda", W_OK) == 0)
-        return true;
-    WARN("skipped: not in the lab's machine");
-    return false;
-}
-
 std::string transcript(const std::string& name)
 {
     const char* directory = ::getenv("BASIN_TRANSCRIPTS");
     return directory ? directory + ('/' + name) : std::string();
+}
+
+/** A new one each time, in the form that LVM wants. */
+std::string uuid()
+{
+    static int number = 0;
+    std::string digits = std::to_string(++number);
+    return "abcdef-0123-4567-89ab-cdef-ABCD-" + std::string(6 - digits.size(), 'x') + digits;
 }
 
 struct Lvm {
@@ -62,7 +62,7 @@ struct Lvm {
     void make_groups()
     {
         for (const auto* device : {"/dev/vda", "/dev/vdb", "/dev/vdc"})
-            run(create_pv(device, true));
+            run(create_pv(device, uuid(), true));
         run(create_group("labvg", "basin_8877665544332211", {"/dev/vda", "/dev/vdb"}));
     }
     LvmGroup read() { return read_lvm_group(real, "labvg", nullptr); }
@@ -79,8 +79,10 @@ struct Lvm {
 
 TEST_CASE("lvm: reports of every kind of group", "[.][lab]")
 {
-    if (!in_lab())
+    if (!in_lab()) {
+        WARN("skipped: not in the lab's machine");
         return;
+    }
     Lvm lvm;
     lvm.make_groups();
     {
@@ -98,7 +100,7 @@ TEST_CASE("lvm: reports of every kind of group", "[.][lab]")
     for (const auto& command :
          {create_thick(lvm.lv("linear", 16)), create_thick(striped),
           create_classic_snapshot(lvm.lv("snap", 4), "linear"),
-          create_thin_pool(lvm.lv("pool", 24)), create_thin(lvm.lv("thin", 256), "pool"),
+          create_thin_pool(lvm.lv("pool", 24), 1), create_thin(lvm.lv("thin", 256), "pool"),
           create_thin_snapshot(lvm.lv("thinsnap", 0), "thin"),
           create_thick(lvm.lv("od+d.na-me_", 1)), create_thick(lvm.lv("segments", 1)),
           create_thick(lvm.lv("between", 1)), extend_lv("labvg", "segments", 3)})
@@ -151,8 +153,10 @@ TEST_CASE("lvm: reports of every kind of group", "[.][lab]")
 
 TEST_CASE("lvm: the report is the same whatever lvm.conf says", "[.][lab]")
 {
-    if (!in_lab())
+    if (!in_lab()) {
+        WARN("skipped: not in the lab's machine");
         return;
+    }
     Lvm lvm;
     lvm.make_groups();
     lvm.run(create_thick(lvm.lv("one", 2)));
@@ -173,17 +177,19 @@ TEST_CASE("lvm: the report is the same whatever lvm.conf says", "[.][lab]")
 
 TEST_CASE("lvm: commands do what they say", "[.][lab]")
 {
-    if (!in_lab())
+    if (!in_lab()) {
+        WARN("skipped: not in the lab's machine");
         return;
+    }
     Lvm lvm;
     SECTION("a device with a signature is refused unless it is to be overwritten")
     {
         lvm.run({.program = "mkfs.ext4", .arguments = {"-q", "-F", "/dev/vda"}});
-        CHECK_THROWS_AS(lvm.run(create_pv("/dev/vda", false)), Error);
-        lvm.run(create_pv("/dev/vda", true));
+        CHECK_THROWS_AS(lvm.run(create_pv("/dev/vda", uuid(), false)), Error);
+        lvm.run(create_pv("/dev/vda", uuid(), true));
         lvm.run(create_group("othervg", "basin_1", {"/dev/vda"}));
-        CHECK_THROWS_AS(lvm.run(create_pv("/dev/vda", false)), Error);
-        lvm.run(create_pv("/dev/vda", true)); // although it is another group's
+        CHECK_THROWS_AS(lvm.run(create_pv("/dev/vda", uuid(), false)), Error);
+        lvm.run(create_pv("/dev/vda", uuid(), true)); // although it is another group's
         lvm.run(remove_pv("/dev/vda"));
     }
     SECTION("removal goes by uuid and spares what has classic snapshots")
@@ -200,11 +206,11 @@ TEST_CASE("lvm: commands do what they say", "[.][lab]")
         CHECK(lvm.read().lvs.size() == 1);
         lvm.run(rename_lv("labvg", "a", "b"));
         CHECK(lvm.read("b").uuid == a.uuid);
-        lvm.run(untag_lv(a, "basin_1122334455667788"));
+        lvm.run(untag_lv("labvg", "basin_1122334455667788"));
         CHECK(lvm.read("b").tags.empty());
-        lvm.run(deactivate_lv(a));
+        lvm.run(deactivate_lvs("labvg", std::span(&a.uuid, 1)));
         CHECK_FALSE(lvm.read("b").active);
-        lvm.run(activate_lv(a));
+        lvm.run(activate_lvs("labvg", std::span(&a.uuid, 1)));
         CHECK(lvm.read("b").active);
         lvm.run(create_thick(lvm.lv("other", 1)));
         lvm.run(remove_lv(a));
@@ -221,6 +227,20 @@ TEST_CASE("lvm: commands do what they say", "[.][lab]")
         lvm.run(remove_group(uuid, true));
         CHECK_FALSE(find_lvm_group(lvm.real, "labvg", nullptr));
     }
+    SECTION("a thin pool with volumes is not removed")
+    {
+        lvm.make_groups();
+        lvm.run(create_thin_pool(lvm.lv("p", 4), 1));
+        lvm.run(create_thin(lvm.lv("t", 100), "p"));
+        const LvIdentity pool{"labvg", lvm.read("p").uuid};
+        const LvIdentity thin{"labvg", lvm.read("t").uuid};
+        lvm.run(deactivate_lvs("labvg", std::vector{thin.uuid, pool.uuid}));
+        CHECK_THROWS_AS(lvm.run(remove_thin_pool(pool)), Error);
+        CHECK(lvm.read().lvs.size() == 2);
+        lvm.run(remove_lv(thin));
+        lvm.run(remove_thin_pool(pool));
+        CHECK(lvm.read().lvs.empty());
+    }
     SECTION("sizes")
     {
         lvm.make_groups();
@@ -229,7 +249,7 @@ TEST_CASE("lvm: commands do what they say", "[.][lab]")
         CHECK(lvm.read("a").size == 5 * 4 << 20);
         lvm.run(reduce_lv("labvg", "a", 3, false));
         CHECK(lvm.read("a").size == 3 * 4 << 20);
-        lvm.run(create_thin_pool(lvm.lv("p", 4)));
+        lvm.run(create_thin_pool(lvm.lv("p", 4), 1));
         lvm.run(create_thin(lvm.lv("t", 100), "p"));
         CHECK(lvm.read("t").size == std::uint64_t{400} << 20);
         CHECK(lvm.read("t").pool == "p");
@@ -242,7 +262,7 @@ TEST_CASE("lvm: commands do what they say", "[.][lab]")
         const auto thick = lvm.read("a").uuid;
         lvm.run(merge_lv("labvg", "s"));
         CHECK(lvm.read("a").uuid == thick);
-        lvm.run(create_thin_pool(lvm.lv("p", 4)));
+        lvm.run(create_thin_pool(lvm.lv("p", 4), 1));
         lvm.run(create_thin(lvm.lv("t", 100), "p"));
         lvm.run(create_thin_snapshot(lvm.lv("u", 0), "t"));
         const auto thin = lvm.read("t").uuid;
@@ -272,7 +292,7 @@ TEST_CASE("lvm: commands do what they say", "[.][lab]")
         const std::string longest(113, 'x');
         CHECK(lv_name_problem(longest, "labvg").empty());
         CHECK_FALSE(lv_name_problem(longest + 'x', "labvg").empty());
-        lvm.run(create_thin_pool(lvm.lv(longest, 2)));
+        lvm.run(create_thin_pool(lvm.lv(longest, 2), 1));
         lvm.run(create_thin(lvm.lv("t", 2), longest));
     }
 }

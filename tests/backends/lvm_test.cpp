@@ -39,7 +39,7 @@ Json report()
         "vg": [{"vg_name":"g", "vg_uuid":"gu", "vg_attr":"wz--n-", "vg_size":"400", "vg_free":"100",
                 "vg_extent_size":"100", "vg_missing_pv_count":"0"}],
         "pv": [{"pv_name":"/dev/a", "pv_uuid":"pu", "pv_size":"400", "pv_free":"100",
-                "pv_missing":""}],
+                "pv_missing":"", "pv_allocatable":"allocatable"}],
         "lv": [{"lv_name":"v", "lv_uuid":"u", "lv_size":"300", "lv_attr":"-wi-a-----", "origin":"",
                 "origin_size":"", "pool_lv":"", "lv_metadata_size":"", "data_percent":"",
                 "metadata_percent":"", "lv_tags":"", "lv_layout":"linear", "lv_role":"public",
@@ -395,13 +395,15 @@ TEST_CASE("lvm: commands")
     auto striped = example;
     striped.stripes = 3;
     const LvIdentity lv{"vg", "AbCd-12"};
+    const std::vector<std::string> uuids{"A", "B"};
     const std::pair<Command, std::string> cases[] = {
         {create_thick(example), "lvm lvcreate --yes --type linear --name lv --addtag basin_ab "
                                 "--extents 5 --wipesignatures y --zero y -- vg"},
         {create_thick(striped), "lvm lvcreate --yes --type striped --name lv --addtag basin_ab "
                                 "--stripes 3 --extents 5 --wipesignatures y --zero y -- vg"},
-        {create_thin_pool(example), "lvm lvcreate --yes --type thin-pool --name lv --addtag "
-                                    "basin_ab --extents 5 -- vg"},
+        {create_thin_pool(example, 2),
+         "lvm lvcreate --yes --type thin-pool --name lv --addtag basin_ab --extents 5 "
+         "--poolmetadatasize 8388608b -- vg"},
         {create_thin(example, "p"), "lvm lvcreate --yes --type thin --name lv --addtag basin_ab "
                                     "--virtualsize 20971520b -- vg/p"},
         {create_thin_snapshot(example, "o"), "lvm lvcreate --yes --type thin --name lv --addtag "
@@ -417,16 +419,21 @@ TEST_CASE("lvm: commands")
         {reduce_lv("vg", "a", 7, false), "lvm lvreduce --yes --force --extents 7 -- vg/a"},
         {reduce_lv("vg", "a", 7, true),
          "lvm lvreduce --yes --force --extents 7 --fs ignore -- vg/a"},
-        {activate_lv(lv), "lvm lvchange --yes --activate ly --ignoreactivationskip --select "
-                          "'lv_uuid=\"AbCd-12\"' -- vg"},
-        {deactivate_lv(lv),
-         "lvm lvchange --yes --activate ln --select 'lv_uuid=\"AbCd-12\"' -- vg"},
-        {untag_lv(lv, "basin_ab"),
-         "lvm lvchange --yes --deltag basin_ab --select 'lv_uuid=\"AbCd-12\"' -- vg"},
+        {remove_thin_pool(lv), "lvm lvremove --select 'lv_uuid=\"AbCd-12\"' -- vg"},
+        {untag_lv("vg", "basin_ab"),
+         "lvm lvchange --yes --deltag basin_ab --select 'lv_tags={\"basin_ab\"}' -- vg"},
+        {activate_lvs("vg", uuids),
+         "lvm lvchange --yes --activate ly --ignoreactivationskip --select "
+         "'lv_uuid=\"A\" || lv_uuid=\"B\"' -- vg"},
+        {deactivate_lvs("vg", uuids),
+         "lvm lvchange --yes --activate ln --ignoreactivationskip --select "
+         "'lv_uuid=\"A\" || lv_uuid=\"B\"' -- vg"},
+        {deactivate_group("vg"), "lvm vgchange --yes --activate ln -- vg"},
         {merge_lv("vg", "s"), "lvm lvconvert --yes --merge --interval 1 -- vg/s"},
         {activate_group("vg"), "lvm vgchange --yes --activate ly -- vg"},
-        {create_pv("/dev/x", false), "lvm pvcreate -- /dev/x"},
-        {create_pv("/dev/x", true), "lvm pvcreate --yes --force --force -- /dev/x"},
+        {create_pv("/dev/x", "u-1", false), "lvm pvcreate --uuid u-1 --norestorefile -- /dev/x"},
+        {create_pv("/dev/x", "u-1", true),
+         "lvm pvcreate --yes --force --force --uuid u-1 --norestorefile -- /dev/x"},
         {remove_pv("/dev/x"), "lvm pvremove --yes -- /dev/x"},
         {create_group("vg", "basin_1", {"/dev/x", "/dev/y"}),
          "lvm vgcreate --yes --addtag basin_1 -- vg /dev/x /dev/y"},
