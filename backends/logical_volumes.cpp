@@ -298,7 +298,7 @@ std::vector<const LvmLv*> LogicalVolumes::snapshots_of(const LvmGroup& group, co
 {
     std::vector<const LvmLv*> result;
     for (const auto& other : group.lvs)
-        if (other.origin == lv.name && !is_unfinished(other))
+        if (is_snapshot_of(other, lv))
             result.push_back(&other);
     std::sort(result.begin(), result.end(), [](const auto* a, const auto* b) {
         return a->created != b->created ? a->created < b->created : a->name < b->name;

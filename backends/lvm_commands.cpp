@@ -274,6 +274,16 @@ Command untag_lv(const std::string& group, const std::string& tag)
     return command;
 }
 
+Command tag_snapshots(const std::string& group, const std::string& origin, const std::string& tag)
+{
+    lv_path(group, origin);
+    auto command = change_command("lvchange");
+    add(command, {"--addtag", tag, "--select",
+                  "origin=" + quoted_word(origin) + " && lv_role={thinsnapshot}"});
+    add_operands(command, {group});
+    return command;
+}
+
 Command merge_lv(const std::string& group, const std::string& snapshot)
 {
     auto command = change_command("lvconvert");

@@ -71,6 +71,8 @@ Command reduce_lv(const std::string& group, const std::string& name, std::uint64
 Command remove_thin_pool(const LvIdentity& pool);
 /** Takes the tag from the logical volume that has it. */
 Command untag_lv(const std::string& group, const std::string& tag);
+/** Puts a tag on every thin snapshot of a volume. */
+Command tag_snapshots(const std::string& group, const std::string& origin, const std::string& tag);
 /** Brings the state of a snapshot back to its origin; the snapshot is gone then. */
 Command merge_lv(const std::string& group, const std::string& snapshot);
 

@@ -15,6 +15,11 @@ namespace {
 
 constexpr std::string_view tag_start = "basin_";
 
+std::string snapshot_tag(const LvmLv& origin)
+{
+    return std::string(tag_start) + "of_" + origin.uuid;
+}
+
 // ---- lists as arguments of steps: no part has a newline ----------------------------------------
 
 std::string joined(std::span<const std::string> parts)
@@ -246,17 +251,16 @@ void apply_finish(StepRun& run)
 
 void apply_remove(StepRun& run)
 {
-    const auto lv = require_lv(run, read_group(run));
-    const LvIdentity identity{run.argument("group"), lv.uuid};
-    if (lv.is_thin_pool()) {
+    const LvIdentity identity{run.argument("group"), run.argument("uuid")};
+    if (run.argument("kind") == "thin-pool") {
         run_lvm(run, deactivate_lvs(identity.group, std::span(&identity.uuid, 1)));
         run_lvm(run, remove_thin_pool(identity));
     } else {
         run_lvm(run, remove_lv(identity));
     }
     // A selection that nothing fits is no error.
-    if (const auto group = read_group(run); group.find_uuid(lv.uuid))
-        throw Error(ErrorCode::busy, "'" + group.name + '/' + lv.name +
+    if (const auto group = read_group(run); group.find_uuid(identity.uuid))
+        throw Error(ErrorCode::busy, "'" + group.name + '/' + run.argument("name") +
                                          "' got a snapshot before it could be removed");
 }
 
@@ -374,6 +378,15 @@ bool is_unfinished(const LvmLv& lv)
     });
 }
 
+bool is_snapshot_of(const LvmLv& lv, const LvmLv& origin)
+{
+    if (is_unfinished(lv))
+        return false;
+    return lv.origin == origin.name ||
+           (lv.is_thin() &&
+            std::find(lv.tags.begin(), lv.tags.end(), snapshot_tag(origin)) != lv.tags.end());
+}
+
 Step create_pv_step(const std::string& device, bool overwrite)
 {
     return make_step("logical_create_pv",
@@ -457,7 +470,11 @@ Step finish_lv_step(const std::string& group, const std::string& tag)
 
 Step remove_lv_step(const std::string& group, const LvmLv& lv)
 {
-    return make_step("logical_remove", {{"group", group}, {"uuid", lv.uuid}, {"name", lv.name}},
+    return make_step("logical_remove",
+                     {{"group", group},
+                      {"uuid", lv.uuid},
+                      {"name", lv.name},
+                      {"kind", lv.is_thin_pool() ? "thin-pool" : "volume"}},
                      {.call = words(remove_lv({group, lv.uuid})),
                       .summary = "remove logical volume " + full_name(group, lv),
                       .destructive = true});
@@ -505,6 +522,8 @@ void revert_thin_snapshot(const std::string& group, const LvmLv& volume, const L
                          {.call = words(copy),
                           .summary = "copy snapshot " + full_name(group, snapshot) +
                                      ", which going back to it uses up"}));
+    change.add(run_lvm_step(tag_snapshots(group, volume.name, snapshot_tag(volume)),
+                            "mark the other snapshots of " + full_name(group, volume)));
     change.add(make_step("logical_merge", arguments,
                          {.call = words(merge_lv(group, snapshot.name)),
                           .summary = "bring " + full_name(group, volume) +

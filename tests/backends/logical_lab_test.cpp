@@ -149,7 +149,7 @@ TEST_CASE("logical: a group is built, found, used, and deleted", "[.][lab]")
     CHECK(error_code([&] { pool.build(); }) == ErrorCode::already_exists);
     CHECK(output_of("pvs --noheadings") == ""); // the first disk was not made one, either
     pool.build(BuildMode::overwrite);
-    CHECK(output_of("vgs --noheadings -o vg_name,vg_tags,pv_count").find("labvg      2") == 0);
+    CHECK(output_of("vgs --noheadings --separator : -o vg_name,vg_tags,pv_count") == "labvg::2");
     pool.build(); // is there: nothing to do
     CHECK(error_code([&] { pool.build(BuildMode::no_overwrite); }) == ErrorCode::already_exists);
     pool.build(BuildMode::overwrite);
@@ -380,8 +380,8 @@ TEST_CASE("logical: thin volumes, their snapshots and clones", "[.][lab]")
     CHECK(tp.definition().target.provisioning.value().kind == ProvisioningKind::thin_pool);
     CHECK(error_code([&] { tp.wipe(); }) == ErrorCode::not_supported);
 
-    auto base = pool.create_volume(volume("base", 1000 * mib, thin()));
-    CHECK(base.info().capacity == 1000 * mib);
+    auto base = pool.create_volume(volume("base", 200 * mib, thin()));
+    CHECK(base.info().capacity == 200 * mib);
     CHECK(base.info().allocation == 0);
     CHECK(pool.info().details.at("thin_pool.tp.data_percent") == "0.00");
     fill(base.path(), '1', 4 * mib);
@@ -413,6 +413,7 @@ TEST_CASE("logical: thin volumes, their snapshots and clones", "[.][lab]")
     CHECK(base.key() == key);
     fill(base.path(), '3', mib);
     CHECK(begin_of("/dev/labvg/before") == "1111"); // is still there, and a snapshot still
+    CHECK(base.snapshots().size() == 2);
     base.revert_snapshot("before");
     CHECK(begin_of(base.path()) == "1111");
     CHECK(begin_of("/dev/labvg/second") == "2222");
@@ -425,9 +426,9 @@ TEST_CASE("logical: thin volumes, their snapshots and clones", "[.][lab]")
     CHECK(job.facts().at("method") == "thin_snapshot");
     CHECK(begin_of(clone.path()) == "1111");
     CHECK(lv("clone", "pool_lv") == "tp");
-    auto second = pool.create_volume_from(volume("second", 1200 * mib), clone,
+    auto second = pool.create_volume_from(volume("second", 240 * mib), clone,
                                           CreateFlags::reflink | CreateFlags::digest, &job);
-    CHECK(second.info().capacity == 1200 * mib);
+    CHECK(second.info().capacity == 240 * mib);
     CHECK(job.facts().at("sha256").size() == 64);
     fill(second.path(), '5', mib);
     CHECK(begin_of(clone.path()) == "1111");
@@ -443,7 +444,7 @@ TEST_CASE("logical: thin volumes, their snapshots and clones", "[.][lab]")
     linked.backing = {{.path = clone.path()}};
     auto on_top = pool.create_volume(linked);
     CHECK(begin_of(on_top.path()) == "1111");
-    CHECK(on_top.info().capacity == 1000 * mib);
+    CHECK(on_top.info().capacity == 200 * mib);
     CHECK(on_top.definition().backing.at(0).path == clone.path());
 
     // A thin origin goes without its snapshots; a pool not without its volumes.
@@ -451,8 +452,8 @@ TEST_CASE("logical: thin volumes, their snapshots and clones", "[.][lab]")
     CHECK(begin_of("/dev/labvg/before") == "1111");
     CHECK(error_code([&] { tp.delete_storage(); }) == ErrorCode::busy);
     base = pool.find_volume("before");
-    base.resize(1500 * mib);
-    CHECK(base.info().capacity == 1500 * mib);
+    base.resize(300 * mib);
+    CHECK(base.info().capacity == 300 * mib);
     base.resize(8 * mib, ResizeFlags::shrink);
     CHECK(base.info().capacity == 8 * mib);
     tp.resize(128 * mib);

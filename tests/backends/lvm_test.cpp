@@ -429,6 +429,9 @@ TEST_CASE("lvm: commands")
          "lvm lvchange --yes --activate ln --ignoreactivationskip --select "
          "'lv_uuid=\"A\" || lv_uuid=\"B\"' -- vg"},
         {deactivate_group("vg"), "lvm vgchange --yes --activate ln -- vg"},
+        {tag_snapshots("vg", "a", "basin_of_x"),
+         "lvm lvchange --yes --addtag basin_of_x --select 'origin=\"a\" && "
+         "lv_role={thinsnapshot}' -- vg"},
         {merge_lv("vg", "s"), "lvm lvconvert --yes --merge --interval 1 -- vg/s"},
         {activate_group("vg"), "lvm vgchange --yes --activate ly -- vg"},
         {create_pv("/dev/x", "u-1", false), "lvm pvcreate --uuid u-1 --norestorefile -- /dev/x"},
