@@ -340,3 +340,69 @@ TEST_CASE("what cannot be mounted or made is refused in words", "[fs]")
     CHECK_FALSE(pool.is_active());
     CHECK_FALSE(fs.is_mounted());
 }
+
+TEST_CASE("what would be run is told beforehand, for every format, without rights", "[fs]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    const auto image = scratch.directory / "disk.img";
+    scratch.directory.write("disk.img", std::string(1 << 20, '\0'));
+    const auto target = scratch.target("mnt");
+    const std::string options = "nodev,nosuid,noexec";
+    const auto calls = [](const Job& job) {
+        std::vector<std::string> lines;
+        for (const auto& step : job.plan()) {
+            std::string line;
+            for (const auto& word : step.call)
+                line += (line.empty() ? "" : " ") + word;
+            lines.push_back(line);
+        }
+        return lines;
+    };
+    struct Case {
+        std::string format, make, mount;
+    };
+    for (const auto& [format, make, mount] : {
+             Case{"ext2", "mkfs.ext2 -q -F", "-t ext2"},
+             Case{"ext3", "mkfs.ext3 -q -F", "-t ext3"},
+             Case{"ext4", "mkfs.ext4 -q -F", "-t ext4"},
+             Case{"xfs", "mkfs.xfs -q -f", "-t xfs"},
+             Case{"btrfs", "mkfs.btrfs -q -f", "-t btrfs"},
+             Case{"f2fs", "mkfs.f2fs -q -f", "-t f2fs"},
+             Case{"vfat", "mkfs.vfat -I", "-t vfat"},
+             Case{"udf", "", "-t udf"},
+             Case{"gfs2", "", "-t gfs2"},
+             Case{"ocfs2", "", "-t ocfs2"},
+             Case{"hfs+", "mkfs.hfsplus", "-t hfsplus"},
+             Case{"auto", "-", "-t auto"},
+             Case{"iso9660", "-", "-t iso9660"},
+             Case{"ufs", "-", "-o nodev,nosuid,noexec,ro,ufstype=44bsd -t ufs"},
+             Case{"vmfs", "-", "-t vmfs"},
+             Case{"gfs", "-", "-t gfs"},
+         }) {
+        INFO(format);
+        PoolDef def;
+        def.type = "fs";
+        def.name = "disk";
+        def.source.devices = {{.path = image}};
+        def.source.format = format;
+        def.target.path = target;
+        auto pool = context.define_pool(def);
+        Job build;
+        build.set_dry_run(true);
+        const auto code = error_code([&] { pool.build(BuildMode::no_overwrite, &build); });
+        CHECK(code == (make == "-" ? ErrorCode::not_supported : ErrorCode{}));
+        if (make != "-") {
+            REQUIRE(calls(build).size() == 2);
+            CHECK_THAT(calls(build)[1], Catch::StartsWith(make) && Catch::EndsWith(' ' + image));
+            CHECK(build.plan()[1].destructive);
+        }
+        Job start;
+        start.set_dry_run(true);
+        pool.start(BuildMode::none, &start);
+        const auto with_options = mount.starts_with("-o") ? mount : "-o " + options + ' ' + mount;
+        CHECK(calls(start).at(0) == "mount " + with_options + " -- " + image + ' ' + target);
+        CHECK_FALSE(std::filesystem::exists(target));
+        pool.undefine();
+    }
+}
