@@ -77,12 +77,6 @@ Error exists_already(const std::string& directory, const std::string& name)
                  "choose another name", {}, EEXIST);
 }
 
-Error replaced(const std::string& path)
-{
-    return Error(ErrorCode::busy, "'" + path + "' was replaced by another file meanwhile",
-                 "look at it again, then repeat the call");
-}
-
 /** Gives an unnamed file a name; false where it must be tried another way. */
 bool link_unnamed(const Actor& actor, int fd, int directory, const std::string& name)
 {
@@ -446,75 +440,6 @@ void apply_discard(StepRun& run)
 
 // ---- changes of what exists -------------------------------------------------------------------
 
-/** Opens what the step was listed for, and nothing else. */
-UniqueFd open_same(const StepRun& run, int flags)
-{
-    const auto& path = run.argument("path");
-    auto fd = open_existing(path, flags | O_NONBLOCK | O_NOCTTY);
-    struct stat info {};
-    if (::fstat(fd.get(), &info) != 0)
-        throw system_error(errno, "cannot look at '" + path + "'");
-    if (identity_text(info) != run.argument("identity"))
-        throw replaced(path);
-    return fd;
-}
-
-std::uint64_t length_of(int fd, const std::string& path)
-{
-    struct stat info {};
-    if (::fstat(fd, &info) != 0)
-        throw system_error(errno, "cannot look at '" + path + "'");
-    return static_cast<std::uint64_t>(info.st_size);
-}
-
-void set_length(int fd, std::uint64_t length, const std::string& path)
-{
-    if (::ftruncate(fd, static_cast<off_t>(length)) != 0)
-        throw system_error(errno, "cannot set the size of '" + path + "' to " +
-                                      std::to_string(length) + " bytes");
-}
-
-void apply_resize_file(StepRun& run)
-{
-    const auto& path = run.argument("path");
-    const auto fd = open_same(run, O_RDWR);
-    const auto before = length_of(fd.get(), path);
-    const std::uint64_t capacity = std::stoull(run.argument("capacity"));
-    if (run.argument("allocate") == "yes" && capacity > before) {
-        run.declare("before", std::to_string(before));
-        allocate_behind(fd.get(), before, capacity, path, run.job());
-    }
-    check(run.job(), "resizing '" + path + "'");
-    set_length(fd.get(), capacity, path);
-    if (::fsync(fd.get()) != 0)
-        throw system_error(errno, "cannot flush '" + path + "'");
-}
-
-void undo_resize_file(StepRun& run)
-{
-    if (run.evidence("before").empty())
-        return;
-    const std::uint64_t before = std::stoull(run.evidence("before"));
-    const auto fd = open_same(run, O_RDWR);
-    // One that has its new length is done, and may be in use already.
-    if (length_of(fd.get(), run.argument("path")) < std::stoull(run.argument("capacity")))
-        set_length(fd.get(), before, run.argument("path")); // frees what lies behind the end
-}
-
-void apply_change_file(StepRun& run)
-{
-    const auto fd = open_same(run, O_RDWR);
-    run.work(fd.get(), run.argument("path"));
-    if (::fsync(fd.get()) != 0)
-        throw system_error(errno, "cannot flush '" + run.argument("path") + "'");
-}
-
-void apply_run_tool(StepRun& run)
-{
-    open_same(run, O_RDONLY);
-    run.work(-1, run.argument("path"));
-}
-
 void apply_rename_volume(StepRun& run)
 {
     const auto& directory_path = run.argument("directory");
@@ -564,9 +489,6 @@ constexpr std::array actions{
     Action{"discard", apply_discard, nullptr, true},
     Action{"remove_volume", apply_remove_volume, nullptr, true},
     Action{"rename_volume", apply_rename_volume, undo_rename_volume, true}, // declares the rest
-    Action{"resize_file", apply_resize_file, undo_resize_file, true},       // likewise
-    Action{"change_file", apply_change_file, nullptr, true},                // cannot be taken back
-    Action{"run_tool", apply_run_tool, nullptr, true},
 };
 
 Arguments entry_arguments(const PoolDirectory& directory, const std::string& name,
@@ -578,15 +500,6 @@ Arguments entry_arguments(const PoolDirectory& directory, const std::string& nam
         arguments["mount"] = std::to_string(directory.mount_id);
     arguments["name"] = name;
     return arguments;
-}
-
-/** "device:inode" of what a path leads to, links followed. */
-std::string target_identity(const std::string& path)
-{
-    struct stat info {};
-    if (::stat(path.c_str(), &info) != 0)
-        throw system_error(errno, "cannot look at '" + path + "'");
-    return identity_text(info);
 }
 
 } // namespace
@@ -688,42 +601,6 @@ Step rename_volume_step(const std::string& directory, const std::string& name,
         {.call = {"renameat2", join(directory, name), join(directory, new_name)},
          .summary = "rename '" + join(directory, name) + "' to '" + new_name + "'",
          .undo = "give it its old name"});
-}
-
-Step resize_file_step(const std::string& path, std::uint64_t capacity, bool allocate)
-{
-    struct stat info {};
-    const auto before =
-        ::stat(path.c_str(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
-    return make_step("resize_file",
-                     {{"path", path},
-                      {"identity", target_identity(path)},
-                      {"capacity", std::to_string(capacity)},
-                      {"allocate", allocate ? "yes" : "no"}},
-                     {.call = {"ftruncate", path, std::to_string(capacity)},
-                      .summary = "set the size of '" + path + "' from " + std::to_string(before) +
-                                 " to " + std::to_string(capacity) + " bytes" +
-                                 (allocate ? ", what is added allocated" : ""),
-                      .destructive = capacity < before});
-}
-
-Step change_file_step(const std::string& path, std::vector<std::string> call, std::string summary,
-                      FileFunction change)
-{
-    auto step =
-        make_step("change_file", {{"path", path}, {"identity", target_identity(path)}},
-                  {.call = std::move(call), .summary = std::move(summary), .destructive = true});
-    step.work = std::move(change);
-    return step;
-}
-
-Step run_tool_step(const std::string& path, std::vector<std::string> call, std::string summary,
-                   FileFunction run)
-{
-    auto step = make_step("run_tool", {{"path", path}, {"identity", target_identity(path)}},
-                          {.call = std::move(call), .summary = std::move(summary)});
-    step.work = std::move(run);
-    return step;
 }
 
 } // namespace storage::inline v1
