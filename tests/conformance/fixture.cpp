@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "fixture.hpp"
 
+#include "mounts.hpp"
+
+#include <cstdlib>
 #include <map>
+#include <unistd.h>
 
 std::string example_definition(std::string_view type, const Scratch& scratch)
 {
@@ -35,4 +39,35 @@ std::string example_definition(std::string_view type, const Scratch& scratch)
     };
     return "<pool type='" + std::string(type) + "'><name>example</name>" + parts.at(type) +
            "</pool>";
+}
+
+namespace {
+
+/** An image with a file system, which mount(8) puts on a loop device. */
+std::string file_system_definition(const Scratch& scratch, std::string& why_not)
+{
+    const auto image = scratch.directory / "fs.img";
+    if (::geteuid() != 0 || !private_mounts()) {
+        why_not = "mounting needs root";
+        return {};
+    }
+    const auto command = "truncate -s 64M " + image + " && mkfs.ext4 -q -F " + image;
+    if (std::system(command.c_str()) != 0 || LoopDevice(image).path().empty()) {
+        why_not = "no mkfs.ext4 or no loop device";
+        return {};
+    }
+    return "<pool type='fs'><name>example</name><source><device path='" + image +
+           "'/><format type='ext4'/></source><target><path>" + scratch.target() + "</path></target></pool>";
+}
+
+} // namespace
+
+std::string working_definition(std::string_view type, const Scratch& scratch, std::string& why_not)
+{
+    if (type == "dir")
+        return example_definition(type, scratch);
+    if (type == "fs")
+        return file_system_definition(scratch, why_not);
+    why_not = "its storage is in the lab only";
+    return {};
 }

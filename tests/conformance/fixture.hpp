@@ -4,6 +4,11 @@
 
 #include "scratch.hpp"
 
-/** XML of a pool of that type; where the type is available, one whose source exists on this
- * machine. */
+/** XML of a pool of that type, whose source need not exist. */
 std::string example_definition(std::string_view type, const Scratch& scratch);
+
+/**
+ * The same of a pool that can be used on this machine, its source made new.
+ * @param why_not  is told what is missing, where it cannot
+ */
+std::string working_definition(std::string_view type, const Scratch& scratch, std::string& why_not);
