@@ -2,6 +2,7 @@
 // Pools of type "logical" on LVM itself, in the lab's machine, through the C++ API.
 #include "file_io.hpp"
 #include "lab.hpp"
+#include "logical_stage.hpp"
 #include "process_runner.hpp"
 #include "scratch.hpp"
 
@@ -460,7 +461,7 @@ TEST_CASE("logical: thin volumes, their snapshots and clones", "[.][lab]")
     CHECK(tp.info().capacity == 128 * mib);
     CHECK(error_code([&] { tp.resize(64 * mib, ResizeFlags::shrink); }) ==
           ErrorCode::not_supported);
-    tp.delete_storage(BlockerKind::backing_image);
+    tp.delete_storage(BlockerKind::volume);
     CHECK(all_lvs() == "thick");
 }
 
@@ -744,4 +745,36 @@ TEST_CASE("logical: killed between steps, nothing half-made is left", "[.][lab]"
         CHECK(lv("base", "lv_active") == "active");
         CHECK(pool().is_active());
     }
+}
+
+namespace {
+
+void record(const std::string& name, const std::string& set_up,
+            const std::function<void(LogicalStage&)>& scene)
+{
+    Lab lab;
+    lab_run("vgcreate -q labvg /dev/vda /dev/vdb && " + set_up);
+    const char* directory = ::getenv("BASIN_TRANSCRIPTS");
+    ProcessRunner real;
+    RecordingRunner recorder(real, directory ? directory + ("/logical-" + name) : "",
+                             "lvm2 2.03.16, Debian 12");
+    LogicalStage stage(recorder);
+    scene(stage);
+}
+
+} // namespace
+
+TEST_CASE("logical: what is played back elsewhere is what LVM does", "[.][lab]")
+{
+    ONLY_IN_LAB()
+    record("thin-pool", "lvcreate -qq -y -n thick -l4 labvg", thin_pool_life);
+    record(
+        "snapshots",
+        "lvcreate -qq -y -n thick -l4 labvg && lvcreate -qq -y --type thin-pool -n tp -l10 labvg "
+        "&& lvcreate -qq -y --type thin -n thin -V40M --thinpool tp labvg",
+        snapshots_life);
+    record("pool",
+           "lvcreate -qq -y -n on -l1 labvg && lvcreate -qq -y -n off -l1 labvg && "
+           "lvchange -an labvg/off",
+           pool_life);
 }

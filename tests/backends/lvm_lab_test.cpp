@@ -91,9 +91,15 @@ TEST_CASE("lvm: reports of every kind of group", "[.][lab]")
         CHECK(group.lvs.empty());
         CHECK(group.free == group.size);
         CHECK(group.pvs.size() == 2);
-        CHECK_FALSE(find_lvm_group(recorder, "gone", nullptr));
+    }
+    {
+        RecordingRunner recorder(lvm.real, transcript("groups"), version);
         const auto groups = read_lvm_groups(recorder, nullptr);
         CHECK(groups.size() == 1);
+    }
+    {
+        RecordingRunner recorder(lvm.real, transcript("no-group"), version);
+        CHECK_FALSE(find_lvm_group(recorder, "gone", nullptr));
     }
     auto striped = lvm.lv("striped", 16);
     striped.stripes = 2;

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Pools of type logical: what they do with LVM, played back; what they refuse; what they find.
+#include "logical_stage.hpp"
+#include "scripted_runner.hpp"
+
+#include "lvm_commands.hpp"
+#include "lvm_report.hpp"
+
+using namespace storage;
+
+namespace {
+
+constexpr std::uint64_t mib = 1 << 20;
+
+void play(const std::string& name, const std::function<void(LogicalStage&)>& scene)
+{
+    auto lvm = ScriptedRunner::load(BASIN_TRANSCRIPTS "/logical/" + name);
+    LogicalStage stage(lvm);
+    scene(stage);
+    CHECK(lvm.finished());
+}
+
+/** A backend that is asked one thing of a group as recorded. */
+class Asked {
+public:
+    explicit Asked(const std::string& group)
+        : lvm_(ScriptedRunner::load(BASIN_TRANSCRIPTS "/lvm/" + group)), stage_(lvm_)
+    {
+    }
+    LogicalStage& operator*() { return stage_; }
+    LogicalStage* operator->() { return &stage_; }
+
+    /** What a creation is answered, and what it would run. */
+    ErrorCode create(VolumeDef def, std::string& words)
+    {
+        Job job;
+        job.set_dry_run(true);
+        try {
+            Change change("test");
+            (*stage_).create_volume(def, nullptr, CreateFlags::none, change);
+            Scratch scratch;
+            const SystemRoot system;
+            const Log log;
+            change.execute({.journal = Journal(scratch.directory / "j"),
+                            .host = {.system = system, .log = log, .runner = lvm_},
+                            .job = &job});
+        } catch (const Error& error) {
+            words = std::string(error.what()) + " | " + error.remedy();
+            return error.code();
+        }
+        words.clear();
+        for (const auto& step : job.plan())
+            words += step.summary + '\n';
+        return {};
+    }
+
+private:
+    ScriptedRunner lvm_;
+    LogicalStage stage_;
+};
+
+VolumeDef wanted(std::uint64_t capacity, std::optional<std::uint64_t> allocation = {},
+                 std::optional<Provisioning> provisioning = {})
+{
+    VolumeDef def{.name = "new", .capacity = capacity, .allocation = allocation};
+    def.target.provisioning = std::move(provisioning);
+    return def;
+}
+
+} // namespace
+
+TEST_CASE("logical: the life of a thin pool, by transcript")
+{
+    play("thin-pool", thin_pool_life);
+}
+
+TEST_CASE("logical: snapshots, thin and classic, by transcript")
+{
+    play("snapshots", snapshots_life);
+}
+
+TEST_CASE("logical: the life of a pool on a group that was there, by transcript")
+{
+    play("pool", pool_life);
+}
+
+TEST_CASE("logical: a refresh runs one program, whatever the group has")
+{
+    Asked asked("all-kinds");
+    const auto volumes = asked->volumes(); // the transcript has one command
+    CHECK(volumes.size() == 12);
+    const auto& linear = volumes.at("linear");
+    CHECK(linear.path == "/dev/labvg/linear");
+    CHECK(linear.key.size() == 38);
+    CHECK(linear.facts.type == VolumeType::block);
+    CHECK(linear.facts.capacity == 64 * mib);
+    CHECK(volumes.at("snap").facts.capacity == 64 * mib);
+    CHECK(volumes.at("snap").facts.allocation == 16 * mib);
+    CHECK(volumes.at("sparse").facts.capacity == 128 * mib);
+    CHECK(volumes.at("thin").facts.capacity == 1024 * mib);
+    CHECK(volumes.at("thin").facts.allocation == 0);
+    std::set<std::string> inactive;
+    for (const auto& diagnostic : asked->diagnostics) {
+        CHECK(diagnostic.reason == DiagnosticReason::inactive);
+        inactive.insert(diagnostic.name);
+    }
+    CHECK(inactive == std::set<std::string>{"segments", "skipped"});
+}
+
+TEST_CASE("logical: a missing device is told, and which volumes it takes along")
+{
+    Asked asked("missing-device");
+    const auto health = (**asked).health();
+    CHECK(health.state == PoolState::degraded);
+    CHECK_THAT(health.reason, Catch::Contains("1 of 2 devices"));
+}
+
+TEST_CASE("logical: what is made is said in the definition, or decided by one rule")
+{
+    std::string words;
+    const auto ask = [&](const std::string& group, const VolumeDef& def) {
+        return Asked(group).create(def, words);
+    };
+    using Kind = ProvisioningKind;
+    CHECK(ask("empty-group", wanted(5 * mib)) == ErrorCode{});
+    CHECK_THAT(words, Catch::Contains("make logical volume '/dev/labvg/new' of 8388608 bytes"));
+    CHECK(ask("empty-group", wanted(5 * mib, 5 * mib)) == ErrorCode{});
+    CHECK(ask("empty-group", wanted(5 * mib, 0)) == ErrorCode::not_supported);
+    CHECK_THAT(words, Catch::Contains("<provisioning type='thin-pool'/>") &&
+                          Catch::Contains("set the allocation to the capacity"));
+    CHECK(ask("all-kinds", wanted(5 * mib, 0)) == ErrorCode{});
+    CHECK_THAT(words, Catch::Contains("thin volume") && Catch::Contains("in 'pool'"));
+    CHECK(ask("all-kinds", wanted(5 * mib, {}, {{.kind = Kind::thin, .pool = "thin"}})) ==
+          ErrorCode::not_found);
+    CHECK(ask("empty-group", wanted(1016 * mib)) == ErrorCode{});
+    CHECK(ask("empty-group", wanted(1016 * mib + 1)) == ErrorCode::no_space);
+    CHECK_THAT(words, Catch::Contains("1065353216 bytes left"));
+    CHECK(ask("empty-group", wanted(1016 * mib, {}, {{.stripes = 2}})) == ErrorCode{});
+    CHECK(ask("all-kinds", wanted(900 * mib, {}, {{.stripes = 2}})) == ErrorCode::no_space);
+    CHECK(ask("empty-group", wanted(4 * mib, {}, {{.stripes = 3}})) == ErrorCode::invalid_argument);
+    CHECK(ask("empty-group", wanted(1016 * mib, {}, {{.kind = Kind::thin_pool}})) ==
+          ErrorCode::no_space); // the metadata need some
+    CHECK(ask("empty-group", wanted(1008 * mib, {}, {{.kind = Kind::thin_pool}})) == ErrorCode{});
+    CHECK(ask("empty-group", wanted(4 * mib, {}, {{.kind = Kind::snapshot}})) ==
+          ErrorCode::invalid_argument);
+    CHECK(ask("empty-group", wanted(4 * mib, {}, {{.pool = "tp"}})) == ErrorCode::invalid_argument);
+    CHECK(ask("empty-group", wanted(0)) == ErrorCode::invalid_argument);
+    CHECK(ask("empty-group", wanted(INT64_MAX)) == ErrorCode::invalid_argument);
+
+    auto def = wanted(0, 4 * mib);
+    const auto on = [&](const std::string& backing) {
+        def.backing = {{.path = "/dev/labvg/" + backing}};
+        return ask("all-kinds", def);
+    };
+    CHECK(on("linear") == ErrorCode{});
+    CHECK_THAT(words, Catch::Contains("with 4194304 bytes for what changes"));
+    CHECK(on("thin") == ErrorCode{});
+    CHECK_THAT(words, Catch::Contains("thin volume"));
+    CHECK(on("snap") == ErrorCode::not_supported);
+    CHECK(on("pool") == ErrorCode::not_supported);
+    CHECK(on("none") == ErrorCode::not_supported);
+    def.allocation = 0;
+    CHECK(on("linear") == ErrorCode::invalid_argument);
+    def.capacity = 65 * mib;
+    CHECK(on("linear") == ErrorCode::not_supported);
+    def.capacity = 32 * mib;
+    CHECK(on("thin") == ErrorCode::not_supported);
+    def = wanted(4 * mib);
+    def.name = "linear";
+    CHECK(ask("all-kinds", def) == ErrorCode::already_exists);
+    def.name = "x_tmeta";
+    CHECK(ask("all-kinds", def) == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("logical: changes of size that LVM does not make are refused before it is asked")
+{
+    const auto ask = [&](const std::string& name, std::uint64_t capacity, ResizeFlags flags) {
+        Asked asked("all-kinds");
+        return asked->change([&](Change& change) {
+            (**asked).resize_volume({.name = name, .capacity = capacity}, capacity, flags, change);
+            CHECK(change.empty());
+        });
+    };
+    CHECK(ask("linear", 128 * mib, ResizeFlags::none) == ErrorCode::not_supported); // snapshots
+    CHECK(ask("snap", 128 * mib, ResizeFlags::none) == ErrorCode::not_supported);
+    CHECK(ask("pool", 4 * mib, ResizeFlags::shrink) == ErrorCode::not_supported);
+    CHECK(ask("thin", 2048 * mib, ResizeFlags::allocate) == ErrorCode::not_supported);
+    CHECK(ask("between", 2048 * mib, ResizeFlags::none) == ErrorCode::no_space);
+    CHECK(ask("between", 3 * mib, ResizeFlags::none) == ErrorCode{}); // rounded: as it is
+    CHECK(ask("none", 3 * mib, ResizeFlags::none) == ErrorCode::not_found);
+}
+
+TEST_CASE("logical: the groups of this host as sources")
+{
+    auto lvm = ScriptedRunner::load(BASIN_TRANSCRIPTS "/lvm/groups");
+    const SystemRoot system;
+    const Log log;
+    const auto sources =
+        logical_backend.find_sources({}, {.system = system, .log = log, .runner = lvm}, nullptr);
+    REQUIRE(sources.size() == 1);
+    CHECK(sources[0].name == "labvg");
+    CHECK(sources[0].format == "lvm2");
+    CHECK(sources[0].devices.at(1).path == "/dev/vdb");
+}
