@@ -81,7 +81,7 @@ public:
     VolumeRecord read(std::string_view name, const VolumeRecord*) override
     {
         const auto group = volumes_.read_group();
-        return volumes_.record(group, volumes_.find(group, name), nullptr);
+        return volumes_.record(volumes_.find(group, name), nullptr);
     }
     VolumeDef describe(std::string_view name) override
     {
@@ -179,10 +179,12 @@ std::vector<std::string> LogicalBackend::names(Job* job)
 
 ImageInfo LogicalBackend::inspect(std::string_view name)
 {
-    require_usable(describe(name));
-    const auto path = volumes_.path_of(name);
-    const auto fd = open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    return inspect_file(fd.get(), path);
+    const auto volume = describe(name);
+    // A logical volume is raw whatever a guest writes to it; only encryption is looked for.
+    if (!volume.target.encryption)
+        return {.virtual_size = volume.capacity};
+    const auto fd = open_existing(volume.target.path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    return inspect_file(fd.get(), volume.target.path);
 }
 
 void LogicalBackend::require_usable(const VolumeDef& volume) const
@@ -236,13 +238,12 @@ void LogicalBackend::build(BuildMode mode, Change& change)
 std::string LogicalBackend::start(Change& change)
 {
     const auto& name = checked_group_name(volumes_.group_name());
+    if (!change.empty()) // it is built first, and has nothing to activate
+        return std::string(everything);
     const auto group = find_lvm_group(host_.runner, name, nullptr);
-    if (!group) {
-        if (!change.empty()) // it is built first, and has nothing to activate
-            return std::string(everything);
+    if (!group)
         throw Error(ErrorCode::not_found, "there is no volume group " + shown(name),
                     "build the pool, or bring back the group's devices");
-    }
     const auto devices = devices_of(def_, host_.system);
     if (!devices.empty() && std::none_of(devices.begin(), devices.end(), [&](const auto& device) {
             return is_pv_of(*group, device);

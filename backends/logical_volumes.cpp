@@ -240,8 +240,7 @@ const LvmLv& LogicalVolumes::find(const LvmGroup& group, std::string_view name) 
     return *lv;
 }
 
-VolumeRecord LogicalVolumes::record(const LvmGroup&, const LvmLv& lv,
-                                    const VolumeRecord* previous) const
+VolumeRecord LogicalVolumes::record(const LvmLv& lv, const VolumeRecord* previous) const
 {
     auto result = basic_record(*this, lv);
     if (!lv.active || lv.is_thin_pool() || lv.is_partial() || lv.is_invalid())
@@ -265,7 +264,7 @@ void LogicalVolumes::refresh(const VolumeTable* previous, VolumeTable& table, Jo
         check(job, "refreshing volume group " + shown(group_));
         const auto before = previous ? previous->find(lv.name) : std::nullopt;
         try {
-            table.add(record(group, lv, before ? &*before : nullptr));
+            table.add(record(lv, before ? &*before : nullptr));
         } catch (const Error& error) { // its header could not be read
             table.add(basic_record(*this, lv));
             table.add_diagnostic(
@@ -286,7 +285,7 @@ VolumeDef LogicalVolumes::describe(const LvmGroup& group, const LvmLv& lv) const
                   .target = {.path = path_of(lv.name), .provisioning = provisioning_of(lv)}};
     if (!lv.origin.empty() && !lv.has_hidden_origin())
         def.backing = {{.path = path_of(lv.origin)}};
-    if (!lv.active || lv.is_thin_pool())
+    if (!lv.active || lv.is_thin_pool() || lv.is_invalid())
         return def;
     describe_device(def);
     if (def.target.encryption)

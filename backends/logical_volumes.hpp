@@ -22,7 +22,8 @@ public:
     LvmGroup read_group(Job* job = nullptr) const;
     /** The volume of that name. @throws Error not_found  there is none, or it is not finished */
     const LvmLv& find(const LvmGroup& group, std::string_view name) const;
-    VolumeRecord record(const LvmGroup& group, const LvmLv& lv, const VolumeRecord* previous) const;
+    /** @param previous  its last record, or null: spares a look at its header */
+    VolumeRecord record(const LvmLv& lv, const VolumeRecord* previous) const;
     VolumeDef describe(const LvmGroup& group, const LvmLv& lv) const;
     /** Those whose state goes back to `lv`, oldest first. */
     std::vector<const LvmLv*> snapshots_of(const LvmGroup& group, const LvmLv& lv) const;

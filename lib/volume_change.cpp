@@ -103,7 +103,8 @@ namespace {
 /** A program that changes an image in place would change these files, too. */
 void refuse_foreign_data(PoolAccess& access, const VolumeDef& volume)
 {
-    if (volume.target.format == "raw" || (volume.type && *volume.type == VolumeType::dir))
+    if (volume.target.format == "raw" || (volume.type && *volume.type == VolumeType::dir) ||
+        access.info().volume_formats.empty()) // all of them are raw
         return;
     const auto file = foreign_data(*access.context, volume.target.path,
                                    access.active_backend().inspect(volume.name));
