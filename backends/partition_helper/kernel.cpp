@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "kernel.hpp"
+#include "protocol.hpp"
+
+#include <linux/blkpg.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+
+namespace partition_helper {
+namespace {
+
+namespace fs = std::filesystem;
+
+/** A number in a file of sysfs; -1 when there is none. */
+std::int64_t number_in(const fs::path& path)
+{
+    std::ifstream file(path);
+    std::int64_t value = -1;
+    file >> value;
+    return file ? value : -1;
+}
+
+} // namespace
+
+KernelDisk::KernelDisk(int fd, std::string path) : fd_(fd), path_(std::move(path))
+{
+    struct stat status {};
+    if (::fstat(fd, &status) != 0)
+        throw system_refusal(errno, "cannot read '" + path_ + "'");
+    if (S_ISBLK(status.st_mode))
+        directory_ = "/sys/dev/block/" + std::to_string(major(status.st_rdev)) + ':' +
+                     std::to_string(minor(status.st_rdev));
+}
+
+bool KernelDisk::is_partition() const
+{
+    return is_block_device() && ::access((directory_ + "/partition").c_str(), F_OK) == 0;
+}
+
+bool KernelDisk::is_device_mapper() const
+{
+    return is_block_device() && ::access((directory_ + "/dm").c_str(), F_OK) == 0;
+}
+
+bool KernelDisk::takes_partitions() const
+{
+    // ext_range is 1 where GENHD_FL_NO_PART is set (disk_ext_range_show in block/genhd.c).
+    return is_device_mapper() || number_in(directory_ + "/ext_range") != 1;
+}
+
+std::map<int, Extent> KernelDisk::partitions() const
+{
+    std::map<int, Extent> result;
+    if (!is_block_device())
+        return result;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(directory_, error)) {
+        const auto number = number_in(entry.path() / "partition");
+        const auto start = number_in(entry.path() / "start");
+        const auto size = number_in(entry.path() / "size");
+        if (number <= 0 || start < 0 || size < 0 || result.size() >= partition_limit)
+            continue;
+        // sysfs counts in 512 bytes whatever the sector size is.
+        result[static_cast<int>(number)] = {.start = static_cast<std::uint64_t>(start) * 512,
+                                            .length = static_cast<std::uint64_t>(size) * 512};
+    }
+    if (error)
+        throw system_refusal(error.value(), "cannot read '" + directory_ + "'");
+    return result;
+}
+
+void KernelDisk::tell(int operation, int number, const Extent& extent) const
+{
+    blkpg_partition partition{};
+    partition.pno = number;
+    partition.start = static_cast<long long>(extent.start);
+    partition.length = static_cast<long long>(extent.length);
+    blkpg_ioctl_arg argument{};
+    argument.op = operation;
+    argument.datalen = sizeof partition;
+    argument.data = &partition;
+    if (::ioctl(fd_, BLKPG, &argument) != 0)
+        throw system_refusal(errno, "partition " + std::to_string(number) + " of '" + path_ + "'");
+}
+
+void KernelDisk::remove(int number) const
+{
+    tell(BLKPG_DEL_PARTITION, number, {});
+}
+void KernelDisk::add(int number, const Extent& extent) const
+{
+    tell(BLKPG_ADD_PARTITION, number, extent);
+}
+void KernelDisk::resize(int number, const Extent& extent) const
+{
+    tell(BLKPG_RESIZE_PARTITION, number, extent);
+}
+
+} // namespace partition_helper
