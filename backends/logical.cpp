@@ -33,6 +33,7 @@ const BackendType logical_backend{
             .source_name_defaults_to_pool_name = true,
             .target_path = TargetPath::fixed,
             .target_prefix = "/dev/",
+            .provisioning = true,
             .source_formats = source_formats,
             .tools = tools,
         },

@@ -43,6 +43,8 @@ std::uint32_t option_bits(const BackendInfo& info)
         result |= BASIN_OPTION_CONFIG;
     if (info.refresh_option)
         result |= BASIN_OPTION_REFRESH;
+    if (info.provisioning)
+        result |= BASIN_OPTION_PROVISIONING;
     return result;
 }
 

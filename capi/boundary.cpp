@@ -26,54 +26,6 @@ Error callback_error(std::int64_t code, const std::string& what)
                  what + ": the application's callback answered with code " + std::to_string(code));
 }
 
-namespace {
-
-/** The length of the well-formed UTF-8 sequence at the front of a text, or 0 (RFC 3629, 4). */
-std::size_t sequence_length(std::string_view text)
-{
-    const auto byte = [&](std::size_t index) { return static_cast<unsigned char>(text[index]); };
-    const auto first = byte(0);
-    const std::size_t length = first < 0x80                    ? 1
-                               : first >= 0xc2 && first < 0xe0 ? 2
-                               : first >= 0xe0 && first < 0xf0 ? 3
-                               : first >= 0xf0 && first < 0xf5 ? 4
-                                                               : 0;
-    if (length == 0 || length > text.size())
-        return 0;
-    for (std::size_t index = 1; index < length; ++index)
-        if ((byte(index) & 0xc0) != 0x80)
-            return 0;
-    const auto second = length > 1 ? byte(1) : 0;
-    const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
-    const bool outside = (first == 0xed && second > 0x9f) || (first == 0xf4 && second > 0x8f);
-    return overlong || outside ? 0 : length;
-}
-
-} // namespace
-
-std::string json_text(std::string_view text)
-{
-    std::string json = "\"";
-    while (!text.empty()) {
-        const auto length = sequence_length(text);
-        const char c = text.front();
-        if (length == 0) {
-            json += "\xef\xbf\xbd";
-        } else if (c == '"' || c == '\\') {
-            json += '\\';
-            json += c;
-        } else if (static_cast<unsigned char>(c) < 0x20) {
-            std::array<char, 8> escape{};
-            std::snprintf(escape.data(), escape.size(), "\\u%04x", static_cast<unsigned>(c));
-            json += escape.data();
-        } else {
-            json += text.substr(0, length);
-        }
-        text.remove_prefix(length == 0 ? 1 : length);
-    }
-    return json + '"';
-}
-
 void* allocate(std::size_t size)
 {
     void* const memory = std::malloc(size);

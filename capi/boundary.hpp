@@ -134,9 +134,6 @@ char* copy_text(std::string_view text);
 /** A copy that basin_string_list_free() frees. */
 char** copy_texts(const std::vector<std::string>& texts);
 
-/** The text as a JSON string; bytes that are not UTF-8 become U+FFFD. */
-std::string json_text(std::string_view text);
-
 /** Joins JSON values to a JSON array. */
 template <typename Values>
 std::string json_array(const Values& values)

@@ -140,6 +140,7 @@ int basin_context_new(const basin_context_options* options, uint32_t flags, basi
         settings.config_dir = text_or_empty(given.config_dir);
         settings.state_dir = text_or_empty(given.state_dir);
         settings.run_dir = text_or_empty(given.run_dir);
+        settings.helper_directory = text_or_empty(given.helper_directory);
         settings.system_root = text_or_empty(given.system_root);
         settings.read_only = (flags & BASIN_CONTEXT_READ_ONLY) != 0;
         settings.log = log_callback(log);

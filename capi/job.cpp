@@ -237,9 +237,6 @@ int basin_job_get_facts_json(const basin_job* job, uint32_t flags, char** json, 
         const auto& source = required(job, "job").cpp;
         auto& out = required(json, "json");
         reject_unknown_flags(flags, 0);
-        std::string object = "{";
-        for (const auto& [name, value] : source.facts())
-            object += (object.size() > 1 ? "," : "") + json_text(name) + ':' + json_text(value);
-        out = copy_text(object + '}');
+        out = copy_text(to_json(source.facts()));
     });
 }

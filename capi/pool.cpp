@@ -47,6 +47,8 @@ Form<basin_pool_info> form(const PoolInfo& info)
     result.record.persistent = info.persistent;
     result.record.autostart = info.autostart;
     result.texts[0] = {&basin_pool_info::reason, info.reason};
+    if (!info.details.empty())
+        result.texts[1] = {&basin_pool_info::details, to_json(info.details)};
     return result;
 }
 

@@ -24,8 +24,11 @@ void Backend::build(BuildMode, Change&)
 {
     missing("build_pool");
 }
-void Backend::start(Change&) {}
-void Backend::stop(Change&) {}
+std::string Backend::start(Change&)
+{
+    return {};
+}
+void Backend::stop(const std::string&, Change&) {}
 void Backend::remove(Change&)
 {
     missing("delete_pool");

@@ -6,28 +6,14 @@
 #include <basin/backend.hpp>
 #include <basin/error.hpp>
 #include <basin/pool.hpp>
-#include <basin/secret.hpp>
 
+#include "change.hpp"
+#include "host.hpp"
 #include "volume_table.hpp"
 
 #include <memory>
 
 namespace storage::inline v1 {
-
-class Change;
-class CommandRunner;
-class SystemRoot;
-class VolumeTable;
-struct Log;
-
-/** The services that the core lends to a backend; outlives it. */
-struct Host {
-    const SystemRoot& system;
-    const Log& log;
-    CommandRunner& runner;
-    /** Asks the application. @throws Error not_found  there is no such secret */
-    std::function<Secret(const SecretRequest&)> secret;
-};
 
 /** A volume that another one is made from, as describe() tells it, and whose it is. */
 struct CopySource {
@@ -73,8 +59,10 @@ public:
     // Changes: each lists its steps; the executor does them. The core has checked state, name and
     // capability.
     virtual void build(BuildMode mode, Change& change);
-    virtual void start(Change& change);
-    virtual void stop(Change& change);
+    /** @return what stop() has to know of what was there before, kept in the start's record */
+    virtual std::string start(Change& change);
+    /** @param started  what start() returned */
+    virtual void stop(const std::string& started, Change& change);
     virtual void remove(Change& change);
     /** @param source  the volume to copy, read just now; null: an empty volume */
     virtual void create_volume(const VolumeDef& def, const CopySource* source, CreateFlags flags,
@@ -114,6 +102,8 @@ struct BackendType {
     /** Canonical identities of the definition's source; two pools that share one conflict.
      * "kind:value". */
     std::vector<std::string> (*source_identities)(const PoolDef& def, const SystemRoot& system);
+    /** The type's own kinds of steps; each name begins with the type's: "fs_mount". */
+    std::span<const Action> actions{};
 };
 
 /** Every pool type in libvirt's order. Declared here, defined in backends/table.cpp: the one

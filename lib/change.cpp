@@ -102,14 +102,15 @@ RecordedChange parse_entry(const std::string& text)
     return change;
 }
 
-void undo_steps(std::vector<Step>& steps, std::size_t count, std::string& problems)
+void undo_steps(std::vector<Step>& steps, std::size_t count, const Host& host,
+                std::string& problems)
 {
     for (auto index = count; index-- > 0;) {
         auto& step = steps[index];
         if (!step.action->undo)
             continue;
         try {
-            StepRun run(step.arguments, step.evidence, nullptr, index, nullptr);
+            StepRun run(step.arguments, step.evidence, nullptr, index, host);
             step.action->undo(run);
         } catch (const std::exception& error) {
             problems += "not undone: " + step.record.summary + ": " + error.what() + '\n';
@@ -179,7 +180,7 @@ void Change::run_step(std::size_t index, JournalRecorder& recorder, const Change
     if (step.prepare)
         step.prepare(step.arguments);
     recorder.note("begin", index);
-    StepRun run(step.arguments, step.evidence, &recorder, index, host.job, &step.work);
+    StepRun run(step.arguments, step.evidence, &recorder, index, host.host, host.job, &step.work);
     step.action->apply(run);
     recorder.note("done", index);
     if (host.job) {
@@ -189,9 +190,10 @@ void Change::run_step(std::size_t index, JournalRecorder& recorder, const Change
     }
 }
 
-void Change::give_up(std::size_t failed, JournalRecorder& recorder, std::string& problems)
+void Change::give_up(std::size_t failed, JournalRecorder& recorder, const Host& host,
+                     std::string& problems)
 {
-    undo_steps(steps_, failed + 1, problems);
+    undo_steps(steps_, failed + 1, host, problems);
     if (problems.empty())
         recorder.close();
 }
@@ -219,20 +221,20 @@ bool Change::execute(const ChangeHost& host)
             run_step(index, recorder, host);
         } catch (const Error& error) {
             if (index >= commit_) { // the journal stays, so that the next recovery finishes it
-                host.log(LogLevel::warning,
-                         operation_ + ": " + steps_[index].record.summary + ": " + error.what());
+                host.host.log(LogLevel::warning, operation_ + ": " + steps_[index].record.summary +
+                                                     ": " + error.what());
                 complete = false;
                 break;
             }
             std::string problems;
-            give_up(index, recorder, problems);
+            give_up(index, recorder, host.host, problems);
             if (problems.empty())
                 throw;
             throw Error(error.code(), error.what(), error.remedy(), problems + error.detail(),
                         error.os_error());
         } catch (...) {
             std::string problems;
-            give_up(index, recorder, problems);
+            give_up(index, recorder, host.host, problems);
             throw;
         }
     }
@@ -241,7 +243,7 @@ bool Change::execute(const ChangeHost& host)
     return true;
 }
 
-std::vector<RecoveryResult> recover_changes(const Journal& journal, const Log& log)
+std::vector<RecoveryResult> recover_changes(const Journal& journal, const Host& host)
 {
     std::vector<RecoveryResult> results;
     for (auto& entry : journal.abandoned()) {
@@ -259,11 +261,11 @@ std::vector<RecoveryResult> recover_changes(const Journal& journal, const Log& l
             if (result.finished) {
                 for (auto index = change.done; index < change.steps.size(); ++index) {
                     auto& step = change.steps[index];
-                    StepRun run(step.arguments, step.evidence, nullptr, index, nullptr);
+                    StepRun run(step.arguments, step.evidence, nullptr, index, host);
                     step.action->apply(run);
                 }
             } else {
-                undo_steps(change.steps, change.begun, problems);
+                undo_steps(change.steps, change.begun, host, problems);
             }
             result.message =
                 problems.empty() ? (result.finished ? "finished" : "undone") : problems;
@@ -275,8 +277,8 @@ std::vector<RecoveryResult> recover_changes(const Journal& journal, const Log& l
             entry.remove();
         else
             journal.set_aside(entry);
-        log(problems.empty() ? LogLevel::info : LogLevel::error,
-            "recovered '" + result.operation + "': " + result.message);
+        host.log(problems.empty() ? LogLevel::info : LogLevel::error,
+                 "recovered '" + result.operation + "': " + result.message);
         results.push_back(std::move(result));
     }
     return results;

@@ -3,6 +3,7 @@
 // carried out in order, undone in reverse when one fails, finished or undone after a kill.
 #pragma once
 
+#include "host.hpp"
 #include "journal.hpp"
 #include "log.hpp"
 
@@ -36,9 +37,9 @@ using FileFunction = std::function<bool(const FileWork&)>;
 class StepRun {
 public:
     StepRun(const Arguments& arguments, Arguments& evidence, Recorder* recorder, std::size_t index,
-            Job* job, const FileFunction* work = nullptr)
-        : arguments_(arguments), evidence_(evidence), recorder_(recorder), index_(index), job_(job),
-          work_(work)
+            const Host& host, Job* job = nullptr, const FileFunction* work = nullptr)
+        : arguments_(arguments), evidence_(evidence), recorder_(recorder), index_(index),
+          host_(host), job_(job), work_(work)
     {
     }
 
@@ -51,6 +52,8 @@ public:
     void declare(std::string_view name, std::string value);
     /** Keeps a fact that undoing needs; on the disk only if the change has a journal. */
     void remember(std::string_view name, std::string value);
+    const Host& host() const { return host_; }
+    /** Null where a step is undone, or finished after a kill. */
     Job* job() const { return job_; }
     /** Does the step's own part on its file; true: data was written. */
     bool work(int fd, const std::string& path) const
@@ -63,6 +66,7 @@ private:
     Arguments& evidence_;
     Recorder* recorder_;
     std::size_t index_;
+    const Host& host_;
     Job* job_;
     const FileFunction* work_;
 };
@@ -98,7 +102,7 @@ struct Step {
 /** Where and for whom a change is carried out. */
 struct ChangeHost {
     const Journal& journal;
-    const Log& log;
+    const Host& host;
     Job* job{};
 };
 
@@ -128,7 +132,8 @@ private:
     class JournalRecorder;
     std::string serialise() const;
     void run_step(std::size_t index, JournalRecorder& recorder, const ChangeHost& host);
-    void give_up(std::size_t failed, JournalRecorder& recorder, std::string& problems);
+    void give_up(std::size_t failed, JournalRecorder& recorder, const Host& host,
+                 std::string& problems);
 
     std::string operation_;
     std::vector<Step> steps_{};
@@ -136,6 +141,6 @@ private:
 };
 
 /** Finishes or undoes each change in the journal whose process is gone. */
-std::vector<RecoveryResult> recover_changes(const Journal& journal, const Log& log);
+std::vector<RecoveryResult> recover_changes(const Journal& journal, const Host& host);
 
 } // namespace storage::inline v1

@@ -15,12 +15,19 @@
 
 namespace storage::inline v1 {
 
+namespace {
+constexpr std::string_view installed_helper_directory = BASIN_HELPER_DIRECTORY;
+}
+
 Context::Impl::Impl(ContextOptions context_options)
     : options(std::move(context_options)), log{options.log},
       system(options.system_root), host{system, log, runner,
                                         [this](const SecretRequest& request) {
                                             return ask_secret(request);
-                                        }},
+                                        },
+                                        options.helper_directory.empty()
+                                            ? std::string(installed_helper_directory)
+                                            : options.helper_directory},
       store(options), journal(store.journal_dir()), locks(store.lock_dir()),
       events(store.event_log(), random_bits())
 {
@@ -80,7 +87,7 @@ std::vector<RecoveryResult> Context::Impl::recover(Thoroughness thoroughness)
 {
     if (options.read_only)
         return {};
-    auto results = recover_changes(journal, log);
+    auto results = recover_changes(journal, host);
     if (!results.empty() || thoroughness == Thoroughness::leftovers_too) {
         const auto lock = locks.lock_registry(nullptr);
         store.remove_leftovers();

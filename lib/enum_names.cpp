@@ -39,6 +39,13 @@ std::string_view to_string(EventKind kind) noexcept
     return name_of(names, kind);
 }
 
+std::string_view to_string(ProvisioningKind kind) noexcept
+{
+    static constexpr std::string_view names[] = {"thick", "thin", "thin-pool", "snapshot"};
+    static_assert(std::size(names) == static_cast<std::size_t>(ProvisioningKind::snapshot) + 1);
+    return name_of(names, kind);
+}
+
 std::string_view to_string(PoolState state) noexcept
 {
     static constexpr std::string_view names[] = {"inactive", "building", "running", "degraded",

@@ -198,6 +198,15 @@ static void fields(Io& io, BackingStore& value)
 }
 
 template <typename Io>
+static void fields(Io& io, Provisioning& value)
+{
+    static constexpr std::string_view kinds[] = {"thick", "thin", "thin-pool", "snapshot"};
+    io.choice("type", value.kind, kinds);
+    io("pool", value.pool);
+    io("stripes", value.stripes);
+}
+
+template <typename Io>
 static void fields(Io& io, VolumeTarget& value)
 {
     io("path", value.path);
@@ -209,6 +218,7 @@ static void fields(Io& io, VolumeTarget& value)
     io("nocow", value.nocow);
     io("cluster_size", value.cluster_size);
     io("features", value.features);
+    io("provisioning", value.provisioning);
 }
 
 template <typename Io>

@@ -68,7 +68,14 @@ std::string to_json(const PoolInfo& info)
     json["available"] = info.available;
     json["persistent"] = info.persistent;
     json["autostart"] = info.autostart;
+    if (!info.details.empty())
+        json["details"] = info.details;
     return print(json);
+}
+
+std::string to_json(const std::map<std::string, std::string>& facts)
+{
+    return print(Json(facts));
 }
 
 std::string to_json(const VolumeInfo& info)
@@ -149,6 +156,7 @@ std::string to_json(const BackendInfo& info)
     json["mount_options"] = info.mount_options;
     json["config_options"] = info.config_options;
     json["refresh_option"] = info.refresh_option;
+    json["provisioning"] = info.provisioning;
     json["protocol_formats"] = words(info.protocol_formats);
     json["source_formats"] = words(info.source_formats);
     json["volume_formats"] = words(info.volume_formats);

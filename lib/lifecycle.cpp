@@ -102,8 +102,9 @@ std::shared_ptr<const StartRecord> run_start(Context::Impl& context, const PoolD
     if (is_dry_run(job) && build == BuildMode::none &&
         !type.info.capabilities.has(Capability::start_pool))
         require_running(*backend, title);
-    backend->start(change);
-    const auto record = std::make_shared<StartRecord>(StartRecord{.definition = def});
+    auto note = backend->start(change);
+    const auto record =
+        std::make_shared<StartRecord>(StartRecord{.definition = def, .note = std::move(note)});
     change.add(context.store.write_record_step(
         record, [backend, title] { return require_running(*backend, title).identity; }));
     change.commit_here();
@@ -241,7 +242,7 @@ void stop_pool(const PoolPointer& pool, Job* job)
         access.require_started();
     }
     Change change("pool-stop " + pool->name);
-    access.backend().stop(change);
+    access.backend().stop(access.files->started->note, change);
     change.add(context.store.remove_record_step(pool->name));
     if (!change.execute(context.change_host(job)))
         return;

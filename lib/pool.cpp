@@ -75,6 +75,7 @@ PoolInfo Pool::info() const
         info.capacity = sizes.capacity;
         info.allocation = sizes.allocation;
         info.available = sizes.available;
+        info.details = sizes.details;
     } catch (const Error& error) {
         info.state = PoolState::inaccessible;
         info.reason = error.what();

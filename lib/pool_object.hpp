@@ -111,7 +111,10 @@ struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
     /** @throws Error already_exists  another pool has the name, uuid or source */
     void refuse_conflicts(const PoolDef& def) const;
 
-    ChangeHost change_host(Job* job) const { return {.journal = journal, .log = log, .job = job}; }
+    ChangeHost change_host(Job* job) const
+    {
+        return {.journal = journal, .host = host, .job = job};
+    }
     void require_writable(std::string_view what) const;
     /** @throws Error not_found */
     Secret ask_secret(const SecretRequest& request) const;

@@ -218,7 +218,8 @@ std::optional<StartRecord> StateStore::read_record(const std::string& pool) cons
                     "'" + record_path(pool) + "' is not a record of a started pool");
     StartRecord record{.definition = pool_from_json(document["pool"].dump()),
                        .boot_id = member("boot_id"),
-                       .identity = member("identity")};
+                       .identity = member("identity"),
+                       .note = member("note")};
     if (record.boot_id != boot_id_)
         return std::nullopt;
     return record;
@@ -248,6 +249,7 @@ Step StateStore::write_record_step(std::shared_ptr<StartRecord> record,
         record->identity = identity();
         arguments["content"] = json{{"boot_id", record->boot_id},
                                     {"identity", record->identity},
+                                    {"note", record->note},
                                     {"pool", json::parse(to_json(record->definition))}}
                                    .dump();
     };

@@ -29,6 +29,7 @@ struct StartRecord {
     PoolDef definition{};   ///< as it was at the start
     std::string boot_id{};  ///< the record counts for this boot only
     std::string identity{}; ///< Presence::identity after the start
+    std::string note{};     ///< what Backend::start() wants to be told at the stop
 };
 
 class StateStore {

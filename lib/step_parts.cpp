@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "step_parts.hpp"
 
+#include "backend.hpp"
+
 #include "file_attributes.hpp"
 
 #include <algorithm>
@@ -113,12 +115,17 @@ std::string describe(const Attributes& attributes)
 
 const Action* find_action(std::string_view name)
 {
-    for (const auto actions : {file_actions(), volume_actions()}) {
+    const auto find_in = [&](std::span<const Action> actions) {
         const auto found = std::find_if(actions.begin(), actions.end(),
                                         [&](const Action& a) { return a.name == name; });
-        if (found != actions.end())
-            return &*found;
-    }
+        return found == actions.end() ? nullptr : &*found;
+    };
+    for (const auto actions : {file_actions(), volume_actions()})
+        if (const auto* action = find_in(actions))
+            return action;
+    for (const auto* type : backend_table())
+        if (const auto* action = find_in(type->actions))
+            return action;
     return nullptr;
 }
 

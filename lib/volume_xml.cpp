@@ -13,6 +13,7 @@ namespace storage::inline v1 {
 namespace {
 
 constexpr std::string_view volume_types[] = {"file", "block", "dir", "network", "netdir", "ploop"};
+constexpr std::string_view provisioning_kinds[] = {"thick", "thin", "thin-pool", "snapshot"};
 constexpr std::string_view image_features[] = {"lazy_refcounts", "extended_l2", "data_file"};
 
 /** What reading depends on. */
@@ -88,6 +89,27 @@ void read_image(const XmlElement& element, const Reading& reading, Image& image)
         image.compat = "1.1"; // features came with version 3 of qcow2
 }
 
+std::optional<Provisioning> read_provisioning(const XmlElement& target)
+{
+    const auto element = target.child("provisioning");
+    if (!element)
+        return std::nullopt;
+    const auto word = element.choice("type", provisioning_kinds);
+    if (word.empty())
+        element.fail("attribute 'type' is missing");
+    const auto kind = std::find(std::begin(provisioning_kinds), std::end(provisioning_kinds), word);
+    Provisioning result{.kind =
+                            static_cast<ProvisioningKind>(kind - std::begin(provisioning_kinds)),
+                        .pool = element.attribute("pool")};
+    if (const auto text = element.attribute("stripes"); !text.empty()) {
+        const auto stripes = to_integer<std::uint32_t>(text);
+        if (!stripes)
+            element.fail_attribute("stripes", shown(text) + " is not a number of devices");
+        result.stripes = *stripes;
+    }
+    return result;
+}
+
 void read_target(const XmlElement& volume, const Reading& reading, VolumeTarget& target)
 {
     const auto element = volume.child("target");
@@ -103,6 +125,8 @@ void read_target(const XmlElement& volume, const Reading& reading, VolumeTarget&
         element.accept("path");
     read_image(element, reading, target);
     target.nocow = bool(element.child("nocow"));
+    if (reading.info.provisioning)
+        target.provisioning = read_provisioning(element);
 }
 
 void read_backing(const XmlElement& above, const Reading& reading, std::vector<BackingStore>& chain)
@@ -195,6 +219,16 @@ void write_size(XmlWriter& xml, std::string_view name, std::string_view unit, st
     xml.open(name).attribute("unit", unit).close_with_text(std::to_string(bytes));
 }
 
+void write_provisioning(XmlWriter& xml, const Provisioning& provisioning)
+{
+    xml.open("provisioning").attribute("type", to_string(provisioning.kind));
+    if (!provisioning.pool.empty())
+        xml.attribute("pool", provisioning.pool);
+    if (provisioning.stripes > 0)
+        xml.attribute("stripes", provisioning.stripes);
+    xml.close();
+}
+
 template <typename Image>
 void write_image(XmlWriter& xml, const Image& image, const BackendInfo& info, bool declared)
 {
@@ -225,6 +259,9 @@ void write_image(XmlWriter& xml, const Image& image, const BackendInfo& info, bo
                 xml.open(name).close();
         xml.close();
     }
+    if constexpr (requires { image.provisioning; })
+        if (image.provisioning)
+            write_provisioning(xml, *image.provisioning);
 }
 
 void write_extents(XmlWriter& xml, const std::vector<SourceExtent>& extents)

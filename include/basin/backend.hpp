@@ -116,6 +116,7 @@ struct BackendInfo {
     bool copy_on_write_option{}; ///< features/cow
     bool mount_options{};        ///< fs:mount_opts
     bool config_options{};       ///< rbd:config_opts
+    bool provisioning{};         ///< target/provisioning of volumes
     bool refresh_option{};       ///< refresh/volume/@allocation
     std::span<const std::string_view>
         protocol_formats{}; ///< the source formats that take source/protocol/@ver

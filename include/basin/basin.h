@@ -247,7 +247,8 @@ enum basin_pool_option {
     BASIN_OPTION_COPY_ON_WRITE = 1 << 0, /**< features/cow */
     BASIN_OPTION_MOUNT = 1 << 1,         /**< fs:mount_opts */
     BASIN_OPTION_CONFIG = 1 << 2,        /**< rbd:config_opts */
-    BASIN_OPTION_REFRESH = 1 << 3        /**< refresh/volume/@allocation */
+    BASIN_OPTION_REFRESH = 1 << 3,       /**< refresh/volume/@allocation */
+    BASIN_OPTION_PROVISIONING = 1 << 4   /**< target/provisioning of volumes */
 };
 
 /** How a pool type treats <target><path>. */
@@ -805,13 +806,15 @@ typedef struct basin_context_options {
     /** A directory with a file for each secret, asked when `secrets` is not set or does not answer.
      * NULL: none. */
     const char* secret_directory;
+    const char*
+        helper_directory; /**< basin's own helper programs. NULL: where they are installed */
 } basin_context_options;
 
 /** Sets up basin_context_options: basin_context_options options = BASIN_CONTEXT_OPTIONS_INIT; */
 #define BASIN_CONTEXT_OPTIONS_INIT                                                                 \
     {                                                                                              \
         sizeof(basin_context_options), 0, NULL, NULL, NULL, NULL, NULL, {NULL, NULL, NULL},        \
-            {NULL, NULL, NULL}, NULL                                                               \
+            {NULL, NULL, NULL}, NULL, NULL                                                         \
     }
 
 /** Flags of basin_context_new(). */
@@ -1097,7 +1100,8 @@ typedef struct basin_pool_info {
     uint64_t available; /**< what this user may still write */
     uint32_t persistent;
     uint32_t autostart;
-    const char* reason; /**< why it is degraded, inaccessible, or inactive although started */
+    const char* reason;  /**< why it is degraded, inaccessible, or inactive although started */
+    const char* details; /**< more facts of its type, as a JSON object of texts; or NULL */
 } basin_pool_info;
 
 /** Why an entry of a pool is not, or not fully, a volume. New reasons are appended. */

@@ -30,6 +30,7 @@ struct ContextOptions {
     bool read_only{};         ///< refuse every change with permission_denied
     LogCallback log{};
     SecretCallback secrets{};
+    std::string helper_directory{}; ///< basin's own helper programs; default: as installed
     std::string system_root{}; ///< prefix of every read of /proc, /sys, /dev and /etc; for tests
     std::function<Timestamp()> clock{}; ///< wall clock; for tests
 };

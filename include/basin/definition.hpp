@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -156,6 +157,8 @@ struct PoolSizes {
     std::uint64_t capacity{};
     std::uint64_t allocation{};
     std::uint64_t available{}; ///< what this user may still write
+    /** More facts, which depend on the type, by name: how full a thin pool is. Not in the XML. */
+    std::map<std::string, std::string> details{};
     bool operator==(const PoolSizes&) const = default;
 };
 
@@ -223,6 +226,25 @@ struct BackingStore {
     bool operator==(const BackingStore&) const = default;
 };
 
+/** How a volume's space is provided, in pools that allocate it (logical). */
+enum class ProvisioningKind : std::uint8_t {
+    thick,     ///< all of it now
+    thin,      ///< from a thin pool as it is written
+    thin_pool, ///< the volume is itself a pool that thin ones take their space from
+    snapshot,  ///< of the backing volume, with space of its own for what changes
+};
+
+/** The kind's name in XML: "thick", "thin", "thin-pool", "snapshot". */
+BASIN_API std::string_view to_string(ProvisioningKind kind) noexcept;
+
+/** `<provisioning type='thin' pool='tp'/>`; libvirt has nothing like it. */
+struct Provisioning {
+    ProvisioningKind kind{ProvisioningKind::thick};
+    std::string pool{};      ///< thin: the thin pool's name; "": the only one
+    std::uint32_t stripes{}; ///< thick, thin_pool: over how many devices; 0: one after the other
+    bool operator==(const Provisioning&) const = default;
+};
+
 /** Where and how a volume is stored. */
 struct VolumeTarget {
     std::string path{};
@@ -235,6 +257,9 @@ struct VolumeTarget {
     std::uint64_t cluster_size{}; ///< 0: the format's default
     std::vector<std::string>
         features{}; ///< lazy_refcounts, extended_l2, data_file; sorted by that order
+    /** Absent: thick, or with an allocation below the capacity thin, or with a backing volume a
+     * snapshot. */
+    std::optional<Provisioning> provisioning{};
     bool operator==(const VolumeTarget&) const = default;
 };
 

@@ -88,4 +88,7 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
+/** Facts or details as a JSON object. */
+BASIN_API std::string to_json(const std::map<std::string, std::string>& facts);
+
 } // namespace storage::inline v1

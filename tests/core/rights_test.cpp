@@ -3,8 +3,11 @@
 #include "child.hpp"
 #include "file_io.hpp"
 #include "fuse_mount.hpp"
+#include "host.hpp"
 #include "journal.hpp"
+#include "process_runner.hpp"
 #include "scratch.hpp"
+#include "system_root.hpp"
 #include "volume_steps.hpp"
 
 #include <basin/access.hpp>
@@ -597,10 +600,13 @@ TEST_CASE("a FUSE file system of another user's is refused to root, with the rea
     make_directories(state, 0700);
     const Journal journal(state);
     const Log log{};
+    const SystemRoot system;
+    ProcessRunner runner;
+    const Host host{.system = system, .log = log, .runner = runner};
     const auto run = [&](Step step) {
         Change change("test");
         change.add(std::move(step));
-        change.execute({.journal = journal, .log = log});
+        change.execute({.journal = journal, .host = host});
     };
     Attributes attributes{.permissions = {.mode = 0640, .owner = user, .group = user}};
     const NewContent content{"text", [](const FileWork& work) {

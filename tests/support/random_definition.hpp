@@ -53,6 +53,10 @@ public:
                            {.device = "/dev/b", .start = size(), .end = size()}};
         def.target.path = coin() ? text() : "";
         def.target.nocow = coin();
+        if (info.provisioning && coin())
+            def.target.provisioning = Provisioning{.kind = static_cast<ProvisioningKind>(below(4)),
+                                                   .pool = coin() ? text() : "",
+                                                   .stripes = static_cast<unsigned>(below(9))};
         image(info, def.target);
         while (coin() && def.backing.size() < 20) {
             BackingStore backing{.path = text(),

@@ -2,6 +2,8 @@
 #include "change.hpp"
 #include "file_attributes.hpp"
 #include "file_steps.hpp"
+#include "process_runner.hpp"
+#include "system_root.hpp"
 #include "temporary_directory.hpp"
 #include "volume_steps.hpp"
 
@@ -20,9 +22,12 @@ struct Bench {
     TemporaryDirectory directory{};
     Journal journal{directory / "journal"};
     Log log{};
+    SystemRoot system{};
+    ProcessRunner runner{};
+    Host services{.system = system, .log = log, .runner = runner};
     Job job{};
 
-    ChangeHost host() { return {.journal = journal, .log = log, .job = &job}; }
+    ChangeHost host() { return {.journal = journal, .host = services, .job = &job}; }
     std::size_t journal_files()
     {
         return directory.exists("journal") ? directory.count("journal") : 0;
@@ -119,7 +124,7 @@ TEST_CASE("a change killed between steps is undone by the next recovery", "[chan
     REQUIRE(bench.directory.read("kept") == "new");
     REQUIRE(bench.journal_files() == 1);
 
-    const auto results = recover_changes(bench.journal, bench.log);
+    const auto results = recover_changes(bench.journal, bench.services);
 
     REQUIRE(results.size() == 1);
     CHECK(results[0].operation == "test-op");
@@ -127,7 +132,7 @@ TEST_CASE("a change killed between steps is undone by the next recovery", "[chan
     CHECK(bench.directory.read("kept") == "old");
     CHECK_FALSE(bench.directory.exists("a"));
     CHECK(bench.journal_files() == 0);
-    CHECK(recover_changes(bench.journal, bench.log).empty());
+    CHECK(recover_changes(bench.journal, bench.services).empty());
 }
 
 TEST_CASE("a change killed after its commit is finished by the next recovery", "[change]")
@@ -144,7 +149,7 @@ TEST_CASE("a change killed after its commit is finished by the next recovery", "
     run_until_killed(change, bench);
     REQUIRE(bench.directory.exists("second"));
 
-    const auto results = recover_changes(bench.journal, bench.log);
+    const auto results = recover_changes(bench.journal, bench.services);
 
     REQUIRE(results.size() == 1);
     CHECK(results[0].finished);
@@ -163,7 +168,7 @@ TEST_CASE("recovery leaves alone what is not what the journal recorded", "[chang
     REQUIRE(::rename((bench.directory / "a").c_str(), (bench.directory / "old").c_str()) == 0);
     REQUIRE(::mkdir((bench.directory / "a").c_str(), 0700) == 0);
 
-    recover_changes(bench.journal, bench.log);
+    recover_changes(bench.journal, bench.services);
 
     CHECK(bench.directory.exists("a"));
     CHECK(bench.directory.exists("old"));
@@ -173,7 +178,7 @@ TEST_CASE("recovery does not touch the change of a living process", "[change]")
 {
     Bench bench;
     const auto entry = bench.journal.open_entry("{}");
-    CHECK(recover_changes(bench.journal, bench.log).empty());
+    CHECK(recover_changes(bench.journal, bench.services).empty());
     CHECK(bench.journal_files() == 1);
 }
 
@@ -184,10 +189,10 @@ TEST_CASE("a journal that makes no sense is set aside, not obeyed", "[change]")
     bench.directory.write(
         "journal/.basin-1.journal",
         "{\"operation\":\"x\",\"commit\":0,\"steps\":[{\"action\":\"rm_rf\"}]}\n");
-    const auto results = recover_changes(bench.journal, bench.log);
+    const auto results = recover_changes(bench.journal, bench.services);
     REQUIRE(results.size() == 1);
     CHECK(bench.directory.exists("journal/.basin-1.journal.unreadable"));
-    CHECK(recover_changes(bench.journal, bench.log).empty());
+    CHECK(recover_changes(bench.journal, bench.services).empty());
 }
 
 TEST_CASE("cancel and deadline end a change before its next step and undo it", "[change]")
