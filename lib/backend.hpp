@@ -40,6 +40,8 @@ public:
     /** Asks the system, cheaply: a few system calls. Never throws for "not there". */
     virtual Presence presence() = 0;
     virtual PoolSizes sizes() = 0;
+    /** Fills in what only the output of the pool's definition has: free extents. */
+    virtual void show(PoolDef& def);
 
     /**
      * Reads every volume into an empty table. @param previous  the last table, whose records may be
@@ -64,6 +66,13 @@ public:
     /** @param started  what start() returned */
     virtual void stop(const std::string& started, Change& change);
     virtual void remove(Change& change);
+    /**
+     * The name that the new volume gets, where the type names volumes itself
+     * (BackendInfo::names_volumes). Changes nothing.
+     * @param def  its name is "", or the one that the caller expects
+     * @throws Error invalid_argument  it would be another one
+     */
+    virtual std::string new_name(const VolumeDef& def);
     /** @param source  the volume to copy, read just now; null: an empty volume */
     virtual void create_volume(const VolumeDef& def, const CopySource* source, CreateFlags flags,
                                Change& change);

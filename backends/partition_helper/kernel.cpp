@@ -2,6 +2,7 @@
 #include "kernel.hpp"
 #include "protocol.hpp"
 
+#include <fcntl.h>
 #include <linux/blkpg.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -52,6 +53,19 @@ bool KernelDisk::takes_partitions() const
 {
     // ext_range is 1 where GENHD_FL_NO_PART is set (disk_ext_range_show in block/genhd.c).
     return is_device_mapper() || number_in(directory_ + "/ext_range") != 1;
+}
+
+void KernelDisk::require_unused() const
+{
+    if (!is_block_device())
+        return;
+    // open(2): without O_CREAT, O_EXCL fails where the system uses the device.
+    const auto self = "/proc/self/fd/" + std::to_string(fd_);
+    const int fd = ::open(self.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0)
+        ::close(fd);
+    else if (errno == EBUSY)
+        throw Refusal("busy", "'" + path_ + "' is in use", "unmount it or stop what uses it");
 }
 
 std::map<int, Extent> KernelDisk::partitions() const

@@ -27,6 +27,9 @@ public:
     /** Whether it takes partitions; a loop device only does when it was attached for that. */
     bool takes_partitions() const;
 
+    /** @throws Refusal busy  it is mounted, or part of something, as a whole */
+    void require_unused() const;
+
     std::map<int, Extent> partitions() const;
     /** @throws Refusal busy  the partition is in use */
     void remove(int number) const;

@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <cstddef>
 #include <cstdio>
 #include <exception>
@@ -87,10 +86,7 @@ Json answer()
             continue;
         const bool write = each.write && !request.plan;
         install_handler(write);
-        if (write)
-            // A table is written whole or not at all, as far as a signal is concerned.
-            std::signal(SIGTERM, SIG_IGN);
-        else
+        if (!write)
             refuse_writing();
         return each.run(request);
     }

@@ -326,6 +326,7 @@ Json label(const Request& request)
     TakenFromKernel taken(disk);
     for (const auto& [number, extent] : disk.kernel().partitions())
         taken.take(number);
+    disk.kernel().require_unused();
     disk.clear_ends();
     taken.accept();
     disk.write();
@@ -341,8 +342,9 @@ Json clear(const Request& request)
     TakenFromKernel taken(disk);
     for (const auto& [number, extent] : disk.kernel().partitions())
         taken.take(number);
-    taken.accept();
+    disk.kernel().require_unused();
     disk.clear_ends();
+    taken.accept();
     return Json::object();
 }
 

@@ -5,6 +5,7 @@
 #include <blkid/blkid.h>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <numeric>
 #include <thread>
@@ -56,6 +58,14 @@ std::string number_of(const struct stat& status)
 struct ProbeDeleter {
     void operator()(blkid_probe probe) const { blkid_free_probe(probe); }
 };
+
+/** Whoever asked may have been killed, and be undoing by now what has not been done yet. */
+void require_listener()
+{
+    pollfd answer{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+    if (::poll(&answer, 1, 0) > 0 && (answer.revents & POLLERR))
+        throw Refusal("cancelled", "nobody listens any more");
+}
 
 std::string text(const char* string)
 {
@@ -145,6 +155,8 @@ void OpenDisk::lock(std::chrono::milliseconds patience)
                           "try again when it has finished");
         std::this_thread::sleep_for(milliseconds(50));
     }
+    // From here on a table is written whole or not at all, as far as a signal is concerned.
+    std::signal(SIGTERM, SIG_IGN);
 }
 
 std::uint64_t OpenDisk::sector_size() const
@@ -206,6 +218,7 @@ void OpenDisk::make(const std::string& table)
 
 void OpenDisk::write()
 {
+    require_listener();
     if (!ped_disk_commit_to_dev(table_.get()))
         throw Refusal("io", "cannot write the partition table of '" + path_ + "': " + said());
     if (!ped_device_sync(device_))
@@ -218,6 +231,7 @@ void OpenDisk::clear_ends()
     constexpr std::uint64_t end_size = 1024 * 1024;
     const auto count = std::min<std::int64_t>(static_cast<std::int64_t>(end_size / sector_size()),
                                               device_->length);
+    require_listener();
     const std::string zeros(static_cast<std::size_t>(bytes(count)), '\0');
     if (!ped_device_write(device_, zeros.data(), 0, count) ||
         !ped_device_write(device_, zeros.data(), device_->length - count, count) ||
