@@ -7,6 +7,7 @@
 #include "file_steps.hpp"
 #include "image_formats.hpp"
 #include "source_identity.hpp"
+#include "volume_access.hpp"
 
 #include <cerrno>
 #include <unistd.h>
@@ -90,12 +91,12 @@ public:
     }
     void wipe_volume(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change) override
     {
-        changes_.wipe(volume, algorithm, change);
+        list_wipe(volume, algorithm, change);
     }
     void upload(const VolumeDef& volume, const UploadSource& source, const TransferOptions& options,
                 std::uint64_t& received, Change& change) override
     {
-        changes_.upload(volume, source, options, received, change);
+        list_upload(volume, source, options, received, change);
     }
     void create_snapshot(const VolumeDef& volume, const std::string& name, Change& change) override
     {
@@ -113,7 +114,7 @@ public:
     std::uint64_t download(std::string_view name, const DownloadTarget& target,
                            const TransferOptions& options, Job* job) override
     {
-        return changes_.download(volumes_.path_of(name), target, options, job);
+        return download_content(volumes_.path_of(name), target, options, job);
     }
     std::vector<Snapshot> snapshots(std::string_view name) override
     {

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "directory_changes.hpp"
 
-#include "image/extents.hpp"
 #include "image/qcow2_resize.hpp"
 #include "image/qcow2_snapshots.hpp"
-#include "image/wipe.hpp"
 #include "job_impl.hpp"
 #include "owner_access.hpp"
 #include "qemu_img.hpp"
 #include "step_parts.hpp"
-#include "transfer.hpp"
+#include "volume_access.hpp"
 #include "volume_content.hpp"
 #include "volume_file.hpp"
 
@@ -46,34 +44,6 @@ struct stat look_at(const std::string& path)
         throw system_error(errno, "cannot look at '" + path + "'");
     }
     return info;
-}
-
-void require_content(const VolumeDef& volume, std::string_view what)
-{
-    if (volume.type && *volume.type != VolumeType::file && *volume.type != VolumeType::block)
-        throw Error(ErrorCode::not_supported, "'" + volume.target.path +
-                                                  "' is a directory: it has no content to " +
-                                                  std::string(what));
-}
-
-bool is_plain(const VolumeDef& volume)
-{
-    return (volume.target.format == "raw" || volume.target.format == "iso") &&
-           !volume.target.encryption;
-}
-
-/** The image as qemu-img is to be told of it. */
-QemuImage image_of(const VolumeDef& volume, const std::string& pool_name, const Host& host)
-{
-    const auto& encryption = volume.target.encryption;
-    QemuImage image{.path = volume.target.path,
-                    .format = volume.target.format == "raw" && encryption ? "luks"
-                              : volume.target.format == "vhd"             ? "vpc"
-                              : volume.target.format == "ploop"           ? "parallels"
-                                                                          : volume.target.format};
-    if (encryption)
-        image.secret = secret_of(*encryption, pool_name, volume.name, volume.target.path, host);
-    return image;
 }
 
 void require_qcow2(const VolumeDef& volume)
@@ -207,7 +177,7 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
                     return true;
             }
             qemu_img_resize(
-                host.runner, image_of(volume, pool, host),
+                host.runner, qemu_image(volume, pool, host),
                 {.capacity = rounded,
                  .shrink = shrink,
                  .preallocation = allocate ? Preallocation::falloc : Preallocation::off},
@@ -216,71 +186,6 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
         });
     step.record.destructive = shrink;
     change.add(std::move(step));
-}
-
-void DirectoryChanges::wipe(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change) const
-{
-    require_content(volume, "wipe");
-    const auto& path = volume.target.path;
-    change.add(change_file_step(path, {"wipe", std::string(to_string(algorithm)), path},
-                                "overwrite the content of '" + path + "' (" +
-                                    std::string(to_string(algorithm)) + ")",
-                                [algorithm](const FileWork& work) {
-                                    wipe_content(work.fd, algorithm, work.path, work.job);
-                                    return true;
-                                }));
-}
-
-void DirectoryChanges::upload(const VolumeDef& volume, const UploadSource& source,
-                              const TransferOptions& options, std::uint64_t& received,
-                              Change& change) const
-{
-    require_content(volume, "replace");
-    const auto& path = volume.target.path;
-    // An image file may become longer, as its format sees fit; what a guest sees as it is may not.
-    const bool is_fixed = is_plain(volume) || volume.type == VolumeType::block;
-    const auto length = is_fixed ? volume.capacity : volume.physical;
-    if (options.offset > length)
-        throw Error(ErrorCode::invalid_argument,
-                    "'" + path + "': offset " + std::to_string(options.offset) +
-                        " is behind the end at " + std::to_string(length) + " bytes");
-    const auto room = is_fixed ? length - options.offset : std::uint64_t{UINT64_MAX};
-    if (options.length > room)
-        throw Error(ErrorCode::invalid_argument,
-                    "'" + path + "': " + std::to_string(options.length) + " bytes at offset " +
-                        std::to_string(options.offset) + " reach behind the end at " +
-                        std::to_string(length) + " bytes",
-                    "make the volume larger first");
-    change.add(change_file_step(
-        path, {"pwrite", path},
-        "write an upload into '" + path + "' at offset " + std::to_string(options.offset),
-        [source, options, room, &received](const FileWork& work) {
-            received = receive_content(source, options, work.fd, work.path, room, work.job);
-            return true;
-        }));
-}
-
-std::uint64_t DirectoryChanges::download(const std::string& path, const DownloadTarget& target,
-                                         const TransferOptions& options, Job* job) const
-{
-    const auto fd = open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    struct stat info {};
-    if (::fstat(fd.get(), &info) != 0)
-        throw system_error(errno, "cannot look at '" + path + "'");
-    if (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode))
-        throw Error(ErrorCode::not_supported,
-                    "'" + path + "' is not a file or device: it has no content to read");
-    const auto length = content_length(fd.get(), path);
-    if (options.offset > length || options.length > length - options.offset)
-        throw Error(ErrorCode::invalid_argument,
-                    "'" + path + "': " + std::to_string(options.length) + " bytes at offset " +
-                        std::to_string(options.offset) + " reach behind the end at " +
-                        std::to_string(length) + " bytes",
-                    "use a length of 0 for all up to the end");
-    const auto wanted = options.length ? options.length : length - options.offset;
-    if (is_dry_run(job))
-        return wanted;
-    return send_content(fd.get(), path, wanted, target, options, job);
 }
 
 std::optional<std::uint64_t> DirectoryChanges::partial_upload(const std::string& name) const
@@ -311,13 +216,14 @@ Step snapshot_step(const VolumeDef& volume, SnapshotAction action, std::string_v
 {
     require_qcow2(volume);
     const auto& path = volume.target.path;
-    auto step = run_tool_step(path, {"qemu-img", "snapshot", std::string(option), name, path},
-                              std::string(verb) + " snapshot '" + name + "' of '" + path + "'",
-                              [volume, action, name, pool_name, &host](const FileWork& work) {
-                                  qemu_img_snapshot(host.runner, image_of(volume, pool_name, host),
-                                                    action, name, work.job);
-                                  return true;
-                              });
+    auto step =
+        run_tool_step(path, {"qemu-img", "snapshot", std::string(option), name, path},
+                      std::string(verb) + " snapshot '" + name + "' of '" + path + "'",
+                      [volume, action, name, pool_name, &host](const FileWork& work) {
+                          qemu_img_snapshot(host.runner, qemu_image(volume, pool_name, host),
+                                            action, name, work.job);
+                          return true;
+                      });
     step.record.destructive = action != SnapshotAction::create;
     return step;
 }

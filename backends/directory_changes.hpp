@@ -24,15 +24,10 @@ public:
     void rename(std::string_view name, const std::string& new_name, Change& change) const;
     void resize(const VolumeDef& volume, std::uint64_t capacity, ResizeFlags flags,
                 Change& change) const;
-    void wipe(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change) const;
-    void upload(const VolumeDef& volume, const UploadSource& source, const TransferOptions& options,
-                std::uint64_t& received, Change& change) const;
     void create_snapshot(const VolumeDef& volume, const std::string& name, Change& change) const;
     void delete_snapshot(const VolumeDef& volume, const std::string& name, Change& change) const;
     void revert_snapshot(const VolumeDef& volume, const std::string& name, Change& change) const;
 
-    std::uint64_t download(const std::string& path, const DownloadTarget& target,
-                           const TransferOptions& options, Job* job) const;
     std::vector<Snapshot> snapshots(const std::string& path) const;
     std::optional<std::uint64_t> partial_upload(const std::string& name) const;
 

@@ -10,7 +10,6 @@
 #include "job_impl.hpp"
 #include "luks_format.hpp"
 #include "owner_access.hpp"
-#include "qemu_img.hpp"
 #include "transfer.hpp"
 #include "volume_file.hpp"
 
@@ -36,9 +35,14 @@ std::string in_lower_case(std::string text)
     return text;
 }
 
-bool is_tool_format(std::string_view format)
+/** libvirt's name for a format as QEMU calls it. */
+std::string qemu_format(const VolumeDef& def)
 {
-    return format != "raw" && format != "dir";
+    const auto& format = def.target.format;
+    if (format == "iso" || def.type == VolumeType::block)
+        return "raw";
+    // What Parallels' header calls itself today is named ploop here and in libvirt.
+    return format == "vhd" ? "vpc" : format == "ploop" ? "parallels" : format;
 }
 
 /** What the image is allocated with, said by flags and allocation as libvirt reads them. */
@@ -89,6 +93,19 @@ std::uint64_t backing_capacity(const NewVolume& volume)
                         std::string(to_string(info.format)) + "', not '" + format + "'",
                     "say what it really is");
     return info.virtual_size;
+}
+
+/** For the options of either way to make an image. */
+template <typename Options>
+void add_backing(const NewVolume& volume, Options& options)
+{
+    if (volume.def.backing.empty())
+        return;
+    options.backing_path = volume.def.backing.front().path;
+    options.backing_format = backing_format(volume.def);
+    const auto below = backing_capacity(volume);
+    if (options.capacity == 0)
+        options.capacity = below;
 }
 
 std::string size_text(std::uint64_t bytes)
@@ -205,13 +222,7 @@ Qcow2Options qcow2_options(const NewVolume& volume)
                          .extended_l2 = has_feature(def, "extended_l2"),
                          .lazy_refcounts = has_feature(def, "lazy_refcounts"),
                          .preallocation = preallocation_of(volume)};
-    if (!def.backing.empty()) {
-        options.backing_path = def.backing.front().path;
-        options.backing_format = backing_format(def);
-        const auto below = backing_capacity(volume);
-        if (options.capacity == 0)
-            options.capacity = below;
-    }
+    add_backing(volume, options);
     return options;
 }
 
@@ -230,23 +241,6 @@ ContentPlan plan_qcow2(const NewVolume& volume)
 
 // ---- by qemu-img ------------------------------------------------------------------------------
 
-/** libvirt's name for a format as QEMU calls it. */
-std::string qemu_format(const VolumeDef& def)
-{
-    const auto& format = def.target.format;
-    if (format == "iso" || def.type == VolumeType::block)
-        return "raw";
-    // What Parallels' header calls itself today is named ploop here and in libvirt.
-    return format == "vhd" ? "vpc" : format == "ploop" ? "parallels" : format;
-}
-
-/** An encrypted raw volume is of QEMU's format luks. */
-std::string tool_format(const VolumeDef& def)
-{
-    const auto format = qemu_format(def);
-    return format == "raw" && def.target.encryption ? "luks" : format;
-}
-
 QemuImgOptions tool_options(const NewVolume& volume)
 {
     const auto& def = volume.def;
@@ -257,23 +251,22 @@ QemuImgOptions tool_options(const NewVolume& volume)
                            .cluster_size = def.target.cluster_size,
                            .lazy_refcounts = has_feature(def, "lazy_refcounts"),
                            .extended_l2 = has_feature(def, "extended_l2")};
-    if (!def.backing.empty()) {
-        options.backing_path = def.backing.front().path;
-        options.backing_format = backing_format(def);
-        const auto below = backing_capacity(volume);
-        if (options.capacity == 0)
-            options.capacity = below;
-    }
+    add_backing(volume, options);
     return options;
+}
+
+/** The new volume's definition, as if it were where it is made. */
+VolumeDef made_at(VolumeDef def, const std::string& path)
+{
+    def.target.path = path;
+    return def;
 }
 
 ContentPlan plan_tool_creation(const NewVolume& volume)
 {
     const auto fill = [options = tool_options(volume), def = volume.def, pool = volume.pool_name,
                        &host = volume.host](const FileWork& work) {
-        QemuImage target{.path = work.path, .format = tool_format(def)};
-        if (def.target.encryption)
-            target.secret = secret_of(*def.target.encryption, pool, def.name, work.path, host);
+        const auto target = qemu_image(made_at(def, work.path), pool, host);
         qemu_img_create(host.runner, target, options, work.job);
         return true;
     };
@@ -322,15 +315,8 @@ ContentPlan plan_conversion(const NewVolume& volume, const std::string& reason)
     const auto fill = [options = tool_options(volume), def = volume.def, from = source, reason,
                        pool = volume.pool_name, digest = has(volume.flags, CreateFlags::digest),
                        &host = volume.host](const FileWork& work) {
-        QemuImage image{.path = from.volume.target.path,
-                        .format = tool_format(from.volume),
-                        .virtual_size = from.volume.capacity};
-        if (from.volume.target.encryption)
-            image.secret = secret_of(*from.volume.target.encryption, from.pool_name,
-                                     from.volume.name, from.volume.target.path, host);
-        QemuImage target{.path = work.path, .format = tool_format(def)};
-        if (def.target.encryption)
-            target.secret = secret_of(*def.target.encryption, pool, def.name, work.path, host);
+        const auto image = qemu_image(from.volume, from.pool_name, host);
+        const auto target = qemu_image(made_at(def, work.path), pool, host);
         state_fact(work.job, "method", "qemu-img");
         state_fact(work.job, "reason", reason);
         auto exact = options;
@@ -532,6 +518,19 @@ Secret secret_of(const Encryption& encryption, const std::string& pool_name,
                         .volume_name = volume_name});
 }
 
+QemuImage qemu_image(const VolumeDef& volume, const std::string& pool_name, const Host& host)
+{
+    const auto& encryption = volume.target.encryption;
+    QemuImage image{
+        .path = volume.target.path, .format = qemu_format(volume), .virtual_size = volume.capacity};
+    if (encryption) {
+        image.secret = secret_of(*encryption, pool_name, volume.name, volume.target.path, host);
+        if (image.format == "raw")
+            image.format = "luks";
+    }
+    return image;
+}
+
 std::uint64_t luks_header_size(const VolumeDef& volume)
 {
     const auto& path = volume.target.path;
@@ -587,9 +586,7 @@ ContentPlan plan_content(const NewVolume& volume)
         return def.target.encryption ? plan_luks(volume) : plan_raw(volume);
     if (def.target.format == "qcow2" && !def.target.encryption)
         return plan_qcow2(volume);
-    if (is_tool_format(def.target.format))
-        return plan_tool_creation(volume);
-    throw Error(ErrorCode::internal, "format '" + def.target.format + "' has no plan");
+    return plan_tool_creation(volume);
 }
 
 } // namespace storage::inline v1

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "backend.hpp"
+#include "qemu_img.hpp"
 #include "volume_steps.hpp"
 
 namespace storage::inline v1 {
@@ -42,10 +43,11 @@ Secret secret_of(const Encryption& encryption, const std::string& pool_name,
  * the header does not leave the size to the file */
 std::uint64_t luks_header_size(const VolumeDef& volume);
 
-/**
- * Fills the file with an upload and checks that it is what the definition says.
- * @param fill_on  whether what the file has already up to options.offset is the beginning
- */
+/** An existing volume, or a new one at target.path, as qemu-img is to be told of it; asks for its
+ * secret. */
+QemuImage qemu_image(const VolumeDef& volume, const std::string& pool_name, const Host& host);
+
+/** Fills the file with an upload and checks that it is what the definition says. */
 bool take_upload(const FileWork& work, const VolumeDef& def, const UploadSource& source,
                  const TransferOptions& options);
 

@@ -2,7 +2,7 @@
 #include "step_parts.hpp"
 
 #include "backend.hpp"
-
+#include "device_steps.hpp"
 #include "file_attributes.hpp"
 
 #include <algorithm>
@@ -120,7 +120,7 @@ const Action* find_action(std::string_view name)
                                         [&](const Action& a) { return a.name == name; });
         return found == actions.end() ? nullptr : &*found;
     };
-    for (const auto actions : {file_actions(), volume_actions()})
+    for (const auto actions : {file_actions(), volume_actions(), device_actions()})
         if (const auto* action = find_in(actions))
             return action;
     for (const auto* type : backend_table())

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "volume_access.hpp"
+
+#include "image/extents.hpp"
+#include "image/wipe.hpp"
+#include "job_impl.hpp"
+#include "owner_access.hpp"
+#include "transfer.hpp"
+#include "volume_steps.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+namespace storage::inline v1 {
+
+void require_content(const VolumeDef& volume, std::string_view what)
+{
+    if (volume.type && *volume.type != VolumeType::file && *volume.type != VolumeType::block)
+        throw Error(ErrorCode::not_supported, "'" + volume.target.path +
+                                                  "' is a directory: it has no content to " +
+                                                  std::string(what));
+}
+
+bool is_plain(const VolumeDef& volume)
+{
+    return (volume.target.format == "raw" || volume.target.format == "iso") &&
+           !volume.target.encryption;
+}
+
+void list_wipe(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change)
+{
+    require_content(volume, "wipe");
+    const auto& path = volume.target.path;
+    change.add(change_file_step(path, {"wipe", std::string(to_string(algorithm)), path},
+                                "overwrite the content of '" + path + "' (" +
+                                    std::string(to_string(algorithm)) + ")",
+                                [algorithm](const FileWork& work) {
+                                    wipe_content(work.fd, algorithm, work.path, work.job);
+                                    return true;
+                                }));
+}
+
+void list_upload(const VolumeDef& volume, const UploadSource& source,
+                 const TransferOptions& options, std::uint64_t& received, Change& change)
+{
+    require_content(volume, "replace");
+    const auto& path = volume.target.path;
+    // An image file may become longer, as its format sees fit; what a guest sees as it is may not.
+    const bool is_fixed = is_plain(volume) || volume.type == VolumeType::block;
+    const auto length = is_fixed ? volume.capacity : volume.physical;
+    if (options.offset > length)
+        throw Error(ErrorCode::invalid_argument,
+                    "'" + path + "': offset " + std::to_string(options.offset) +
+                        " is behind the end at " + std::to_string(length) + " bytes");
+    const auto room = is_fixed ? length - options.offset : std::uint64_t{UINT64_MAX};
+    if (options.length > room)
+        throw Error(ErrorCode::invalid_argument,
+                    "'" + path + "': " + std::to_string(options.length) + " bytes at offset " +
+                        std::to_string(options.offset) + " reach behind the end at " +
+                        std::to_string(length) + " bytes",
+                    "make the volume larger first");
+    change.add(change_file_step(
+        path, {"pwrite", path},
+        "write an upload into '" + path + "' at offset " + std::to_string(options.offset),
+        [source, options, room, &received](const FileWork& work) {
+            received = receive_content(source, options, work.fd, work.path, room, work.job);
+            return true;
+        }));
+}
+
+std::uint64_t download_content(const std::string& path, const DownloadTarget& target,
+                               const TransferOptions& options, Job* job)
+{
+    const auto fd = open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    struct stat info {};
+    if (::fstat(fd.get(), &info) != 0)
+        throw system_error(errno, "cannot look at '" + path + "'");
+    if (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode))
+        throw Error(ErrorCode::not_supported,
+                    "'" + path + "' is not a file or device: it has no content to read");
+    const auto length = content_length(fd.get(), path);
+    if (options.offset > length || options.length > length - options.offset)
+        throw Error(ErrorCode::invalid_argument,
+                    "'" + path + "': " + std::to_string(options.length) + " bytes at offset " +
+                        std::to_string(options.offset) + " reach behind the end at " +
+                        std::to_string(length) + " bytes",
+                    "use a length of 0 for all up to the end");
+    const auto wanted = options.length ? options.length : length - options.offset;
+    if (is_dry_run(job))
+        return wanted;
+    return send_content(fd.get(), path, wanted, target, options, job);
+}
+
+} // namespace storage::inline v1

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What is done with the content of a volume that has a path on this host, file or block device.
+#pragma once
+
+#include "backend.hpp"
+
+namespace storage::inline v1 {
+
+/** @throws Error not_supported  a directory */
+void require_content(const VolumeDef& volume, std::string_view what);
+/** Whether a guest sees the bytes as they are. */
+bool is_plain(const VolumeDef& volume);
+
+// Steps of a change.
+void list_wipe(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change);
+/** @param received  is told how many bytes came */
+void list_upload(const VolumeDef& volume, const UploadSource& source,
+                 const TransferOptions& options, std::uint64_t& received, Change& change);
+
+/** Gives a caller what is at the path. */
+std::uint64_t download_content(const std::string& path, const DownloadTarget& target,
+                               const TransferOptions& options, Job* job);
+
+} // namespace storage::inline v1

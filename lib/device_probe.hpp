@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What is on a device: file system, volume manager, partition table; by libblkid.
+#pragma once
+
+#include <string>
+
+namespace storage::inline v1 {
+
+class SystemRoot;
+
+/** What libblkid recognises; its names (blkid(8)): "ext4", "LVM2_member", "gpt" … */
+struct DeviceContent {
+    std::string type{}; ///< "": nothing
+    std::string label{};
+    std::string uuid{};
+    bool is_partition_table{};
+    bool is_ambiguous{}; ///< more than one thing claims the device; type is one of them, or ""
+
+    bool empty() const { return type.empty() && !is_ambiguous; }
+    /** For messages: "a file system or volume of type 'ext4'". */
+    std::string text() const;
+};
+
+/** Looks at a device, or a file that is an image of one. Reads only. @throws Error */
+DeviceContent probe_device(const std::string& path);
+DeviceContent probe_device(int fd, const std::string& path);
+
+/**
+ * What must hold before something new is written over a device that may not be overwritten.
+ * @throws Error already_exists  it has content, which is named
+ */
+void require_empty_device(const std::string& path);
+
+/**
+ * The device that a definition means: an absolute path, or as mount(8) has it UUID=, LABEL=,
+ * PARTUUID= or PARTLABEL=. Tags are looked for in /dev/disk, and where udev does not keep that on
+ * the devices themselves.
+ * @throws Error not_found; invalid_argument
+ */
+std::string find_device(const std::string& source, const SystemRoot& system);
+
+} // namespace storage::inline v1
