@@ -8,10 +8,13 @@
 #include "device_steps.hpp"
 #include "disk_steps.hpp"
 #include "file_io.hpp"
+#include "image/extents.hpp"
 #include "job_impl.hpp"
 #include "source_identity.hpp"
 #include "system_root.hpp"
 #include "table_signature.hpp"
+#include "transfer.hpp"
+#include "volume_access.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -102,10 +105,10 @@ public:
                 continue;
             const auto record = record_of(partition, found, links);
             if (!table.add(record))
-                table.add_diagnostic({.name = record.name,
-                                      .reason = DiagnosticReason::duplicate,
-                                      .message = "another partition has the path '" + record.path +
-                                                 "'"});
+                table.add_diagnostic(
+                    {.name = record.name,
+                     .reason = DiagnosticReason::duplicate,
+                     .message = "another partition has the path '" + record.path + "'"});
             else if (record.facts.device == 0)
                 table.add_diagnostic({.name = record.name,
                                       .reason = DiagnosticReason::inactive,
@@ -139,8 +142,7 @@ public:
     {
         const auto table = read_table(nullptr);
         const auto& partition = partition_of(table, name);
-        const auto record =
-            record_of(partition, table, StableLinks(target(), host_.system));
+        const auto record = record_of(partition, table, StableLinks(target(), host_.system));
         VolumeDef volume{.name = record.name,
                          .key = record.path,
                          .type = VolumeType::block,
@@ -155,6 +157,14 @@ public:
         if (partition.kind != "extended")
             describe_device(volume);
         return volume;
+    }
+
+    /** Whatever a guest wrote to it: its bytes are what the next one sees. */
+    ImageInfo inspect(std::string_view name) override
+    {
+        ImageInfo info;
+        info.virtual_size = read(name, nullptr).facts.capacity;
+        return info;
     }
 
     std::string identity(std::string_view name) override
@@ -184,26 +194,28 @@ public:
             return {};
         // A table that this change makes is not there yet.
         const auto disk = find_disk();
-        change.add(sync_disk_step({.path = disk.path,
-                                   .device_number = disk.number,
-                                   .format = wanted_format()}));
+        change.add(sync_disk_step(
+            {.path = disk.path, .device_number = disk.number, .format = wanted_format()}));
         return {};
     }
 
-    void remove(Change& change) override
-    {
-        change.add(clear_disk_step(find_table().reference()));
-    }
+    void remove(Change& change) override { change.add(clear_disk_step(find_table().reference())); }
 
     std::string new_name(const VolumeDef& def) override
     {
-        const auto planned = plan(find_table().reference(), def);
-        if (!def.name.empty() && def.name != planned.name())
-            throw Error(ErrorCode::invalid_argument,
-                        "a new partition of '" + def_.source.devices.front().path +
-                            "' would be '" + planned.name() + "', not '" + def.name + "'",
-                        "name it '" + planned.name() + "', or leave the name out");
-        return planned.name();
+        const auto disk = find_table().reference();
+        const auto planned = plan(disk, def);
+        if (def.name.empty() || def.name == planned.name())
+            return planned.name();
+        const auto remedy = "name it '" + planned.name() + "', or leave the name out";
+        const auto& source = def_.source.devices.front().path;
+        if (program_.read(disk, nullptr).find(def.name))
+            throw Error(ErrorCode::already_exists,
+                        "'" + source + "' has a partition '" + def.name + "'", remedy);
+        throw Error(ErrorCode::invalid_argument,
+                    "a new partition of '" + source + "' would be '" + planned.name() + "', not '" +
+                        def.name + "'",
+                    remedy);
     }
 
     void create_volume(const VolumeDef& def, const CopySource* source, CreateFlags flags,
@@ -231,13 +243,29 @@ public:
     void create_uploaded(const VolumeDef& def, const UploadSource& source,
                          const TransferOptions& options, Change& change) override
     {
+        const auto refuse = [&](const std::string& what, const std::string& remedy) {
+            throw Error(ErrorCode::not_supported, "upload into '" + def_.name + "': " + what,
+                        remedy);
+        };
+        if (options.resumable || options.offset != 0)
+            refuse("what a partition received in part cannot be kept", "begin at offset 0");
+        if (def.target.format == "extended" || def.target.encryption)
+            refuse("the new volume must be a plain one", "create it first, then upload into it");
         const auto path = add_partition(def, change);
         change.add(fill_device_step(
             path, "receive into '" + path + "'",
-            [def, source, options](const FileWork& work) {
-                return take_upload(work, def, source, options);
+            [source, options](const FileWork& work) {
+                const auto room = content_length(work.fd, work.path);
+                receive_content(source, options, work.fd, work.path, room, work.job);
+                return true;
             },
             def.target.permissions));
+    }
+
+    void discard_upload(const std::string& name, Change&) override
+    {
+        throw Error(ErrorCode::not_found, "pool '" + def_.name + "' has no part of an upload of '" +
+                                              name + "': a failed one is undone");
     }
 
     void delete_volume(std::string_view name, Change& change) override
@@ -254,6 +282,27 @@ public:
         const auto table = read_table(nullptr);
         const auto& partition = partition_of(table, volume.name);
         change.add(resize_partition_step(disk, partition, capacity));
+    }
+
+    void wipe_volume(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change) override
+    {
+        require_data(volume, "wipe");
+        list_wipe(volume, algorithm, change);
+    }
+
+    void upload(const VolumeDef& volume, const UploadSource& source, const TransferOptions& options,
+                std::uint64_t& received, Change& change) override
+    {
+        require_data(volume, "replace");
+        list_upload(volume, source, options, received, change);
+    }
+
+    std::uint64_t download(std::string_view name, const DownloadTarget& target,
+                           const TransferOptions& options, Job* job) override
+    {
+        const auto volume = describe(name);
+        require_data(volume, "read");
+        return download_content(volume.target.path, target, options, job);
     }
 
     std::vector<Blocker> blockers(std::string_view name) override
@@ -314,7 +363,8 @@ private:
     FoundDisk find_disk() const
     {
         if (def_.source.devices.empty())
-            throw Error(ErrorCode::invalid_argument, "pool '" + def_.name + "' has no source device");
+            throw Error(ErrorCode::invalid_argument,
+                        "pool '" + def_.name + "' has no source device");
         const auto& source = def_.source.devices.front().path;
         FoundDisk disk{.path = host_.system.path(find_device(source, host_.system))};
         const auto fd = open_file(disk.path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
@@ -324,8 +374,8 @@ private:
         if (!S_ISBLK(status.st_mode))
             throw Error(ErrorCode::not_supported, "'" + source + "' is no block device",
                         "attach an image file to a loop device: losetup --partscan");
-        disk.number = std::to_string(major(status.st_rdev)) + ':' +
-                      std::to_string(minor(status.st_rdev));
+        disk.number =
+            std::to_string(major(status.st_rdev)) + ':' + std::to_string(minor(status.st_rdev));
         disk.table = table_signature(fd.get(), disk.path);
         return disk;
     }
@@ -335,8 +385,8 @@ private:
     {
         auto disk = find_disk();
         if (disk.table.format.empty())
-            throw Error(ErrorCode::not_found,
-                        "'" + disk.path + "' has no partition table", "build the pool to make one");
+            throw Error(ErrorCode::not_found, "'" + disk.path + "' has no partition table",
+                        "build the pool to make one");
         if (disk.table.format != wanted_format())
             throw Error(ErrorCode::invalid_state,
                         "'" + disk.path + "' has a partition table of type '" + disk.table.format +
@@ -397,6 +447,14 @@ private:
         return record;
     }
 
+    static void require_data(const VolumeDef& volume, const std::string& what)
+    {
+        if (volume.target.format == "extended")
+            throw Error(ErrorCode::not_supported,
+                        "'" + volume.target.path +
+                            "' is an extended partition: it has no content to " + what);
+    }
+
     std::uint64_t size_of(const VolumeDef& def) const
     {
         return def.target.format == "extended" ? def.capacity : device_capacity(def);
@@ -407,13 +465,10 @@ private:
         return program_.plan(disk, {.size = size_of(def), .format = def.target.format}, nullptr);
     }
 
-    /** Adds the step that makes the partition. @return its device node */
+    /** Adds the step that makes the partition, whole: an allocation means nothing here. @return its
+     * device node */
     std::string add_partition(const VolumeDef& def, Change& change) const
     {
-        if (def.allocation && *def.allocation < def.capacity)
-            throw Error(ErrorCode::not_supported,
-                        "volume '" + def.name + "': a partition is always allocated whole",
-                        "leave the allocation out");
         const auto disk = find_table().reference();
         const auto planned = plan(disk, def);
         if (planned.name() != def.name)
@@ -441,3 +496,39 @@ std::vector<std::string> source_identities(const PoolDef& def, const SystemRoot&
 }
 
 } // namespace
+
+const BackendType disk_backend
+{
+    .info =
+    {.type = "disk",
+     .summary = "partitions of a disk",
+     .available = BASIN_BACKEND_DISK,
+     .unavailable_reason = BASIN_BACKEND_DISK ? "" : "pool type 'disk' was left out of this build",
+#if BASIN_BACKEND_DISK
+     .capabilities = {Capability::build_pool, Capability::overwrite_pool, Capability::start_pool,
+                      Capability::delete_pool, Capability::create_volume, Capability::create_from,
+                      Capability::delete_volume, Capability::grow_volume, Capability::shrink_volume,
+                      Capability::wipe_volume, Capability::upload, Capability::download,
+                      Capability::encrypted_volume, Capability::names_only},
+#endif
+     .volume_type = VolumeType::block,
+     .source_required = {SourceField::device},
+     .source_accepted = {SourceField::device},
+     .names_volumes = true,
+     .source_formats = source_formats,
+     .volume_formats = volume_formats,
+     .creatable_formats = volume_formats,
+     .tools = tools,
+     .libraries = libraries,
+    },
+#if BASIN_BACKEND_DISK
+    .open = [](const PoolDef& def, const Host& host) -> std::unique_ptr<Backend> {
+        return std::make_unique<DiskBackend>(def, host);
+    },
+#else
+    .open = nullptr,
+#endif
+    .find_sources = nullptr, .source_identities = source_identities, .actions = disk_actions,
+};
+
+} // namespace storage::inline v1

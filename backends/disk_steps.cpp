@@ -63,10 +63,14 @@ void apply_sync(StepRun& run)
 /** Whether the helper surely changed nothing: it answered, and its answer was no. */
 bool is_refusal(ErrorCode code)
 {
-    constexpr std::array certain{ErrorCode::invalid_argument, ErrorCode::invalid_state,
-                                 ErrorCode::not_found,        ErrorCode::not_supported,
-                                 ErrorCode::already_exists,   ErrorCode::no_space,
-                                 ErrorCode::busy,             ErrorCode::permission_denied,
+    constexpr std::array certain{ErrorCode::invalid_argument,
+                                 ErrorCode::invalid_state,
+                                 ErrorCode::not_found,
+                                 ErrorCode::not_supported,
+                                 ErrorCode::already_exists,
+                                 ErrorCode::no_space,
+                                 ErrorCode::busy,
+                                 ErrorCode::permission_denied,
                                  ErrorCode::unavailable};
     return std::find(certain.begin(), certain.end(), code) != certain.end();
 }
@@ -125,16 +129,6 @@ void apply_resize(StepRun& run)
     program_of(run).resize(disk_of(run), partition_of(run), number_of(run, "size"), run.job());
 }
 
-// Of each the helper does all or nothing.
-constexpr std::array actions{
-    Action{"disk_label", apply_label, nullptr, true},
-    Action{"disk_clear", apply_clear, nullptr, true},
-    Action{"disk_sync", apply_sync, nullptr, true},
-    Action{"disk_create_partition", apply_create, undo_create, false},
-    Action{"disk_delete_partition", apply_delete, nullptr, true},
-    Action{"disk_resize_partition", apply_resize, nullptr, true},
-};
-
 Arguments disk_arguments(const PartitionProgram::Disk& disk)
 {
     return {{"device", disk.path},
@@ -175,11 +169,11 @@ Step label_disk_step(const PartitionProgram::Disk& disk, const std::string& form
     auto arguments = disk_arguments(disk);
     arguments["format"] = format;
     arguments["overwrite"] = overwrite ? "yes" : "no";
-    return make_step("disk_label", std::move(arguments),
-                     {.call = call("label", disk.path, format),
-                      .summary = "make a partition table of type '" + format + "' on '" +
-                                 disk.path + "'",
-                      .destructive = overwrite});
+    return make_step(
+        "disk_label", std::move(arguments),
+        {.call = call("label", disk.path, format),
+         .summary = "make a partition table of type '" + format + "' on '" + disk.path + "'",
+         .destructive = overwrite});
 }
 
 Step clear_disk_step(const PartitionProgram::Disk& disk)
@@ -230,9 +224,14 @@ Step resize_partition_step(const PartitionProgram::Disk& disk, const Partition& 
                       .destructive = size < partition.length});
 }
 
-std::span<const Action> disk_actions()
-{
-    return actions;
-}
+// Of each the helper does all or nothing.
+const Action disk_actions[6]{
+    {"disk_label", apply_label, nullptr, true},
+    {"disk_clear", apply_clear, nullptr, true},
+    {"disk_sync", apply_sync, nullptr, true},
+    {"disk_create_partition", apply_create, undo_create, false},
+    {"disk_delete_partition", apply_delete, nullptr, true},
+    {"disk_resize_partition", apply_resize, nullptr, true},
+};
 
 } // namespace storage::inline v1

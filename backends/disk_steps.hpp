@@ -5,13 +5,10 @@
 #include "change.hpp"
 #include "partition_table.hpp"
 
-#include <span>
-
 namespace storage::inline v1 {
 
 /** A new, empty table. @param overwrite  else the disk must have nothing on it */
-Step label_disk_step(const PartitionProgram::Disk& disk, const std::string& format,
-                     bool overwrite);
+Step label_disk_step(const PartitionProgram::Disk& disk, const std::string& format, bool overwrite);
 /** Takes the table away. */
 Step clear_disk_step(const PartitionProgram::Disk& disk);
 /** Makes the kernel show the partitions of the table. */
@@ -24,6 +21,6 @@ Step delete_partition_step(const PartitionProgram::Disk& disk, const Partition& 
 Step resize_partition_step(const PartitionProgram::Disk& disk, const Partition& partition,
                            std::uint64_t size);
 
-std::span<const Action> disk_actions();
+extern const Action disk_actions[6];
 
 } // namespace storage::inline v1

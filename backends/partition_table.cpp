@@ -57,15 +57,15 @@ const Json& list(const Json& object, const char* name)
 
 Partition read_partition(const Json& json)
 {
-    Partition partition{.number = static_cast<int>(std::min<std::uint64_t>(
-                            bytes(json, "number"), list_limit)),
-                        .path = text(json, "path"),
-                        .kind = text(json, "kind"),
-                        .format = text(json, "format"),
-                        .type = text(json, "type"),
-                        .guid = text(json, "guid"),
-                        .start = bytes(json, "start"),
-                        .length = bytes(json, "length")};
+    Partition partition{
+        .number = static_cast<int>(std::min<std::uint64_t>(bytes(json, "number"), list_limit)),
+        .path = text(json, "path"),
+        .kind = text(json, "kind"),
+        .format = text(json, "format"),
+        .type = text(json, "type"),
+        .guid = text(json, "guid"),
+        .start = bytes(json, "start"),
+        .length = bytes(json, "length")};
     if (partition.number < 1 || partition.name().empty())
         senseless("a partition without number or path");
     return partition;
@@ -196,8 +196,8 @@ void PartitionProgram::remove(const Disk& disk, const Partition& partition, Job*
     ask(runner_, program_, request, job);
 }
 
-Partition PartitionProgram::resize(const Disk& disk, const Partition& partition,
-                                   std::uint64_t size, Job* job) const
+Partition PartitionProgram::resize(const Disk& disk, const Partition& partition, std::uint64_t size,
+                                   Job* job) const
 {
     auto request = request_for("resize", disk, job);
     add(request, partition);

@@ -4,8 +4,10 @@
 #include "file_io.hpp"
 
 #include <array>
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
+#include <unistd.h>
 
 namespace storage::inline v1 {
 namespace {
@@ -88,7 +90,11 @@ TableSignature table_signature(std::string_view start)
 
 TableSignature table_signature(int fd, const std::string& path)
 {
-    return table_signature(read_fd(fd, signature_size, path));
+    std::array<char, signature_size> start{};
+    const auto length = ::pread(fd, start.data(), start.size(), 0);
+    if (length < 0)
+        throw system_error(errno, "cannot read '" + path + "'");
+    return table_signature(std::string_view(start.data(), static_cast<std::size_t>(length)));
 }
 
 } // namespace storage::inline v1

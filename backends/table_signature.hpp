@@ -18,7 +18,7 @@ inline constexpr std::size_t signature_size = 8192;
 
 /** @param start  the first bytes of the disk; shorter ones have less */
 TableSignature table_signature(std::string_view start);
-/** @param fd  at its beginning. @throws Error io */
+/** @throws Error io */
 TableSignature table_signature(int fd, const std::string& path);
 
 } // namespace storage::inline v1

@@ -59,8 +59,8 @@ std::optional<HeldLock> lock_new_name(PoolAccess& access, VolumeDef& def,
         return std::nullopt;
     for (;;) {
         check(job, operation);
-        auto lock = access.context->locks.lock_volume(pool->uuid, pool->name, def.name, operation,
-                                                      job);
+        auto lock =
+            access.context->locks.lock_volume(pool->uuid, pool->name, def.name, operation, job);
         access = PoolAccess(pool);
         auto name = access.active_backend().new_name(wanted);
         if (name == def.name)
@@ -147,9 +147,11 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
         source_lock.emplace(source_access.context->locks.lock_volume(
             source_pool->uuid, source_pool->name, source.name(), "vol-create-from", job,
             VolumeUse::read));
-    const CopySource from{.volume = source_access.active_backend().describe(source.name()),
-                          .pool_name = source_pool->name,
-                          .untrusted_reference = untrusted_reference(*access.context, source)};
+    CopySource from{.volume = source_access.active_backend().describe(source.name()),
+                    .pool_name = source_pool->name,
+                    .untrusted_reference = untrusted_reference(*access.context, source)};
+    if (from.volume.type == VolumeType::block) // its format, if any, says what it is used for
+        from.volume.target.format = "raw";
     auto wanted = given;
     // As libvirt: at least as large as what is copied.
     wanted.capacity = std::max(given.capacity, from.volume.capacity);

@@ -36,3 +36,18 @@ std::string example_definition(std::string_view type, const Scratch& scratch)
     return "<pool type='" + std::string(type) + "'><name>example</name>" + parts.at(type) +
            "</pool>";
 }
+
+Ground::Ground(std::string_view type, const Scratch& scratch)
+{
+    if (type == "dir") {
+        definition_ = example_definition(type, scratch);
+    } else if (type == "disk") {
+        disk_ = LoopDevice::make(scratch.directory / "disk", std::uint64_t{64} << 20, missing_);
+        if (disk_)
+            definition_ =
+                "<pool type='disk'><name>example</name><source><device path='" + disk_->path() +
+                "'/><format type='dos'/></source><target><path>/dev</path></target></pool>";
+    } else {
+        missing_ = "pools of type '" + std::string(type) + "' need the lab";
+    }
+}

@@ -4,6 +4,22 @@
 
 #include "scratch.hpp"
 
-/** XML of a pool of that type; where the type is available, one whose source exists on this
- * machine. */
+#include "loop_device.hpp"
+
+/** XML of a pool of that type, for what only defines it: its source may be anything. */
 std::string example_definition(std::string_view type, const Scratch& scratch);
+
+/** A pool that can be built, filled and deleted on this machine. */
+class Ground {
+public:
+    Ground(std::string_view type, const Scratch& scratch);
+
+    /** Why there is none; "" where there is one. */
+    const std::string& missing() const { return missing_; }
+    const std::string& definition() const { return definition_; }
+
+private:
+    std::string missing_{};
+    std::string definition_{};
+    std::optional<LoopDevice> disk_{};
+};
