@@ -204,6 +204,9 @@ public:
     std::string new_name(const VolumeDef& def) override
     {
         const auto disk = find_table().reference();
+        if (disk.format == "lvm2")
+            throw Error(ErrorCode::not_supported, "'" + disk.path + "' is a physical volume of LVM",
+                        "use a pool of type 'logical' to make volumes in it");
         const auto planned = plan(disk, def);
         if (def.name.empty() || def.name == planned.name())
             return planned.name();

@@ -211,31 +211,34 @@ Counts count(const OpenDisk& disk)
     return result;
 }
 
-/** The free region cut to one exact place, where the request gives it. */
-std::vector<Region> candidates(const OpenDisk& disk, const Request& request, std::int64_t sectors)
+/** Exactly where the request says, as long as the alignment makes it. */
+Place place_at(const OpenDisk& disk, const Request& request, std::int64_t sectors)
 {
-    auto regions = disk.free();
-    if (!request.start)
-        return regions;
-    if (*request.start % disk.sector_size() != 0)
-        throw Refusal("invalid_argument", "start " + std::to_string(*request.start) +
-                                              " is no multiple of the sector size");
-    const auto first = static_cast<std::int64_t>(*request.start / disk.sector_size());
-    std::erase_if(regions, [&](const Region& each) {
-        return first < each.first + (each.logical ? 1 : 0) || sectors > each.last - first + 1;
-    });
-    for (auto& each : regions)
-        each = {.first = first - (each.logical ? 1 : 0),
-                .last = first + sectors - 1,
-                .logical = each.logical};
-    return regions;
+    const auto start = *request.start;
+    const bool extended = request.kind == "extended";
+    if (start % disk.sector_size() != 0)
+        throw Refusal("invalid_argument",
+                      "start " + std::to_string(start) + " is no multiple of the sector size");
+    const auto first = static_cast<std::int64_t>(start / disk.sector_size());
+    for (const auto& region : disk.free()) {
+        // A logical partition needs a sector before it for its own table (EBR).
+        const auto from = region.first + (region.logical ? 1 : 0);
+        if (first >= from && first <= region.last && sectors <= region.last - first + 1 &&
+            !(extended && region.logical))
+            return {.first = first,
+                    .last = rounded_end(first, sectors, region.last, disk.alignment(request)),
+                    .logical = region.logical};
+    }
+    throw Refusal("invalid_state",
+                  "the place of the new partition on '" + disk.path() + "' is not free any more",
+                  "another program changed the table: try again");
 }
 
 Place choose(const OpenDisk& disk, const Request& request)
 {
     const auto sectors = sectors_for(disk, request.size);
-    const auto regions = candidates(disk, request, sectors);
-    const auto alignment = request.start ? Alignment{} : disk.alignment(request);
+    const auto regions = disk.free();
+    const auto alignment = disk.alignment(request);
     const bool has_extended = disk.has_extended();
     const auto counts = count(disk);
     const auto slots = ped_disk_get_max_primary_partition_count(&disk.table());
@@ -249,6 +252,8 @@ Place choose(const OpenDisk& disk, const Request& request)
     if (request.kind == "logical" && !counts.extended)
         throw Refusal("invalid_state", "'" + disk.path() + "' has no extended partition",
                       "create a volume with format 'extended' first");
+    if (request.start)
+        return place_at(disk, request, sectors);
     if (request.kind != "logical" && counts.primary < slots)
         if (const auto place = best_fit(regions, alignment, sectors, false))
             return *place;

@@ -341,11 +341,8 @@ std::vector<PartitionInfo> OpenDisk::describe() const
                                                                         : "primary",
                            .start = bytes(part->geom.start),
                            .length = bytes(part->geom.length)};
-        if (kernel_->is_block_device()) {
-            const std::unique_ptr<char, decltype(&::free)> path(ped_partition_get_path(part),
-                                                                ::free);
-            info.path = text(path.get());
-        }
+        const std::unique_ptr<char, decltype(&::free)> path(ped_partition_get_path(part), ::free);
+        info.path = text(path.get());
         if (const auto* found = entry(*part)) {
             info.type = found->type;
             info.guid = found->guid;

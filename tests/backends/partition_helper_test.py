@@ -169,13 +169,17 @@ def plans_write_nothing_and_come_true():
             plan = ask("create", path, size=size, format="linux", plan=True)["partition"]
             assert digest(path) == before
             made = ask("create", path, size=size, format="linux", number=plan["number"], start=plan["start"])["partition"]
-            assert (made["number"], made["start"], made["kind"]) == (plan["number"], plan["start"], plan["kind"])
+            for key in ("number", "start", "length", "kind", "path"):
+                assert made[key] == plan[key], (made, plan)
         # Refused requests write nothing either.
         before = digest(path)
         refused("no_space", "create", path, size=1 << 40)
         refused("no_space", "create", path, size=(1 << 63) - 1)
         refused("invalid_argument", "create", path, size=0)
         refused("invalid_state", "create", path, size=1, number=77)
+        refused("invalid_state", "create", path, size=1, start=made["start"])
+        refused("invalid_state", "create", path, size=1, start=0)
+        refused("invalid_argument", "create", path, size=1, start=5)
         refused("invalid_state", "create", path, size=1, table="mac")
         refused("invalid_state", "read", path, table="mac")
         if table != "sun":
