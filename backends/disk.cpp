@@ -41,13 +41,15 @@ struct FoundDisk {
     std::string path{};
     std::string number{}; ///< "8:0"
     TableSignature table{};
+    bool part_separator{};
 
     PartitionProgram::Disk reference() const
     {
         return {.path = path,
                 .device_number = number,
                 .format = table.format,
-                .disk_id = table.disk_id};
+                .disk_id = table.disk_id,
+                .part_separator = part_separator};
     }
 };
 

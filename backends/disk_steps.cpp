@@ -21,7 +21,8 @@ PartitionProgram::Disk disk_of(const StepRun& run)
     return {.path = run.argument("device"),
             .device_number = run.argument("device_number"),
             .format = run.argument("table"),
-            .disk_id = run.argument("disk_id")};
+            .disk_id = run.argument("disk_id"),
+            .part_separator = run.argument("part_separator") == "yes"};
 }
 
 std::uint64_t number_of(const StepRun& run, std::string_view name)
@@ -134,7 +135,8 @@ Arguments disk_arguments(const PartitionProgram::Disk& disk)
     return {{"device", disk.path},
             {"device_number", disk.device_number},
             {"table", disk.format},
-            {"disk_id", disk.disk_id}};
+            {"disk_id", disk.disk_id},
+            {"part_separator", disk.part_separator ? "yes" : "no"}};
 }
 
 Arguments partition_arguments(const PartitionProgram::Disk& disk, const Partition& partition)

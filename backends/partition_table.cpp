@@ -88,6 +88,8 @@ Json request_for(const char* operation, const PartitionProgram::Disk& disk, Job*
         request["table"] = disk.format;
     if (!disk.disk_id.empty())
         request["disk_id"] = disk.disk_id;
+    if (disk.part_separator)
+        request["part_separator"] = true;
     if (job && job->wait().count() > 0)
         request["patience"] = job->wait().count();
     return request;

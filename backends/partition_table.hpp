@@ -75,6 +75,7 @@ public:
         std::string device_number{}; ///< "8:0"
         std::string format{};        ///< the table's; "": any
         std::string disk_id{};       ///< the table's; "": any
+        bool part_separator{};       ///< device mapper: "p" before each number
     };
 
     /** Writes nothing, not even by opening the disk for writing. */

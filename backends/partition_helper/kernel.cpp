@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "kernel.hpp"
+#include "dm_partitions.hpp"
 #include "protocol.hpp"
 
 #include <fcntl.h>
@@ -29,24 +30,26 @@ std::int64_t number_in(const fs::path& path)
 
 } // namespace
 
-KernelDisk::KernelDisk(int fd, std::string path) : fd_(fd), path_(std::move(path))
+KernelDisk::KernelDisk(int fd, std::string path, bool part_separator)
+    : fd_(fd), path_(std::move(path))
 {
     struct stat status {};
     if (::fstat(fd, &status) != 0)
         throw system_refusal(errno, "cannot read '" + path_ + "'");
-    if (S_ISBLK(status.st_mode))
-        directory_ = "/sys/dev/block/" + std::to_string(major(status.st_rdev)) + ':' +
-                     std::to_string(minor(status.st_rdev));
+    if (!S_ISBLK(status.st_mode))
+        return;
+    const auto number =
+        std::to_string(major(status.st_rdev)) + ':' + std::to_string(minor(status.st_rdev));
+    directory_ = "/sys/dev/block/" + number;
+    if (::access((directory_ + "/dm").c_str(), F_OK) == 0)
+        dm_ = std::make_unique<DmPartitions>(directory_, number, part_separator);
 }
+
+KernelDisk::~KernelDisk() = default;
 
 bool KernelDisk::is_partition() const
 {
     return is_block_device() && ::access((directory_ + "/partition").c_str(), F_OK) == 0;
-}
-
-bool KernelDisk::is_device_mapper() const
-{
-    return is_block_device() && ::access((directory_ + "/dm").c_str(), F_OK) == 0;
 }
 
 bool KernelDisk::takes_partitions() const
@@ -70,6 +73,8 @@ void KernelDisk::require_unused() const
 
 std::map<int, Extent> KernelDisk::partitions() const
 {
+    if (dm_)
+        return dm_->partitions();
     std::map<int, Extent> result;
     if (!is_block_device())
         return result;
@@ -103,17 +108,21 @@ void KernelDisk::tell(int operation, int number, const Extent& extent) const
         throw system_refusal(errno, "partition " + std::to_string(number) + " of '" + path_ + "'");
 }
 
+std::string KernelDisk::node(int number, const std::string& usual) const
+{
+    return dm_ ? dm_->node(number) : usual;
+}
 void KernelDisk::remove(int number) const
 {
-    tell(BLKPG_DEL_PARTITION, number, {});
+    dm_ ? dm_->remove(number) : tell(BLKPG_DEL_PARTITION, number, {});
 }
 void KernelDisk::add(int number, const Extent& extent) const
 {
-    tell(BLKPG_ADD_PARTITION, number, extent);
+    dm_ ? dm_->add(number, extent) : tell(BLKPG_ADD_PARTITION, number, extent);
 }
 void KernelDisk::resize(int number, const Extent& extent) const
 {
-    tell(BLKPG_RESIZE_PARTITION, number, extent);
+    dm_ ? dm_->resize(number, extent) : tell(BLKPG_RESIZE_PARTITION, number, extent);
 }
 
 } // namespace partition_helper

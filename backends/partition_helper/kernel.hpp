@@ -4,9 +4,12 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 
 namespace partition_helper {
+
+class DmPartitions;
 
 /** Bytes. */
 struct Extent {
@@ -19,11 +22,14 @@ struct Extent {
 class KernelDisk {
 public:
     /** @param fd  the open disk, or an image file, which the kernel knows nothing of */
-    KernelDisk(int fd, std::string path);
+    KernelDisk(int fd, std::string path, bool part_separator);
+    ~KernelDisk();
+    KernelDisk(const KernelDisk&) = delete;
+    KernelDisk& operator=(const KernelDisk&) = delete;
 
     bool is_block_device() const { return !directory_.empty(); }
     bool is_partition() const;
-    bool is_device_mapper() const;
+    bool is_device_mapper() const { return dm_ != nullptr; }
     /** Whether it takes partitions; a loop device only does when it was attached for that. */
     bool takes_partitions() const;
 
@@ -31,6 +37,8 @@ public:
     void require_unused() const;
 
     std::map<int, Extent> partitions() const;
+    /** @param usual  where it is unless the device mapper has its own way */
+    std::string node(int number, const std::string& usual) const;
     /** @throws Refusal busy  the partition is in use */
     void remove(int number) const;
     void add(int number, const Extent& extent) const;
@@ -43,6 +51,7 @@ private:
     int fd_;
     std::string path_;
     std::string directory_{}; ///< in sysfs; "" for an image file
+    std::unique_ptr<DmPartitions> dm_{};
 };
 
 } // namespace partition_helper

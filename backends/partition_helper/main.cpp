@@ -13,18 +13,7 @@
 #include "operations.hpp"
 #include "table.hpp"
 
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstddef>
-#include <cstdio>
 #include <exception>
-#include <fcntl.h>
 #include <iostream>
 
 namespace partition_helper {
@@ -41,32 +30,6 @@ constexpr Operation operations[] = {
     {"create", create, true}, {"delete", remove, true}, {"resize", resize, true},
     {"sync", sync, true},
 };
-
-/**
- * Lets the kernel refuse every open for writing. libparted opens for writing even to read; udev
- * takes the close of that for a change, reads the disk again and tells everybody. It goes on with
- * a descriptor for reading when it is refused.
- */
-void refuse_writing()
-{
-    constexpr unsigned word = offsetof(seccomp_data, args[2])
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-                              + 4
-#endif
-        ;
-    sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_openat, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, word),
-        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_ACCMODE, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EROFS),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    const sock_fprog program{.len = sizeof filter / sizeof *filter, .filter = filter};
-    // A kernel without it only costs what udev does then.
-    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
-        ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
-}
 
 std::string read_input()
 {
@@ -86,8 +49,6 @@ Json answer()
             continue;
         const bool write = each.write && !request.plan;
         install_handler(write);
-        if (!write)
-            refuse_writing();
         return each.run(request);
     }
     throw Refusal("invalid_argument", "request: unknown operation '" + request.operation + "'");

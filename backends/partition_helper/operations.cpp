@@ -94,8 +94,6 @@ public:
 
     void take(int number)
     {
-        if (disk_.kernel().is_device_mapper())
-            return;
         const auto known = disk_.kernel().partitions();
         const auto found = known.find(number);
         if (found == known.end())
@@ -123,12 +121,6 @@ void update_kernel(OpenDisk& disk)
     const auto& kernel = disk.kernel();
     if (!kernel.is_block_device())
         return;
-    if (kernel.is_device_mapper()) {
-        if (!ped_disk_commit_to_os(&disk.table()))
-            throw Refusal("io",
-                          "cannot tell the device mapper of '" + disk.path() + "': " + said());
-        return;
-    }
     std::map<int, Extent> wanted;
     for (const auto& info : disk.describe())
         wanted[info.number] = kernel_extent(info, disk.sector_size());

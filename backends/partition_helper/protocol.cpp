@@ -96,6 +96,7 @@ Request parse_request(std::string_view text)
     members.take("operation", request.operation);
     members.take("device", request.device);
     members.take("device_number", request.device_number);
+    members.take("part_separator", request.part_separator);
     members.take("sector_size", request.sector_size);
     members.take("patience", request.patience);
     members.take("table", request.table);

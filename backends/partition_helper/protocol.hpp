@@ -33,6 +33,7 @@ struct Request {
     std::string operation{};
     std::string device{};
     std::string device_number{};    ///< "MAJOR:MINOR" that the device must have; "": any
+    bool part_separator{};          ///< device mapper: "p" before each number
     std::uint64_t sector_size{};    ///< of an image file; 0: 512
     std::string table{};            ///< the type that it must have, or shall have; "": any
     std::uint64_t patience{10'000}; ///< milliseconds to wait for another tool's lock of the disk

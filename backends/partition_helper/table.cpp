@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "table.hpp"
+#include "dm_partitions.hpp"
+#include "guard.hpp"
 #include "types.hpp"
 
 #include <blkid/blkid.h>
@@ -109,9 +111,14 @@ OpenDisk::OpenDisk(const Request& request, bool write) : path_(request.device)
     if (!request.device_number.empty() && request.device_number != number_of(mine))
         throw Refusal("invalid_state", "'" + path_ + "' is device " + number_of(mine) +
                                            " now and was " + request.device_number);
-    kernel_ = std::make_unique<KernelDisk>(fd_, path_);
+    kernel_ = std::make_unique<KernelDisk>(fd_, path_, request.part_separator);
     if (kernel_->is_partition())
         throw Refusal("invalid_argument", "'" + path_ + "' is a partition, not a disk");
+    if (!write) {
+        if (kernel_->is_device_mapper())
+            DmPartitions::open_control();
+        refuse_writing();
+    }
     if (write)
         lock(std::chrono::milliseconds(request.patience));
     if (request.sector_size != 0 && S_ISREG(mine.st_mode))
@@ -342,7 +349,7 @@ std::vector<PartitionInfo> OpenDisk::describe() const
                            .start = bytes(part->geom.start),
                            .length = bytes(part->geom.length)};
         const std::unique_ptr<char, decltype(&::free)> path(ped_partition_get_path(part), ::free);
-        info.path = text(path.get());
+        info.path = kernel_->node(part->num, text(path.get()));
         if (const auto* found = entry(*part)) {
             info.type = found->type;
             info.guid = found->guid;

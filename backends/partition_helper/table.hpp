@@ -27,7 +27,7 @@ void install_handler(bool write);
 
 struct PartitionInfo {
     int number{};
-    std::string path{}; ///< of its device node, by libparted's rules
+    std::string path{}; ///< of its device node, by the rules of its disk
     std::string kind{}; ///< primary, logical, extended; metadata: the table's own space
     std::uint64_t start{};
     std::uint64_t length{};

@@ -3,7 +3,7 @@
 """The helper basin-partition on image files and, as root, on loop devices. TAP on stdout.
 
 sfdisk and parted are the oracles: what the helper wrote is what they read, and the other way round.
-usage: partition_helper_test.py HELPER
+usage: partition_helper_test.py HELPER [CASE...]
 """
 import ctypes
 import fcntl
@@ -512,6 +512,43 @@ def the_kernel_learns_of_a_table():
         refused("invalid_argument", "read", device + "p1")
 
 
+def disks_of_every_name():
+    """In the lab: sd, vd, nvme, device mapper, links; whatever is on them is lost."""
+    disks = os.environ.get("BASIN_TEST_DISKS", "").split()
+    if not disks:
+        raise Skip("BASIN_TEST_DISKS names no disks to lose")
+    for disk in disks:
+        real = os.path.realpath(disk)
+        base = disk if disk.startswith("/dev/mapper/") else real
+        separator = "p" if base[-1].isdigit() else ""
+        for table in ("gpt", "dos"):
+            print(f"# {disk} {table}", flush=True)
+            ask("label", disk, table=table)
+            if table == "dos":
+                ask("create", disk, size=60 * MIB, format="extended")
+            kind = "logical" if table == "dos" else "auto"
+            parts = [ask("create", disk, size=10 * MIB, kind=kind)["partition"] for _ in range(3)]
+            for part in parts:
+                assert part["path"] == f"{base}{separator}{part['number']}", part
+                with open(part["path"], "rb") as node:
+                    assert node.seek(0, os.SEEK_END) == part["length"], part
+            with open(parts[1]["path"], "rb"):
+                refused("busy", "delete", disk, **identity(parts[1]))
+                refused("busy", "label", disk, table="gpt")
+                grown = ask("resize", disk, size=20 * MIB, **identity(parts[2]))["partition"]
+            ask("delete", disk, **identity(parts[1]))
+            after = {p["start"]: p for p in ask("read", disk)["partitions"]}
+            assert parts[1]["start"] not in after
+            for part in (parts[0], grown):
+                now = after[part["start"]]
+                assert (now["guid"], now["length"]) == (part["guid"], part["length"])
+                assert now["number"] == part["number"] - (table == "dos" and part is grown)
+                with open(now["path"], "rb") as node:
+                    assert node.seek(0, os.SEEK_END) == part["length"], now
+        ask("clear", disk)
+        assert not os.path.exists(f"{base}{separator}1")
+
+
 def reading_opens_nothing_for_writing():
     with Loop(image()) as device:
         ask("label", device, table="gpt")
@@ -538,10 +575,11 @@ CASES = [
     partitions_are_named_by_their_identity, a_damaged_or_foreign_table, a_disk_that_grew,
     what_the_table_cannot_address, sectors_of_4096_bytes, as_many_partitions_as_there_can_be, requests_that_are_none,
     a_disk_that_another_tool_locked, an_image_that_can_only_be_read, loop_devices_follow_the_table,
-    partitions_in_use_on_a_loop_device, the_kernel_learns_of_a_table, reading_opens_nothing_for_writing]
+    partitions_in_use_on_a_loop_device, the_kernel_learns_of_a_table, disks_of_every_name, reading_opens_nothing_for_writing]
 
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 os.environ["LC_ALL"] = "C"
+CASES = [case for case in CASES if case.__name__ in sys.argv[2:]] or CASES
 print(f"1..{len(CASES)}")
 for index, case in enumerate(CASES, 1):
     name = f"{index} - basin-partition: {case.__name__.replace('_', ' ')}"
