@@ -61,7 +61,7 @@ void DirectoryChanges::create(const VolumeDef& def, const CopySource* source, Cr
                               Change& change) const
 {
     require_new(path_of(def.name));
-    const NewVolume volume{.directory = directory_,
+    const NewVolume volume{.directory = directory_.path,
                            .def = def,
                            .source = source,
                            .flags = flags,
@@ -112,8 +112,8 @@ void DirectoryChanges::discard_upload(const std::string& name, Change& change) c
 {
     if (!partial_upload(name))
         throw Error(ErrorCode::not_found,
-                    "no unfinished upload of '" + name + "' in '" + directory_ + "'");
-    change.add(discard_step(directory_, name));
+                    "no unfinished upload of '" + name + "' in '" + directory_.path + "'");
+    change.add(discard_step(directory_.path, name));
 }
 
 void DirectoryChanges::remove(std::string_view name, Change& change) const
@@ -124,7 +124,7 @@ void DirectoryChanges::remove(std::string_view name, Change& change) const
         throw Error(ErrorCode::not_supported,
                     "'" + path + "' is a device node: basin does not delete it",
                     "remove it by hand if it is not wanted");
-    change.add(remove_volume_step(directory_, std::string(name), identity_text(info),
+    change.add(remove_volume_step(directory_.path, std::string(name), identity_text(info),
                                   S_ISDIR(info.st_mode)));
 }
 
@@ -133,7 +133,7 @@ void DirectoryChanges::rename(std::string_view name, const std::string& new_name
 {
     const auto identity = identity_text(look_at(path_of(name)));
     require_new(path_of(new_name));
-    change.add(rename_volume_step(directory_, std::string(name), new_name, identity));
+    change.add(rename_volume_step(directory_.path, std::string(name), new_name, identity));
 }
 
 void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, ResizeFlags flags,
@@ -191,11 +191,11 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
 std::optional<std::uint64_t> DirectoryChanges::partial_upload(const std::string& name) const
 {
     struct stat info {};
-    if (::lstat(partial_path(directory_, name).c_str(), &info) == 0)
+    if (::lstat(partial_path(directory_.path, name).c_str(), &info) == 0)
         return static_cast<std::uint64_t>(info.st_size);
     if (errno != ENOENT)
-        throw system_error(errno,
-                           "cannot look for an upload of '" + name + "' in '" + directory_ + "'");
+        throw system_error(errno, "cannot look for an upload of '" + name + "' in '" +
+                                      directory_.path + "'");
     return std::nullopt;
 }
 

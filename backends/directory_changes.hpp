@@ -3,13 +3,14 @@
 #pragma once
 
 #include "backend.hpp"
+#include "volume_steps.hpp"
 
 namespace storage::inline v1 {
 
 /** For one pool. The calls are those of Backend. */
 class DirectoryChanges {
 public:
-    DirectoryChanges(std::string directory, std::string pool_name, const Host& host)
+    DirectoryChanges(PoolDirectory directory, std::string pool_name, const Host& host)
         : directory_(std::move(directory)), pool_name_(std::move(pool_name)), host_(host)
     {
     }
@@ -34,10 +35,10 @@ public:
 private:
     std::string path_of(std::string_view name) const
     {
-        return directory_ + '/' + std::string(name);
+        return directory_.path + '/' + std::string(name);
     }
 
-    std::string directory_;
+    PoolDirectory directory_;
     std::string pool_name_;
     const Host& host_;
 };

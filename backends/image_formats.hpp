@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// The volume formats of the pool types whose volumes are files in a directory.
+// The volume formats of the pool types whose volumes are files in a directory, and what makes them.
 #pragma once
 
 #include <string_view>
@@ -10,5 +10,10 @@ namespace storage::inline v1 {
 inline constexpr std::string_view image_formats[] = {
     "raw", "dir",   "bochs", "cloop", "dmg",   "iso", "vpc",  "vdi",  "fat",
     "vhd", "ploop", "cow",   "qcow",  "qcow2", "qed", "vmdk", "vhdx", "parallels"};
+
+inline constexpr std::string_view creatable_image_formats[] = {
+    "raw", "dir", "vpc", "vdi", "vhd", "qcow", "qcow2", "qed", "vmdk", "vhdx", "parallels"};
+
+inline constexpr std::string_view image_libraries[] = {"libcryptsetup.so.12", "libcrypto.so.3"};
 
 } // namespace storage::inline v1

@@ -6,7 +6,9 @@
 #include "system_root.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <fcntl.h>
+#include <memory>
 
 namespace storage::inline v1 {
 
@@ -66,7 +68,7 @@ std::vector<MountEntry> mount_table(const SystemRoot& system)
     for (const auto& line : lines_of(system.path("/proc/self/mountinfo"))) {
         std::string_view rest = line;
         MountEntry mount;
-        take_word(rest);
+        mount.id = to_integer<std::uint64_t>(take_word(rest)).value_or(0);
         take_word(rest);
         mount.device = take_word(rest);
         take_word(rest);
@@ -79,6 +81,19 @@ std::vector<MountEntry> mount_table(const SystemRoot& system)
         table.push_back(std::move(mount));
     }
     return table;
+}
+
+std::optional<MountEntry> mount_at(const std::string& path, const SystemRoot& system)
+{
+    const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
+                                                           std::free);
+    if (!real)
+        return std::nullopt;
+    const auto table = mount_table(system);
+    const auto top = std::find_if(table.rbegin(), table.rend(), [&](const MountEntry& mount) {
+        return mount.point == real.get();
+    });
+    return top == table.rend() ? std::nullopt : std::optional(*top);
 }
 
 } // namespace storage::inline v1

@@ -2,6 +2,8 @@
 // The tables of /proc and /sys as text: lines, words, escapes; and the table of mounts.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +22,7 @@ std::string_view take_word(std::string_view& line);
 std::string unescaped(std::string_view text);
 
 struct MountEntry {
+    std::uint64_t id{};
     std::string device{}; ///< 98:0
     std::string point{};
     std::string type{};
@@ -33,5 +36,8 @@ struct MountEntry {
 
 /** The mounts that this process sees; later ones lie over earlier ones. */
 std::vector<MountEntry> mount_table(const SystemRoot& system);
+
+/** What is mounted at a path, links followed, on top of all else there. */
+std::optional<MountEntry> mount_at(const std::string& path, const SystemRoot& system);
 
 } // namespace storage::inline v1

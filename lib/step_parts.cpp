@@ -12,6 +12,12 @@
 
 namespace storage::inline v1 {
 
+Error replaced(const std::string& path)
+{
+    return Error(ErrorCode::busy, "'" + path + "' was replaced by another file meanwhile",
+                 "look at it again, then repeat the call");
+}
+
 std::string identity_text(const struct stat& info)
 {
     return std::to_string(info.st_dev) + ':' + std::to_string(info.st_ino);
@@ -120,7 +126,8 @@ const Action* find_action(std::string_view name)
                                         [&](const Action& a) { return a.name == name; });
         return found == actions.end() ? nullptr : &*found;
     };
-    for (const auto actions : {file_actions(), volume_actions(), device_actions()})
+    for (const auto actions :
+         {file_actions(), volume_actions(), content_actions(), device_actions()})
         if (const auto* action = find_in(actions))
             return action;
     for (const auto* type : backend_table())

@@ -12,9 +12,12 @@ namespace storage::inline v1 {
 
 std::span<const Action> file_actions();
 std::span<const Action> volume_actions();
+std::span<const Action> content_actions();
 
 /** "device:inode". */
 std::string identity_text(const struct stat& info);
+/** Another process was faster. */
+Error replaced(const std::string& path);
 std::string join(const std::string& directory, const std::string& name);
 
 /** Attributes as arguments of a step, and back onto an open file. */

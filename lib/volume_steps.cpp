@@ -35,6 +35,28 @@ UniqueFd open_directory(const Actor& actor, const std::string& path)
     return fd;
 }
 
+/** Refuses what is not on the pool's mount: the pool's file system was unmounted. */
+void require_mount(int fd, const StepRun& run)
+{
+    const auto& wanted = run.argument("mount");
+    struct ::statx status {};
+    if (wanted.empty() || ::statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &status) != 0 ||
+        (status.stx_mask & STATX_MNT_ID) == 0) // before Linux 5.8
+        return;
+    if (std::to_string(status.stx_mnt_id) != wanted)
+        throw Error(ErrorCode::invalid_state,
+                    "'" + run.argument("directory") + "' is no longer the pool's file system",
+                    "stop the pool and start it again");
+}
+
+/** The directory that a step makes something in. */
+UniqueFd open_directory(const Actor& actor, const StepRun& run)
+{
+    auto fd = open_directory(actor, run.argument("directory"));
+    require_mount(fd.get(), run);
+    return fd;
+}
+
 /** For a new file. One that another user made, that user alone may change. */
 void set_attributes(const Actor& actor, int fd, const StepRun& run, const std::string& path)
 {
@@ -53,12 +75,6 @@ Error exists_already(const std::string& directory, const std::string& name)
 {
     return Error(ErrorCode::already_exists, "'" + join(directory, name) + "' exists",
                  "choose another name", {}, EEXIST);
-}
-
-Error replaced(const std::string& path)
-{
-    return Error(ErrorCode::busy, "'" + path + "' was replaced by another file meanwhile",
-                 "look at it again, then repeat the call");
 }
 
 /** Gives an unnamed file a name; false where it must be tried another way. */
@@ -160,7 +176,7 @@ void apply_create_file(StepRun& run)
     const auto& name = run.argument("name");
     const auto path = join(directory_path, name);
     const auto actor = actor_of(run);
-    const auto directory = open_directory(actor, directory_path);
+    const auto directory = open_directory(actor, run);
     struct stat info {};
     if (::fstatat(directory.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0)
         throw exists_already(directory_path, name); // before time is spent on allocating
@@ -228,6 +244,7 @@ void apply_create_directory(StepRun& run)
     if (!file_identity(path).empty())
         throw exists_already(directory, name);
     const auto actor = actor_of(run);
+    const auto parent = open_directory(actor, run);
     run.declare("temporary", temporary);
     if (actor.mkdir(AT_FDCWD, temporary, 0700) != 0)
         throw system_error(errno, "cannot create '" + path + "'");
@@ -239,7 +256,7 @@ void apply_create_directory(StepRun& run)
     }
     if (!rename_over_nothing(actor, AT_FDCWD, temporary, AT_FDCWD, path))
         throw cannot_create(directory, name);
-    flush_directory(open_directory(actor, directory).get(), directory);
+    flush_directory(parent.get(), directory);
 }
 
 void undo_create_directory(StepRun& run)
@@ -277,7 +294,7 @@ void apply_create_by_tool(StepRun& run)
     const auto& name = run.argument("name");
     const auto path = join(directory_path, name);
     const Actor actor; // the program is this process' child, and no other user's
-    const auto directory = open_directory(actor, directory_path);
+    const auto directory = open_directory(actor, run);
     if (!file_identity(path).empty())
         throw exists_already(directory_path, name);
     const auto hidden = temporary_name();
@@ -359,7 +376,9 @@ void apply_receive(StepRun& run)
         throw exists_already(directory, name);
     const auto path = partial_path(directory, name);
     const auto actor = actor_of(run);
-    const auto fd = actor.open(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
+    const auto parent = open_directory(actor, run);
+    const auto fd = actor.open(parent.get(), path.substr(path.rfind('/') + 1),
+                               O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (!fd)
         throw system_error(errno, "cannot open '" + path + "'");
     require_ours(actor, fd.get(), path);
@@ -382,8 +401,10 @@ void apply_publish(StepRun& run)
     const auto& name = run.argument("name");
     const auto path = join(directory_path, name);
     const auto partial = partial_path(directory_path, name);
+    const auto partial_name = partial.substr(partial.rfind('/') + 1);
     const auto actor = actor_of(run);
-    const auto fd = actor.open(AT_FDCWD, partial, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+    const auto directory = open_directory(actor, run);
+    const auto fd = actor.open(directory.get(), partial_name, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
     if (!fd)
         throw system_error(errno, "cannot open '" + partial + "'");
     require_ours(actor, fd.get(), partial);
@@ -391,8 +412,7 @@ void apply_publish(StepRun& run)
     struct stat info {};
     if (::fstat(fd.get(), &info) == 0)
         run.remember("identity", identity_text(info));
-    const auto directory = open_directory(actor, directory_path);
-    if (!rename_over_nothing(actor, AT_FDCWD, partial, directory.get(), name))
+    if (!rename_over_nothing(actor, directory.get(), partial_name, directory.get(), name))
         throw cannot_create(directory_path, name);
     flush_entry(fd.get(), directory.get(), path);
 }
@@ -419,75 +439,6 @@ void apply_discard(StepRun& run)
 }
 
 // ---- changes of what exists -------------------------------------------------------------------
-
-/** Opens what the step was listed for, and nothing else. */
-UniqueFd open_same(const StepRun& run, int flags)
-{
-    const auto& path = run.argument("path");
-    auto fd = open_existing(path, flags | O_NONBLOCK | O_NOCTTY);
-    struct stat info {};
-    if (::fstat(fd.get(), &info) != 0)
-        throw system_error(errno, "cannot look at '" + path + "'");
-    if (identity_text(info) != run.argument("identity"))
-        throw replaced(path);
-    return fd;
-}
-
-std::uint64_t length_of(int fd, const std::string& path)
-{
-    struct stat info {};
-    if (::fstat(fd, &info) != 0)
-        throw system_error(errno, "cannot look at '" + path + "'");
-    return static_cast<std::uint64_t>(info.st_size);
-}
-
-void set_length(int fd, std::uint64_t length, const std::string& path)
-{
-    if (::ftruncate(fd, static_cast<off_t>(length)) != 0)
-        throw system_error(errno, "cannot set the size of '" + path + "' to " +
-                                      std::to_string(length) + " bytes");
-}
-
-void apply_resize_file(StepRun& run)
-{
-    const auto& path = run.argument("path");
-    const auto fd = open_same(run, O_RDWR);
-    const auto before = length_of(fd.get(), path);
-    const std::uint64_t capacity = std::stoull(run.argument("capacity"));
-    if (run.argument("allocate") == "yes" && capacity > before) {
-        run.declare("before", std::to_string(before));
-        allocate_behind(fd.get(), before, capacity, path, run.job());
-    }
-    check(run.job(), "resizing '" + path + "'");
-    set_length(fd.get(), capacity, path);
-    if (::fsync(fd.get()) != 0)
-        throw system_error(errno, "cannot flush '" + path + "'");
-}
-
-void undo_resize_file(StepRun& run)
-{
-    if (run.evidence("before").empty())
-        return;
-    const std::uint64_t before = std::stoull(run.evidence("before"));
-    const auto fd = open_same(run, O_RDWR);
-    // One that has its new length is done, and may be in use already.
-    if (length_of(fd.get(), run.argument("path")) < std::stoull(run.argument("capacity")))
-        set_length(fd.get(), before, run.argument("path")); // frees what lies behind the end
-}
-
-void apply_change_file(StepRun& run)
-{
-    const auto fd = open_same(run, O_RDWR);
-    run.work(fd.get(), run.argument("path"));
-    if (::fsync(fd.get()) != 0)
-        throw system_error(errno, "cannot flush '" + run.argument("path") + "'");
-}
-
-void apply_run_tool(StepRun& run)
-{
-    open_same(run, O_RDONLY);
-    run.work(-1, run.argument("path"));
-}
 
 void apply_rename_volume(StepRun& run)
 {
@@ -538,27 +489,17 @@ constexpr std::array actions{
     Action{"discard", apply_discard, nullptr, true},
     Action{"remove_volume", apply_remove_volume, nullptr, true},
     Action{"rename_volume", apply_rename_volume, undo_rename_volume, true}, // declares the rest
-    Action{"resize_file", apply_resize_file, undo_resize_file, true},       // likewise
-    Action{"change_file", apply_change_file, nullptr, true},                // cannot be taken back
-    Action{"run_tool", apply_run_tool, nullptr, true},
 };
 
-Arguments entry_arguments(const std::string& directory, const std::string& name,
+Arguments entry_arguments(const PoolDirectory& directory, const std::string& name,
                           const Attributes& attributes = {})
 {
     auto arguments = attribute_arguments(attributes);
-    arguments["directory"] = directory;
+    arguments["directory"] = directory.path;
+    if (directory.mount_id != 0)
+        arguments["mount"] = std::to_string(directory.mount_id);
     arguments["name"] = name;
     return arguments;
-}
-
-/** "device:inode" of what a path leads to, links followed. */
-std::string target_identity(const std::string& path)
-{
-    struct stat info {};
-    if (::stat(path.c_str(), &info) != 0)
-        throw system_error(errno, "cannot look at '" + path + "'");
-    return identity_text(info);
 }
 
 } // namespace
@@ -578,55 +519,55 @@ std::string partial_path(const std::string& directory, const std::string& name)
     return join(directory, std::string(partial_prefix) + name);
 }
 
-Step create_file_step(const std::string& directory, const std::string& name, NewContent content,
+Step create_file_step(const PoolDirectory& directory, const std::string& name, NewContent content,
                       const Attributes& attributes)
 {
     auto step = make_step("create_file", entry_arguments(directory, name, attributes),
-                          {.call = {"linkat", join(directory, name)},
+                          {.call = {"linkat", join(directory.path, name)},
                            .summary = "create " + content.summary + describe(attributes),
                            .undo = "remove the file"});
     step.work = std::move(content.fill);
     return step;
 }
 
-Step create_by_tool_step(const std::string& directory, const std::string& name, NewContent content,
-                         const Attributes& attributes)
+Step create_by_tool_step(const PoolDirectory& directory, const std::string& name,
+                         NewContent content, const Attributes& attributes)
 {
     auto step = make_step("create_by_tool", entry_arguments(directory, name, attributes),
-                          {.call = {"qemu-img", join(directory, name)},
+                          {.call = {"qemu-img", join(directory.path, name)},
                            .summary = "create " + content.summary + describe(attributes),
                            .undo = "remove the file"});
     step.work = std::move(content.fill);
     return step;
 }
 
-Step create_directory_step(const std::string& directory, const std::string& name,
+Step create_directory_step(const PoolDirectory& directory, const std::string& name,
                            const Attributes& attributes)
 {
     return make_step(
         "create_directory", entry_arguments(directory, name, attributes),
-        {.call = {"mkdir", join(directory, name)},
-         .summary = "create directory '" + join(directory, name) + "'" + describe(attributes),
+        {.call = {"mkdir", join(directory.path, name)},
+         .summary = "create directory '" + join(directory.path, name) + "'" + describe(attributes),
          .undo = "remove the directory"});
 }
 
-Step receive_step(const std::string& directory, const std::string& name, NewContent content)
+Step receive_step(const PoolDirectory& directory, const std::string& name, NewContent content)
 {
     auto step = make_step("receive", entry_arguments(directory, name),
-                          {.call = {"write", partial_path(directory, name)},
+                          {.call = {"write", partial_path(directory.path, name)},
                            .summary = "receive " + content.summary,
                            .undo = "what arrived is kept for the next attempt"});
     step.work = std::move(content.fill);
     return step;
 }
 
-Step publish_step(const std::string& directory, const std::string& name,
+Step publish_step(const PoolDirectory& directory, const std::string& name,
                   const Attributes& attributes)
 {
     return make_step(
         "publish", entry_arguments(directory, name, attributes),
-        {.call = {"renameat2", partial_path(directory, name), join(directory, name)},
-         .summary = "give it the name '" + join(directory, name) + "'" + describe(attributes),
+        {.call = {"renameat2", partial_path(directory.path, name), join(directory.path, name)},
+         .summary = "give it the name '" + join(directory.path, name) + "'" + describe(attributes),
          .undo = "give it back the name of an unfinished upload"});
 }
 
@@ -660,42 +601,6 @@ Step rename_volume_step(const std::string& directory, const std::string& name,
         {.call = {"renameat2", join(directory, name), join(directory, new_name)},
          .summary = "rename '" + join(directory, name) + "' to '" + new_name + "'",
          .undo = "give it its old name"});
-}
-
-Step resize_file_step(const std::string& path, std::uint64_t capacity, bool allocate)
-{
-    struct stat info {};
-    const auto before =
-        ::stat(path.c_str(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
-    return make_step("resize_file",
-                     {{"path", path},
-                      {"identity", target_identity(path)},
-                      {"capacity", std::to_string(capacity)},
-                      {"allocate", allocate ? "yes" : "no"}},
-                     {.call = {"ftruncate", path, std::to_string(capacity)},
-                      .summary = "set the size of '" + path + "' from " + std::to_string(before) +
-                                 " to " + std::to_string(capacity) + " bytes" +
-                                 (allocate ? ", what is added allocated" : ""),
-                      .destructive = capacity < before});
-}
-
-Step change_file_step(const std::string& path, std::vector<std::string> call, std::string summary,
-                      FileFunction change)
-{
-    auto step =
-        make_step("change_file", {{"path", path}, {"identity", target_identity(path)}},
-                  {.call = std::move(call), .summary = std::move(summary), .destructive = true});
-    step.work = std::move(change);
-    return step;
-}
-
-Step run_tool_step(const std::string& path, std::vector<std::string> call, std::string summary,
-                   FileFunction run)
-{
-    auto step = make_step("run_tool", {{"path", path}, {"identity", target_identity(path)}},
-                          {.call = std::move(call), .summary = std::move(summary)});
-    step.work = std::move(run);
-    return step;
 }
 
 } // namespace storage::inline v1

@@ -6,6 +6,17 @@
 
 namespace storage::inline v1 {
 
+/** The directory that volumes are entries of. */
+struct PoolDirectory {
+    PoolDirectory(std::string its_path, std::uint64_t its_mount = 0)
+        : path(std::move(its_path)), mount_id(its_mount)
+    {
+    }
+    std::string path;
+    /** Nothing is made below the path unless it is on this mount (statx(2): stx_mnt_id); 0: any. */
+    std::uint64_t mount_id;
+};
+
 /** A new volume: what it is in words, and what fills the empty file. */
 struct NewContent {
     std::string summary{}; ///< "raw file … of 5 bytes"
@@ -13,20 +24,20 @@ struct NewContent {
 };
 
 /** Makes a file that appears under its name when it is whole. */
-Step create_file_step(const std::string& directory, const std::string& name, NewContent content,
+Step create_file_step(const PoolDirectory& directory, const std::string& name, NewContent content,
                       const Attributes& attributes);
 /** The same where a program makes the file: it is given a path in a directory that nobody else may
  * enter, and the file keeps its name when it moves. */
-Step create_by_tool_step(const std::string& directory, const std::string& name, NewContent content,
-                         const Attributes& attributes);
+Step create_by_tool_step(const PoolDirectory& directory, const std::string& name,
+                         NewContent content, const Attributes& attributes);
 /** Makes a directory that is a volume. */
-Step create_directory_step(const std::string& directory, const std::string& name,
+Step create_directory_step(const PoolDirectory& directory, const std::string& name,
                            const Attributes& attributes);
 
 /** Receives into a hidden file that stays when it fails half-way, for receive_step() to go on. */
-Step receive_step(const std::string& directory, const std::string& name, NewContent content);
+Step receive_step(const PoolDirectory& directory, const std::string& name, NewContent content);
 /** Gives what receive_step() received its name and attributes. */
-Step publish_step(const std::string& directory, const std::string& name,
+Step publish_step(const PoolDirectory& directory, const std::string& name,
                   const Attributes& attributes);
 /** Forgets what receive_step() received. */
 Step discard_step(const std::string& directory, const std::string& name);

@@ -52,6 +52,12 @@ public:
     constexpr bool has(Capability capability) const { return (bits_ & bit(capability)) != 0; }
     constexpr std::uint64_t bits() const { return bits_; }
     constexpr bool operator==(const Capabilities&) const = default;
+    constexpr Capabilities operator|(const Capabilities& other) const
+    {
+        Capabilities both;
+        both.bits_ = bits_ | other.bits_;
+        return both;
+    }
 
 private:
     static constexpr std::uint64_t bit(Capability capability)

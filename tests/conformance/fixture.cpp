@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "fixture.hpp"
 
+#include "mounts.hpp"
+
+#include <cstdlib>
 #include <map>
+#include <unistd.h>
 
 std::string example_definition(std::string_view type, const Scratch& scratch)
 {
@@ -37,17 +41,53 @@ std::string example_definition(std::string_view type, const Scratch& scratch)
            "</pool>";
 }
 
-Ground::Ground(std::string_view type, const Scratch& scratch)
+namespace {
+
+/** An image with a file system, which mount(8) puts on a loop device. */
+std::string file_system_definition(const Scratch& scratch, std::string& why_not)
 {
-    if (type == "dir") {
-        definition_ = example_definition(type, scratch);
-    } else if (type == "disk") {
-        disk_ = LoopDevice::make(scratch.directory / "disk", std::uint64_t{64} << 20, missing_);
-        if (disk_)
-            definition_ =
-                "<pool type='disk'><name>example</name><source><device path='" + disk_->path() +
-                "'/><format type='dos'/></source><target><path>/dev</path></target></pool>";
-    } else {
-        missing_ = "pools of type '" + std::string(type) + "' need the lab";
+    const auto image = scratch.directory / "fs.img";
+    if (::geteuid() != 0 || !private_mounts()) {
+        why_not = "mounting needs root";
+        return {};
     }
+    const auto command = "truncate -s 64M " + image + " && mkfs.ext4 -q -F " + image;
+    if (std::system(command.c_str()) != 0 || LoopDevice(image).path().empty()) {
+        why_not = "no mkfs.ext4 or no loop device";
+        return {};
+    }
+    return "<pool type='fs'><name>example</name><source><device path='" + image +
+           "'/><format type='ext4'/></source><target><path>" + scratch.target() +
+           "</path></target></pool>";
+}
+
+std::string disk_definition(const Scratch& scratch, std::shared_ptr<void>& source,
+                            std::string& why_not)
+{
+    const auto image = scratch.directory / "disk.img";
+    scratch.directory.write("disk.img", "");
+    std::filesystem::resize_file(image, 64 << 20);
+    const auto disk = std::make_shared<LoopDevice>(image, LO_FLAGS_PARTSCAN);
+    if (disk->path().empty()) {
+        why_not = "no loop devices, which need root";
+        return {};
+    }
+    source = disk;
+    return "<pool type='disk'><name>example</name><source><device path='" + disk->path() +
+           "'/><format type='dos'/></source><target><path>/dev</path></target></pool>";
+}
+
+} // namespace
+
+std::string working_definition(std::string_view type, const Scratch& scratch,
+                               std::shared_ptr<void>& source, std::string& why_not)
+{
+    if (type == "dir")
+        return example_definition(type, scratch);
+    if (type == "fs")
+        return file_system_definition(scratch, why_not);
+    if (type == "disk")
+        return disk_definition(scratch, source, why_not);
+    why_not = "its storage is in the lab only";
+    return {};
 }

@@ -4,22 +4,13 @@
 
 #include "scratch.hpp"
 
-#include "loop_device.hpp"
-
-/** XML of a pool of that type, for what only defines it: its source may be anything. */
+/** XML of a pool of that type, whose source need not exist. */
 std::string example_definition(std::string_view type, const Scratch& scratch);
 
-/** A pool that can be built, filled and deleted on this machine. */
-class Ground {
-public:
-    Ground(std::string_view type, const Scratch& scratch);
-
-    /** Why there is none; "" where there is one. */
-    const std::string& missing() const { return missing_; }
-    const std::string& definition() const { return definition_; }
-
-private:
-    std::string missing_{};
-    std::string definition_{};
-    std::optional<LoopDevice> disk_{};
-};
+/**
+ * The same of a pool that can be used on this machine, its source made new.
+ * @param source   keeps it as long as it lives
+ * @param why_not  is told what is missing, where it cannot
+ */
+std::string working_definition(std::string_view type, const Scratch& scratch,
+                               std::shared_ptr<void>& source, std::string& why_not);

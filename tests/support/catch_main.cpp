@@ -3,6 +3,10 @@
 #define CATCH_CONFIG_MAIN
 #include <catch2/catch.hpp>
 
+#include "lab.hpp"
+
+#include <algorithm>
+#include <cstdlib>
 #include <iostream>
 
 namespace {
@@ -10,6 +14,8 @@ namespace {
 /**
  * Prints one TAP line for each test case, from which tests/run counts; the reporter's own output
  * stays. A case that said WARN("skipped: why") is skipped: Catch2 2 knows no other way.
+ *
+ * A case tagged [lab] may wipe disks. It is run in the virtual machine of tests/lab or not at all.
  */
 class CaseLines : public Catch::TestEventListenerBase {
 public:
@@ -19,6 +25,10 @@ public:
     {
         TestEventListenerBase::testCaseStarting(info);
         reason_.clear();
+        if (!in_lab() && std::count(info.lcaseTags.begin(), info.lcaseTags.end(), "lab") > 0) {
+            std::cerr << info.name << ": only inside the virtual machine of tests/lab" << std::endl;
+            std::_Exit(97);
+        }
     }
 
     bool assertionEnded(const Catch::AssertionStats& stats) override

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "mounting.hpp"
+
+#include "blockers.hpp"
+#include "command.hpp"
+#include "file_io.hpp"
+#include "step_parts.hpp"
+#include "system_root.hpp"
+
+#include <climits>
+#include <cstdlib>
+#include <memory>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+namespace storage::inline v1 {
+
+namespace {
+
+std::string device_text(dev_t device)
+{
+    return std::to_string(major(device)) + ':' + std::to_string(minor(device));
+}
+
+std::string real_path(const std::string& path)
+{
+    const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
+                                                           std::free);
+    return real ? real.get() : path;
+}
+
+/** The file behind a loop device; "" where it is none. */
+std::string file_behind(const std::string& device, const SystemRoot& system)
+{
+    const auto text = read_small_file(
+        system.path("/sys/dev/block/" + device + "/loop/backing_file"), PATH_MAX + 1);
+    return text ? text->substr(0, text->find('\n')) : std::string();
+}
+
+Error not_mounted_by_us(const MountEntry& mount, const PoolMount& wanted)
+{
+    return Error(ErrorCode::busy,
+                 "'" + mount.source + "' is mounted at '" + wanted.target + "', not '" +
+                     wanted.source + "'",
+                 "unmount it, or give the pool another target path");
+}
+
+PoolMount mount_of(const StepRun& run)
+{
+    return {.source = run.argument("source"),
+            .target = run.argument("target"),
+            .type = run.argument("type"),
+            .options = run.argument("options")};
+}
+
+std::vector<std::string> words(const PoolMount& mount)
+{
+    std::vector<std::string> list{"mount"};
+    if (!mount.options.empty())
+        list.insert(list.end(), {"-o", mount.options});
+    if (!mount.type.empty())
+        list.insert(list.end(), {"-t", mount.type});
+    list.insert(list.end(), {"--", mount.source, mount.target});
+    return list;
+}
+
+Command command_of(std::vector<std::string> words)
+{
+    Command command{.program = words.front()};
+    command.arguments.assign(std::next(words.begin()), words.end());
+    return command;
+}
+
+/** Ours, and on top. */
+std::optional<MountEntry> present(const PoolMount& mount, const SystemRoot& system)
+{
+    auto found = mount_at(mount.target, system);
+    if (found && !is_source_of(*found, mount.source, system))
+        found.reset();
+    return found;
+}
+
+/** umount(8), whose "target is busy" does not say who it is. */
+void unmount(const PoolMount& mount, const Host& host, Job* job)
+{
+    try {
+        host.runner.run(command_of({"umount", "--", mount.target}), job);
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::command_failed)
+            throw;
+        if (!present(mount, host.system)) // somebody else was faster
+            return;
+        auto blockers = search_blockers(mount.target, host.system);
+        std::erase_if(blockers, [](const Blocker& b) { return b.kind == BlockerKind::mounted; });
+        if (blockers.empty())
+            throw;
+        throw Error(ErrorCode::busy,
+                    "'" + mount.target + "' is in use: " + blockers.front().message +
+                        (blockers.size() > 1
+                             ? " and " + std::to_string(blockers.size() - 1) + " more"
+                             : ""),
+                    "end what uses it, then stop the pool again", error.detail());
+    }
+}
+
+Arguments arguments_of(const PoolMount& mount)
+{
+    return {{"source", mount.source},
+            {"target", mount.target},
+            {"type", mount.type},
+            {"options", mount.options}};
+}
+
+} // namespace
+
+void apply_mount(StepRun& run)
+{
+    const auto mount = mount_of(run);
+    const auto& host = run.host();
+    struct stat info {};
+    if (::stat(mount.target.c_str(), &info) != 0 || !S_ISDIR(info.st_mode))
+        throw Error(ErrorCode::not_found, "there is no directory '" + mount.target + "'",
+                    "build the pool first");
+    if (const auto other = mount_at(mount.target, host.system))
+        throw not_mounted_by_us(*other, mount);
+    run.declare("begun", "yes");
+    try {
+        host.runner.run(command_of(words(mount)), run.job());
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::command_failed || ::geteuid() == 0)
+            throw;
+        throw Error(ErrorCode::permission_denied,
+                    "'" + mount.source + "' cannot be mounted at '" + mount.target + "'",
+                    "mounting needs root's rights", error.detail());
+    }
+    if (!present(mount, host.system))
+        throw Error(ErrorCode::command_failed, "mount(8) ended without an error, but '" +
+                                                   mount.source + "' is not mounted at '" +
+                                                   mount.target + "'");
+}
+
+void undo_mount(StepRun& run)
+{
+    const auto mount = mount_of(run);
+    // It was not mounted before, and the pool is locked: whose is it, if not this step's?
+    if (!run.evidence("begun").empty() && present(mount, run.host().system))
+        unmount(mount, run.host(), nullptr);
+}
+
+void apply_unmount(StepRun& run)
+{
+    const auto mount = mount_of(run);
+    if (present(mount, run.host().system))
+        unmount(mount, run.host(), run.job());
+}
+
+bool is_source_of(const MountEntry& mount, const std::string& source, const SystemRoot& system)
+{
+    struct stat wanted {};
+    if (!source.starts_with('/') || ::stat(source.c_str(), &wanted) != 0)
+        return mount.source == source;
+    struct stat shown {};
+    // btrfs has device numbers of its own; the source's is the device's everywhere.
+    const bool has_node = mount.source.starts_with('/') &&
+                          ::stat(mount.source.c_str(), &shown) == 0 && S_ISBLK(shown.st_mode);
+    if (S_ISBLK(wanted.st_mode))
+        return mount.device == device_text(wanted.st_rdev) ||
+               (has_node && shown.st_rdev == wanted.st_rdev);
+    if (S_ISREG(wanted.st_mode))
+        return file_behind(has_node ? device_text(shown.st_rdev) : mount.device, system) ==
+               real_path(source);
+    return mount.source == source;
+}
+
+Presence mount_presence(const PoolMount& mount, bool read_only, const SystemRoot& system)
+{
+    const auto found = mount_at(mount.target, system);
+    if (!found)
+        return {.reason = "nothing is mounted at '" + mount.target + "'"};
+    struct stat info {};
+    const bool is_path = mount.source.starts_with('/');
+    if (is_path && ::stat(mount.source.c_str(), &info) != 0)
+        return {.reason = "'" + mount.source + "' is gone"};
+    if (!is_source_of(*found, mount.source, system))
+        return {.reason = "'" + found->source + "' is mounted at '" + mount.target + "', not '" +
+                          mount.source + "'"};
+    Presence presence{.state = PoolState::running,
+                      .identity = !is_path                ? "source:" + mount.source
+                                  : S_ISBLK(info.st_mode) ? "device:" + device_text(info.st_rdev)
+                                                          : "file:" + identity_text(info)};
+    if (!read_only && found->has_option("ro")) {
+        presence.state = PoolState::degraded;
+        presence.reason = "the file system at '" + mount.target + "' is mounted read-only";
+    }
+    return presence;
+}
+
+std::string mount_options(std::string_view of_type, const std::vector<std::string>& defined)
+{
+    std::string options = "nodev,nosuid,noexec";
+    if (!of_type.empty())
+        options += ',' + std::string(of_type);
+    for (const auto& option : defined)
+        options += ',' + option;
+    return options;
+}
+
+std::string list_mount(const PoolMount& mount, std::function<void(Arguments&)> prepare,
+                       const SystemRoot& system, Change& change)
+{
+    if (const auto found = mount_at(mount.target, system)) {
+        if (is_source_of(*found, mount.source, system))
+            return {};
+        throw not_mounted_by_us(*found, mount);
+    }
+    auto step = make_step("mount", arguments_of(mount),
+                          {.call = words(mount),
+                           .summary = "mount '" + mount.source + "' at '" + mount.target + "'",
+                           .undo = "unmount it"});
+    step.prepare = std::move(prepare);
+    change.add(std::move(step));
+    return "mounted";
+}
+
+void list_unmount(const PoolMount& mount, const std::string& note, const SystemRoot& system,
+                  Change& change)
+{
+    if (note != "mounted" || !present(mount, system))
+        return;
+    change.add(make_step("unmount", arguments_of(mount),
+                         {.call = {"umount", "--", mount.target},
+                          .summary = "unmount '" + mount.target + "'",
+                          .undo = "mount it again by starting the pool"}));
+}
+
+} // namespace storage::inline v1

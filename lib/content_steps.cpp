@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The steps of volume_steps.hpp that change what is in an existing file or device.
+#include "file_attributes.hpp"
+#include "image/extents.hpp"
+#include "job_impl.hpp"
+#include "owner_access.hpp"
+#include "step_parts.hpp"
+#include "volume_steps.hpp"
+
+#include <array>
+#include <cerrno>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace storage::inline v1 {
+
+namespace {
+
+/** Opens what the step was listed for, and nothing else. */
+UniqueFd open_same(const StepRun& run, int flags)
+{
+    const auto& path = run.argument("path");
+    auto fd = open_existing(path, flags | O_NONBLOCK | O_NOCTTY);
+    struct stat info {};
+    if (::fstat(fd.get(), &info) != 0)
+        throw system_error(errno, "cannot look at '" + path + "'");
+    if (identity_text(info) != run.argument("identity"))
+        throw replaced(path);
+    return fd;
+}
+
+void set_length(int fd, std::uint64_t length, const std::string& path)
+{
+    if (::ftruncate(fd, static_cast<off_t>(length)) != 0)
+        throw system_error(errno, "cannot set the size of '" + path + "' to " +
+                                      std::to_string(length) + " bytes");
+}
+
+void apply_resize_file(StepRun& run)
+{
+    const auto& path = run.argument("path");
+    const auto fd = open_same(run, O_RDWR);
+    const auto before = content_length(fd.get(), path);
+    const std::uint64_t capacity = std::stoull(run.argument("capacity"));
+    if (run.argument("allocate") == "yes" && capacity > before) {
+        run.declare("before", std::to_string(before));
+        allocate_behind(fd.get(), before, capacity, path, run.job());
+    }
+    check(run.job(), "resizing '" + path + "'");
+    set_length(fd.get(), capacity, path);
+    if (::fsync(fd.get()) != 0)
+        throw system_error(errno, "cannot flush '" + path + "'");
+}
+
+void undo_resize_file(StepRun& run)
+{
+    if (run.evidence("before").empty())
+        return;
+    const std::uint64_t before = std::stoull(run.evidence("before"));
+    const auto fd = open_same(run, O_RDWR);
+    // One that has its new length is done, and may be in use already.
+    if (content_length(fd.get(), run.argument("path")) < std::stoull(run.argument("capacity")))
+        set_length(fd.get(), before, run.argument("path")); // frees what lies behind the end
+}
+
+void apply_change_file(StepRun& run)
+{
+    const auto fd = open_same(run, O_RDWR);
+    run.work(fd.get(), run.argument("path"));
+    if (::fsync(fd.get()) != 0)
+        throw system_error(errno, "cannot flush '" + run.argument("path") + "'");
+}
+
+void apply_run_tool(StepRun& run)
+{
+    open_same(run, O_RDONLY);
+    run.work(-1, run.argument("path"));
+}
+
+constexpr std::array actions{
+    Action{"resize_file", apply_resize_file, undo_resize_file, true}, // likewise
+    Action{"change_file", apply_change_file, nullptr, true},          // cannot be taken back
+    Action{"run_tool", apply_run_tool, nullptr, true},
+};
+
+/** "device:inode" of what a path leads to, links followed. */
+std::string target_identity(const std::string& path)
+{
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0)
+        throw system_error(errno, "cannot look at '" + path + "'");
+    return identity_text(info);
+}
+
+} // namespace
+
+std::span<const Action> content_actions()
+{
+    return actions;
+}
+
+Step resize_file_step(const std::string& path, std::uint64_t capacity, bool allocate)
+{
+    struct stat info {};
+    const auto before =
+        ::stat(path.c_str(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
+    return make_step("resize_file",
+                     {{"path", path},
+                      {"identity", target_identity(path)},
+                      {"capacity", std::to_string(capacity)},
+                      {"allocate", allocate ? "yes" : "no"}},
+                     {.call = {"ftruncate", path, std::to_string(capacity)},
+                      .summary = "set the size of '" + path + "' from " + std::to_string(before) +
+                                 " to " + std::to_string(capacity) + " bytes" +
+                                 (allocate ? ", what is added allocated" : ""),
+                      .destructive = capacity < before});
+}
+
+Step change_file_step(const std::string& path, std::vector<std::string> call, std::string summary,
+                      FileFunction change)
+{
+    auto step =
+        make_step("change_file", {{"path", path}, {"identity", target_identity(path)}},
+                  {.call = std::move(call), .summary = std::move(summary), .destructive = true});
+    step.work = std::move(change);
+    return step;
+}
+
+Step run_tool_step(const std::string& path, std::vector<std::string> call, std::string summary,
+                   FileFunction run)
+{
+    auto step = make_step("run_tool", {{"path", path}, {"identity", target_identity(path)}},
+                          {.call = std::move(call), .summary = std::move(summary)});
+    step.work = std::move(run);
+    return step;
+}
+
+} // namespace storage::inline v1
