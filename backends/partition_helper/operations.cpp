@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
 #include <map>
+#include <thread>
 
 namespace partition_helper {
 namespace {
@@ -98,19 +100,29 @@ public:
         const auto found = known.find(number);
         if (found == known.end())
             return;
-        try {
-            disk_.kernel().remove(number);
-        } catch (const Refusal& refusal) {
-            if (std::string_view(refusal.code()) != "busy")
-                throw;
-            throw Refusal("busy", shown(number) + " of '" + disk_.path() + "' is in use",
-                          "unmount it or stop what uses it");
-        }
+        remove(number);
         taken_[number] = found->second;
     }
     void accept() { taken_.clear(); }
 
 private:
+    /** udev opens what has just appeared or changed, for a moment; that is no use of it. */
+    void remove(int number) const
+    {
+        using namespace std::chrono;
+        for (const auto end = steady_clock::now() + seconds(2);;)
+            try {
+                return disk_.kernel().remove(number);
+            } catch (const Refusal& refusal) {
+                if (std::string_view(refusal.code()) != "busy")
+                    throw;
+                if (steady_clock::now() >= end)
+                    throw Refusal("busy", shown(number) + " of '" + disk_.path() + "' is in use",
+                                  "unmount it or stop what uses it");
+                std::this_thread::sleep_for(milliseconds(50));
+            }
+    }
+
     const OpenDisk& disk_;
     std::map<int, Extent> taken_{};
 };
