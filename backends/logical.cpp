@@ -2,13 +2,480 @@
 // Backend "logical": an LVM volume group; volumes are logical volumes.
 #include "backend_options.h"
 #include "backends.hpp"
+#include "blockers.hpp"
+#include "device_probe.hpp"
+#include "logical_creation.hpp"
+#include "lvm_steps.hpp"
+#include "names.hpp"
+#include "owner_access.hpp"
 #include "source_identity.hpp"
+#include "system_root.hpp"
+#include "volume_access.hpp"
+#include "volume_file.hpp"
+
+#include <algorithm>
+#include <fcntl.h>
+#include <filesystem>
 
 namespace storage::inline v1 {
 namespace {
 
 constexpr std::string_view source_formats[] = {"lvm2", "unknown"};
 constexpr std::string_view tools[] = {"lvm"};
+constexpr std::string_view libraries[] = {"libcryptsetup.so.12", "libcrypto.so.3"};
+
+// What stop() is told by start(): uuids of volumes that were inactive, one each line; or this,
+// where none was active.
+constexpr std::string_view everything = "all";
+
+std::string real_path(const std::string& path)
+{
+    std::error_code failed;
+    const auto real = std::filesystem::canonical(path, failed);
+    return failed ? path : real.string();
+}
+
+/** The devices that the definition lists, as paths. */
+std::vector<std::string> devices_of(const PoolDef& def, const SystemRoot& system)
+{
+    std::vector<std::string> result;
+    for (const auto& device : def.source.devices)
+        result.push_back(find_device(device.path, system));
+    return result;
+}
+
+bool is_pv_of(const LvmGroup& group, const std::string& device)
+{
+    return std::any_of(group.pvs.begin(), group.pvs.end(), [&](const auto& pv) {
+        return !pv.missing && real_path(pv.path) == real_path(device);
+    });
+}
+
+/** Thin pools cannot be deactivated before the volumes in them. */
+std::vector<std::string> in_order(const LvmGroup& group, const auto& wanted)
+{
+    std::vector<std::string> first;
+    std::vector<std::string> last;
+    for (const auto& lv : group.lvs)
+        if (wanted(lv))
+            (lv.is_thin_pool() ? last : first).push_back(lv.uuid);
+    first.insert(first.end(), last.begin(), last.end());
+    return first;
+}
+
+class LogicalBackend final : public Backend {
+public:
+    LogicalBackend(const PoolDef& def, const Host& host)
+        : def_(def), host_(host), volumes_(def.source.name, host)
+    {
+    }
+
+    Presence presence() override { return volumes_.presence(); }
+    Presence health() override { return volumes_.health(); }
+    PoolSizes sizes() override { return volumes_.sizes(); }
+    void refresh(const VolumeTable* previous, VolumeTable& table, Job* job) override
+    {
+        volumes_.refresh(previous, table, job);
+    }
+    std::vector<std::string> names(Job* job) override;
+    VolumeRecord read(std::string_view name, const VolumeRecord*) override
+    {
+        const auto group = volumes_.read_group();
+        return volumes_.record(group, volumes_.find(group, name), nullptr);
+    }
+    VolumeDef describe(std::string_view name) override
+    {
+        const auto group = volumes_.read_group();
+        return volumes_.describe(group, volumes_.find(group, name));
+    }
+    ImageInfo inspect(std::string_view name) override;
+    std::string identity(std::string_view name) override
+    {
+        const auto group = volumes_.read_group();
+        return volumes_.find(group, name).uuid;
+    }
+
+    void build(BuildMode mode, Change& change) override;
+    std::string start(Change& change) override;
+    void stop(const std::string& started, Change& change) override;
+    void remove(Change& change) override;
+    std::vector<Blocker> storage_blockers() override;
+
+    void create_volume(const VolumeDef& def, const CopySource* source, CreateFlags flags,
+                       Change& change) override
+    {
+        plan_logical_volume(volumes_, {.def = def, .source = source, .flags = flags}, def_.name,
+                            host_, change);
+    }
+    void create_uploaded(const VolumeDef& def, const UploadSource& source,
+                         const TransferOptions& options, Change& change) override;
+    void discard_upload(const std::string& name, Change&) override
+    {
+        throw Error(ErrorCode::not_found,
+                    "no unfinished upload of '" + name + "' in '" + volumes_.directory() + "'");
+    }
+    void delete_volume(std::string_view name, Change& change) override;
+    void rename_volume(std::string_view name, const std::string& new_name, Change& change) override;
+    void resize_volume(const VolumeDef& volume, std::uint64_t capacity, ResizeFlags flags,
+                       Change& change) override;
+    void wipe_volume(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change) override
+    {
+        require_usable(volume);
+        list_wipe(volume, algorithm, change);
+    }
+    void upload(const VolumeDef& volume, const UploadSource& source, const TransferOptions& options,
+                std::uint64_t& received, Change& change) override
+    {
+        require_usable(volume);
+        auto whole = volume; // also what is before the data of an encrypted one
+        whole.capacity = volume.physical;
+        list_upload(whole, source, options, received, change);
+    }
+    std::uint64_t download(std::string_view name, const DownloadTarget& target,
+                           const TransferOptions& options, Job* job) override
+    {
+        require_usable(describe(name));
+        return download_content(volumes_.path_of(name), target, options, job);
+    }
+
+    std::vector<Snapshot> snapshots(std::string_view name) override;
+    bool snapshots_while_open() override { return true; }
+    void create_snapshot(const VolumeDef& volume, const std::string& name, Change& change) override
+    {
+        const auto group = volumes_.read_group();
+        plan_logical_snapshot(group, volumes_.find(group, volume.name), name, change);
+    }
+    void delete_snapshot(const VolumeDef& volume, const std::string& name, Change& change) override;
+    void revert_snapshot(const VolumeDef& volume, const std::string& name, Change& change) override;
+
+    std::vector<Blocker> blockers(std::string_view name) override;
+
+private:
+    /** What has no device node has no content to be read or written. */
+    void require_usable(const VolumeDef& volume) const;
+    const LvmLv& snapshot_of(const LvmGroup& group, const LvmLv& lv, const std::string& name) const;
+    void refuse_open(const LvmLv& lv, const char* what) const
+    {
+        if (lv.open)
+            throw Error(ErrorCode::busy,
+                        "'" + volumes_.path_of(lv.name) + "' is open: " + what + " needs it closed",
+                        "end its use first");
+    }
+
+    PoolDef def_;
+    const Host& host_;
+    LogicalVolumes volumes_;
+};
+
+std::vector<std::string> LogicalBackend::names(Job* job)
+{
+    std::vector<std::string> result;
+    for (const auto& lv : volumes_.read_group(job).lvs)
+        if (!is_unfinished(lv))
+            result.push_back(lv.name);
+    std::sort(result.begin(), result.end());
+    return result;
+}
+
+ImageInfo LogicalBackend::inspect(std::string_view name)
+{
+    require_usable(describe(name));
+    const auto path = volumes_.path_of(name);
+    const auto fd = open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    return inspect_file(fd.get(), path);
+}
+
+void LogicalBackend::require_usable(const VolumeDef& volume) const
+{
+    const auto& provisioning = volume.target.provisioning;
+    if (provisioning && provisioning->kind == ProvisioningKind::thin_pool)
+        throw Error(ErrorCode::not_supported,
+                    "'" + volume.target.path + "' is a thin pool: it has no content of its own",
+                    "use the volumes in it");
+    if (volume.physical == 0)
+        throw Error(ErrorCode::invalid_state, "'" + volume.target.path + "' is not active",
+                    "activate it (lvchange --activate y), or see why it cannot be: a device of "
+                    "the group may be missing");
+}
+
+// ---- the pool ----------------------------------------------------------------------------------
+
+void LogicalBackend::build(BuildMode mode, Change& change)
+{
+    const auto& name = checked_group_name(volumes_.group_name());
+    const auto devices = devices_of(def_, host_.system);
+    const bool overwrite = mode == BuildMode::overwrite;
+    const auto present = find_lvm_group(host_.runner, name, nullptr);
+    const bool same = present && std::all_of(devices.begin(), devices.end(), [&](const auto& path) {
+                          return is_pv_of(*present, path);
+                      });
+    if (present && same && mode == BuildMode::keep)
+        return;
+    if (present && !(overwrite && same && devices.size() == present->pvs.size()))
+        throw Error(ErrorCode::already_exists,
+                    "there is a volume group '" + name + "'" +
+                        (same ? "" : " on other devices than those of the definition"),
+                    "leave the devices out to use it as it is, or delete it first");
+    if (devices.empty())
+        throw Error(ErrorCode::invalid_argument,
+                    "there is no volume group '" + name + "', and no device to make it of",
+                    "list devices in the definition's source");
+    if (present)
+        change.add(remove_group_step(name, present->uuid, true));
+    else if (!overwrite)
+        for (const auto& device : devices)
+            require_empty_device(device);
+    for (const auto& device : devices)
+        change.add(create_pv_step(device, overwrite));
+    const auto tag = make_lvm_tag();
+    change.add(create_group_step(name, tag, devices));
+    change.add(finish_group_step(name, tag));
+    change.commit_here();
+}
+
+std::string LogicalBackend::start(Change& change)
+{
+    const auto& name = checked_group_name(volumes_.group_name());
+    const auto group = find_lvm_group(host_.runner, name, nullptr);
+    if (!group) {
+        if (!change.empty()) // it is built first, and has nothing to activate
+            return std::string(everything);
+        throw Error(ErrorCode::not_found, "there is no volume group " + shown(name),
+                    "build the pool, or bring back the group's devices");
+    }
+    const auto devices = devices_of(def_, host_.system);
+    if (!devices.empty() && std::none_of(devices.begin(), devices.end(), [&](const auto& device) {
+            return is_pv_of(*group, device);
+        }))
+        throw Error(ErrorCode::invalid_state,
+                    "volume group '" + name + "' is on none of the devices of the definition",
+                    "correct the definition's devices, or leave them out");
+    const auto inactive = in_order(*group, [](const auto& lv) {
+        return !lv.active && !lv.skip_activation && !is_unfinished(lv);
+    });
+    if (!inactive.empty())
+        change.add(activate_group_step(name, inactive));
+    if (std::none_of(group->lvs.begin(), group->lvs.end(),
+                     [](const auto& lv) { return lv.active; }))
+        return std::string(everything);
+    std::string note;
+    for (const auto& uuid : inactive)
+        note += uuid + '\n';
+    return note;
+}
+
+void LogicalBackend::stop(const std::string& started, Change& change)
+{
+    const auto group = find_lvm_group(host_.runner, volumes_.group_name(), nullptr);
+    if (!group)
+        return;
+    const auto uuids = in_order(*group, [&](const auto& lv) {
+        return lv.active && (started == everything || started.find(lv.uuid + '\n') != started.npos);
+    });
+    for (const auto& uuid : uuids)
+        if (const auto& lv = *group->find_uuid(uuid); !lv.is_thin_pool())
+            refuse_open(lv, "stopping the pool");
+    if (!uuids.empty())
+        change.add(deactivate_lvs_step(group->name, uuids));
+}
+
+std::vector<Blocker> LogicalBackend::storage_blockers()
+{
+    const auto group = find_lvm_group(host_.runner, volumes_.group_name(), nullptr);
+    std::vector<Blocker> result;
+    if (group)
+        for (const auto& lv : group->lvs)
+            result.push_back({.kind = BlockerKind::volume,
+                              .message = "logical volume '" + lv.name + "' would be lost"});
+    return result;
+}
+
+void LogicalBackend::remove(Change& change)
+{
+    const auto group = volumes_.read_group();
+    for (const auto& lv : group.lvs)
+        if (!lv.is_thin_pool())
+            refuse_open(lv, "removing it");
+    change.add(remove_group_step(group.name, group.uuid, !group.lvs.empty()));
+    change.commit_here();
+    const auto devices = devices_of(def_, host_.system);
+    for (const auto& pv : group.pvs)
+        if (!pv.missing && std::any_of(devices.begin(), devices.end(), [&](const auto& device) {
+                return real_path(device) == real_path(pv.path);
+            }))
+            change.add(remove_pv_step(pv.path, pv.uuid));
+}
+
+// ---- volumes -----------------------------------------------------------------------------------
+
+void LogicalBackend::create_uploaded(const VolumeDef& def, const UploadSource& source,
+                                     const TransferOptions& options, Change& change)
+{
+    const auto path = volumes_.path_of(def.name);
+    if (options.resumable)
+        throw Error(ErrorCode::not_supported,
+                    "'" + path + "': an upload to a logical volume cannot be resumed",
+                    "make the volume, then upload into it from an offset on");
+    if (options.offset != 0)
+        throw Error(ErrorCode::invalid_argument,
+                    "'" + path + "': the upload of a new volume begins at offset 0");
+    if (def.target.encryption)
+        throw Error(ErrorCode::not_supported, "'" + path + "': an upload is stored as it comes",
+                    "leave the encryption out");
+    plan_logical_volume(volumes_, {.def = def, .upload = &source, .transfer = &options}, def_.name,
+                        host_, change);
+}
+
+void LogicalBackend::delete_volume(std::string_view name, Change& change)
+{
+    // The core has made sure that what goes with it may go.
+    const auto group = volumes_.read_group();
+    const auto& lv = volumes_.find(group, name);
+    if (lv.is_classic_origin())
+        for (const auto* snapshot : volumes_.snapshots_of(group, lv))
+            if (snapshot->is_classic_snapshot())
+                change.add(remove_lv_step(group.name, *snapshot));
+    if (lv.is_thin_pool())
+        for (const auto& other : group.lvs)
+            if (other.pool == lv.name)
+                change.add(remove_lv_step(group.name, other));
+    change.add(remove_lv_step(group.name, lv));
+}
+
+void LogicalBackend::rename_volume(std::string_view name, const std::string& new_name,
+                                   Change& change)
+{
+    const auto group = volumes_.read_group();
+    require_new_lv(group, new_name);
+    change.add(rename_lv_step(group.name, volumes_.find(group, name), new_name));
+}
+
+void LogicalBackend::resize_volume(const VolumeDef& volume, std::uint64_t capacity,
+                                   ResizeFlags flags, Change& change)
+{
+    const auto group = volumes_.read_group();
+    const auto& lv = volumes_.find(group, volume.name);
+    const auto refuse = [&](const std::string& what, const std::string& remedy) {
+        throw Error(ErrorCode::not_supported, "'" + volume.target.path + "' " + what, remedy);
+    };
+    if (lv.is_classic_snapshot())
+        refuse("is a snapshot: it has the size of its origin", "make a copy of it");
+    if (lv.is_classic_origin())
+        refuse("has snapshots: LVM does not change its size meanwhile", "delete them first");
+    if (lv.is_thin() && has(flags, ResizeFlags::allocate))
+        refuse("is thin: it gets its space when it is written to", "leave the flag out");
+    const auto header = lv.visible_size() - std::min(volume.capacity, lv.visible_size());
+    if (capacity > UINT64_MAX - header)
+        throw Error(ErrorCode::invalid_argument, "'" + volume.target.path + "': a capacity of " +
+                                                     std::to_string(capacity) +
+                                                     " bytes is too large");
+    const auto stripes = lv.segments.empty() ? 1 : std::max(lv.segments.back().stripes, 1u);
+    auto extents = std::max<std::uint64_t>(extents_for(capacity + header, group.extent_size), 1);
+    if (lv.segments.size() == 1 && lv.segments[0].type == "striped")
+        extents = (extents + stripes - 1) / stripes * stripes;
+    const auto present = lv.size / group.extent_size;
+    if (lv.is_thin_pool() && extents < present)
+        refuse("is a thin pool: LVM does not make it smaller", "make another one");
+    if (extents > present && !lv.is_thin())
+        require_extents(group, extents - present, 1, "'" + volume.target.path + "'");
+    if (extents != present)
+        change.add(resize_lv_step(group.name, lv, extents, group.extent_size));
+}
+
+std::vector<Blocker> LogicalBackend::blockers(std::string_view name)
+{
+    const auto group = volumes_.read_group();
+    const auto& lv = volumes_.find(group, name);
+    std::vector<Blocker> result;
+    if (lv.is_thin_pool()) {
+        for (const auto& other : group.lvs)
+            if (other.pool == lv.name)
+                result.push_back({.kind = BlockerKind::backing_image,
+                                  .message = "thin volume '" + other.name + "' is in it"});
+        return result;
+    }
+    if (lv.active)
+        result = file_blockers(volumes_.path_of(lv.name), host_.system);
+    if (lv.is_classic_origin())
+        for (const auto* snapshot : volumes_.snapshots_of(group, lv))
+            result.push_back({.kind = BlockerKind::snapshot,
+                              .message = "snapshot '" + snapshot->name + "' would be lost"});
+    return result;
+}
+
+// ---- snapshots ---------------------------------------------------------------------------------
+
+std::vector<Snapshot> LogicalBackend::snapshots(std::string_view name)
+{
+    const auto group = volumes_.read_group();
+    std::vector<Snapshot> result;
+    for (const auto* lv : volumes_.snapshots_of(group, volumes_.find(group, name)))
+        result.push_back({.name = lv->name,
+                          .id = lv->uuid,
+                          .created = {.seconds = lv->created},
+                          .size = allocation_of(*lv)});
+    return result;
+}
+
+const LvmLv& LogicalBackend::snapshot_of(const LvmGroup& group, const LvmLv& lv,
+                                         const std::string& name) const
+{
+    for (const auto* snapshot : volumes_.snapshots_of(group, lv))
+        if (snapshot->name == name)
+            return *snapshot;
+    throw Error(ErrorCode::not_found,
+                "'" + volumes_.path_of(lv.name) + "' has no snapshot '" + name + "'");
+}
+
+void LogicalBackend::delete_snapshot(const VolumeDef& volume, const std::string& name,
+                                     Change& change)
+{
+    const auto group = volumes_.read_group();
+    const auto& snapshot = snapshot_of(group, volumes_.find(group, volume.name), name);
+    refuse_open(snapshot, "deleting it");
+    change.add(remove_lv_step(group.name, snapshot));
+}
+
+void LogicalBackend::revert_snapshot(const VolumeDef& volume, const std::string& name,
+                                     Change& change)
+{
+    const auto group = volumes_.read_group();
+    const auto& lv = volumes_.find(group, volume.name);
+    const auto& snapshot = snapshot_of(group, lv, name);
+    refuse_open(lv, "going back to a snapshot");
+    refuse_open(snapshot, "going back to it");
+    if (snapshot.is_thin()) {
+        revert_thin_snapshot(group.name, lv, snapshot, change);
+        return;
+    }
+    if (snapshot.is_invalid())
+        throw Error(ErrorCode::invalid_state,
+                    "snapshot '" + name + "' was full, its content is lost", "delete it");
+    if (!lv.active)
+        throw Error(ErrorCode::invalid_state, "'" + volume.target.path + "' is not active",
+                    "start the pool again");
+    revert_classic_snapshot(group.name, lv, snapshot, group.extent_size, change);
+}
+
+// ---- the type ----------------------------------------------------------------------------------
+
+std::unique_ptr<Backend> open_logical(const PoolDef& def, const Host& host)
+{
+    return std::make_unique<LogicalBackend>(def, host);
+}
+
+std::vector<PoolSource> find_sources(const PoolSource&, const Host& host, Job* job)
+{
+    std::vector<PoolSource> result;
+    for (const auto& group : read_lvm_groups(host.runner, job)) {
+        PoolSource source{.name = group.name, .format = "lvm2"};
+        for (const auto& pv : group.pvs)
+            if (!pv.missing)
+                source.devices.push_back({.path = pv.path});
+        result.push_back(std::move(source));
+    }
+    return result;
+}
 
 std::vector<std::string> source_identities(const PoolDef& def, const SystemRoot& system)
 {
@@ -24,9 +491,22 @@ const BackendType logical_backend{
         {
             .type = "logical",
             .summary = "logical volumes of an LVM volume group",
-            .unavailable_reason = BASIN_BACKEND_LOGICAL
-                                      ? "pool type 'logical' is not implemented yet"
-                                      : "pool type 'logical' was left out of this build",
+            .available = BASIN_BACKEND_LOGICAL,
+            .unavailable_reason =
+                BASIN_BACKEND_LOGICAL ? "" : "pool type 'logical' was left out of this build",
+            .capabilities =
+                BASIN_BACKEND_LOGICAL
+                    ? Capabilities{Capability::find_sources,   Capability::build_pool,
+                                   Capability::overwrite_pool, Capability::start_pool,
+                                   Capability::delete_pool,    Capability::create_volume,
+                                   Capability::create_from,    Capability::delete_volume,
+                                   Capability::grow_volume,    Capability::shrink_volume,
+                                   Capability::rename_volume,  Capability::wipe_volume,
+                                   Capability::upload,         Capability::download,
+                                   Capability::snapshots,      Capability::thin_volume,
+                                   Capability::backing_images, Capability::encrypted_volume,
+                                   Capability::reflink,        Capability::names_only}
+                    : Capabilities{},
             .volume_type = VolumeType::block,
             .source_required = {SourceField::name},
             .source_accepted = {SourceField::name, SourceField::device},
@@ -36,10 +516,12 @@ const BackendType logical_backend{
             .provisioning = true,
             .source_formats = source_formats,
             .tools = tools,
+            .libraries = libraries,
         },
-    .open = nullptr,
-    .find_sources = nullptr,
+    .open = BASIN_BACKEND_LOGICAL ? open_logical : nullptr,
+    .find_sources = BASIN_BACKEND_LOGICAL ? find_sources : nullptr,
     .source_identities = source_identities,
+    .actions = lvm_actions,
 };
 
 } // namespace storage::inline v1

@@ -9,7 +9,7 @@ using namespace storage::capi;
 namespace {
 
 static_assert(static_cast<unsigned>(PoolState::inaccessible) == BASIN_POOL_INACCESSIBLE);
-static_assert(static_cast<unsigned>(DiagnosticReason::inactive) == BASIN_DIAGNOSTIC_INACTIVE);
+static_assert(static_cast<unsigned>(DiagnosticReason::incomplete) == BASIN_DIAGNOSTIC_INCOMPLETE);
 static_assert(static_cast<unsigned>(CreateFlags::prealloc_metadata) ==
               BASIN_VOLUME_CREATE_PREALLOC_METADATA);
 static_assert(static_cast<unsigned>(CreateFlags::reflink) == BASIN_VOLUME_CREATE_REFLINK);
@@ -104,7 +104,7 @@ const char* basin_pool_state_name(uint32_t state)
 
 const char* basin_diagnostic_reason_name(uint32_t reason)
 {
-    return reason <= BASIN_DIAGNOSTIC_INACTIVE
+    return reason <= BASIN_DIAGNOSTIC_INCOMPLETE
                ? to_string(static_cast<DiagnosticReason>(reason)).data()
                : "unknown";
 }
@@ -254,7 +254,13 @@ int basin_pool_undefine(basin_pool* pool, uint32_t flags, basin_job* job, basin_
 
 int basin_pool_delete(basin_pool* pool, uint32_t flags, basin_job* job, basin_error** error)
 {
-    return run(pool, flags, job, error, &Pool::delete_storage);
+    return guard(error, [&] {
+        auto& target = required(pool, "pool").cpp;
+        reject_unknown_flags(flags, BASIN_ALLOW_VOLUME);
+        target.delete_storage((flags & BASIN_ALLOW_VOLUME) != 0 ? BlockerKind::volume
+                                                                : BlockerKind::none,
+                              job_or_null(job));
+    });
 }
 
 int basin_pool_refresh(basin_pool* pool, uint32_t flags, basin_job* job, basin_error** error)

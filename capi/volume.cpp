@@ -32,6 +32,7 @@ static_assert(same(BlockerKind::mounted, BASIN_BLOCKER_MOUNTED, BASIN_ALLOW_MOUN
 static_assert(same(BlockerKind::job, BASIN_BLOCKER_JOB, 0)); // cannot be allowed
 static_assert(same(BlockerKind::snapshot, BASIN_BLOCKER_SNAPSHOT, BASIN_ALLOW_SNAPSHOT));
 static_assert(same(BlockerKind::holder, BASIN_BLOCKER_HOLDER, BASIN_ALLOW_HOLDER));
+static_assert(same(BlockerKind::volume, BASIN_BLOCKER_VOLUME, BASIN_ALLOW_VOLUME));
 
 BlockerKind allowed(std::uint32_t flags)
 {

@@ -39,6 +39,8 @@ public:
 
     /** Asks the system, cheaply: a few system calls. Never throws for "not there". */
     virtual Presence presence() = 0;
+    /** The same, thoroughly: what is missing of it, too. May run a program. */
+    virtual Presence health() { return presence(); }
     virtual PoolSizes sizes() = 0;
     /** Fills in what only the output of the pool's definition has: free extents. */
     virtual void show(PoolDef& def);
@@ -73,6 +75,8 @@ public:
      * @throws Error invalid_argument  it would be another one
      */
     virtual std::string new_name(const VolumeDef& def);
+    /** What would be lost with the pool's storage, where remove() does not itself refuse that. */
+    virtual std::vector<Blocker> storage_blockers() { return {}; }
     /** @param source  the volume to copy, read just now; null: an empty volume */
     virtual void create_volume(const VolumeDef& def, const CopySource* source, CreateFlags flags,
                                Change& change);
@@ -88,6 +92,8 @@ public:
     virtual void wipe_volume(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change);
     virtual void upload(const VolumeDef& volume, const UploadSource& source,
                         const TransferOptions& options, std::uint64_t& received, Change& change);
+    /** Whether a snapshot of a volume that somebody writes to is sound. */
+    virtual bool snapshots_while_open() { return false; }
     virtual void create_snapshot(const VolumeDef& volume, const std::string& name, Change& change);
     virtual void delete_snapshot(const VolumeDef& volume, const std::string& name, Change& change);
     virtual void revert_snapshot(const VolumeDef& volume, const std::string& name, Change& change);

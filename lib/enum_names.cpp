@@ -57,17 +57,17 @@ std::string_view to_string(PoolState state) noexcept
 std::string_view to_string(DiagnosticReason reason) noexcept
 {
     static constexpr std::string_view names[] = {
-        "unreadable", "vanished",      "dangling_link",    "link_loop",
-        "fifo",       "socket",        "character_device", "unusable_name",
-        "read_error", "damaged_image", "duplicate",        "inactive"};
-    static_assert(std::size(names) == static_cast<std::size_t>(DiagnosticReason::inactive) + 1);
+        "unreadable", "vanished",         "dangling_link", "link_loop",  "fifo",
+        "socket",     "character_device", "unusable_name", "read_error", "damaged_image",
+        "duplicate",  "inactive",         "incomplete"};
+    static_assert(std::size(names) == static_cast<std::size_t>(DiagnosticReason::incomplete) + 1);
     return name_of(names, reason);
 }
 
 std::string_view to_string(BlockerKind kind) noexcept
 {
     static constexpr std::string_view names[] = {"open", "backing_image", "loop_device", "mounted",
-                                                 "job",  "snapshot",      "holder"};
+                                                 "job",  "snapshot",      "holder",      "volume"};
     for (std::size_t i = 0; i < std::size(names); ++i)
         if (static_cast<std::uint32_t>(kind) == 1u << i)
             return names[i];

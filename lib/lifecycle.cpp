@@ -279,7 +279,26 @@ void undefine_pool(const PoolPointer& pool, Job* job)
     context.emit(EventKind::pool_undefined, *pool);
 }
 
-void delete_pool(const PoolPointer& pool, Job* job)
+namespace {
+
+void require_expendable(Backend& backend, const std::string& title, BlockerKind allowed)
+{
+    auto found = backend.storage_blockers();
+    std::erase_if(found, [&](const Blocker& blocker) { return has(allowed, blocker.kind); });
+    if (found.empty())
+        return;
+    std::string lines;
+    for (const auto& blocker : found)
+        lines += std::string(to_string(blocker.kind)) + ": " + blocker.message + '\n';
+    throw Error(ErrorCode::busy,
+                title + ": " + found.front().message +
+                    (found.size() > 1 ? " and " + std::to_string(found.size() - 1) + " more" : ""),
+                "delete them first, or allow it explicitly (volume)", lines);
+}
+
+} // namespace
+
+void delete_pool(const PoolPointer& pool, BlockerKind allowed, Job* job)
 {
     begin(job);
     PoolAccess access(pool, Context::Impl::Look::full);
@@ -294,6 +313,7 @@ void delete_pool(const PoolPointer& pool, Job* job)
         access = PoolAccess(pool, Context::Impl::Look::full);
         require_stopped(access, "deleting its storage");
     }
+    require_expendable(access.backend(), access.title(), allowed);
     Change change("pool-delete " + pool->name);
     access.backend().remove(change);
     if (change.execute(context.change_host(job)))

@@ -12,7 +12,7 @@ void build_pool(const PoolPointer& pool, BuildMode mode, Job* job);
 void start_pool(const PoolPointer& pool, BuildMode build, Job* job);
 void stop_pool(const PoolPointer& pool, Job* job);
 void undefine_pool(const PoolPointer& pool, Job* job);
-void delete_pool(const PoolPointer& pool, Job* job);
+void delete_pool(const PoolPointer& pool, BlockerKind allowed, Job* job);
 void set_autostart(const PoolPointer& pool, bool on, Job* job);
 
 /** Started, and the system agrees. */

@@ -80,7 +80,7 @@ PoolInfo Pool::info() const
         return info;
     try {
         auto& backend = access.active_backend();
-        const auto presence = backend.presence();
+        const auto presence = backend.health();
         const auto sizes = backend.sizes();
         info.state =
             presence.state == PoolState::degraded ? PoolState::degraded : PoolState::running;
@@ -132,9 +132,9 @@ void Pool::undefine(Job* job)
 {
     undefine_pool(object_, job);
 }
-void Pool::delete_storage(Job* job)
+void Pool::delete_storage(BlockerKind allowed, Job* job)
 {
-    delete_pool(object_, job);
+    delete_pool(object_, allowed, job);
 }
 
 void Pool::refresh(Job* job)
@@ -212,6 +212,8 @@ std::vector<Blocker> Pool::blockers() const
             if (error.code() != ErrorCode::not_found) // vanished: stops nothing
                 throw;
         }
+    for (auto& blocker : access.backend().storage_blockers())
+        found.push_back(std::move(blocker));
     for (const auto& [from, to] : references_into(access))
         found.push_back({.kind = BlockerKind::backing_image,
                          .message = "'" + to + "' is a backing image or data file of " +

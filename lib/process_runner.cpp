@@ -262,7 +262,8 @@ void Session::take_news()
     } else if (news == ProcessSupervisor::News::ended) {
         ended_ = true;
         if (why_) {
-            supervisor_->signal_group(SIGKILL); // what it leaves behind
+            if (command_.killable)
+                supervisor_->signal_group(SIGKILL); // what it leaves behind
             stage_ = Stage::over;
         } else {
             enter(Stage::lingering, linger_patience);
@@ -307,6 +308,10 @@ void Session::lose_patience()
         return;
     switch (stage_) {
     case Stage::terminating:
+        if (!command_.killable) {
+            enter(Stage::terminating, term_patience);
+            break;
+        }
         supervisor_->signal_group(SIGKILL);
         enter(Stage::killing, kill_patience);
         break;

@@ -36,7 +36,8 @@ std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, Bl
     const auto known = known_volume(access, name);
     const auto record = backend.read(name, known ? &*known : nullptr);
     const auto& path = record.path;
-    if (!all_allowed(allowed, seen_by_the_system))
+    if (!all_allowed(allowed,
+                     seen_by_the_system | BlockerKind::snapshot | BlockerKind::backing_image))
         found = backend.blockers(name);
     // Of the image formats qcow2 alone keeps snapshots; other pool types tell of theirs themselves.
     if (!has(allowed, BlockerKind::snapshot) && record.facts.format == ImageFormat::qcow2)
@@ -267,18 +268,20 @@ Snapshot Volume::create_snapshot(const std::string& name, Job* job)
     const auto title = volume_title(name_, *pool_);
     check_snapshot_name(name, title);
     PoolAccess access(pool_);
-    const bool made =
-        change_volume(access, name_, snapshot_operation, BlockerKind::snapshot, job,
-                      [&](PoolAccess& now, Change& change) {
-                          auto& backend = now.active_backend();
-                          if (find_snapshot(backend.snapshots(name_), name))
-                              throw Error(ErrorCode::already_exists,
-                                          title + " already has a snapshot '" + name + "'",
-                                          "choose another name");
-                          const auto volume = backend.describe(name_);
-                          refuse_foreign_data(now, volume);
-                          backend.create_snapshot(volume, name, change);
-                      });
+    const auto allowed = access.backend().snapshots_while_open()
+                             ? seen_by_the_system | BlockerKind::snapshot
+                             : BlockerKind::snapshot;
+    const bool made = change_volume(
+        access, name_, snapshot_operation, allowed, job, [&](PoolAccess& now, Change& change) {
+            auto& backend = now.active_backend();
+            if (find_snapshot(backend.snapshots(name_), name))
+                throw Error(ErrorCode::already_exists,
+                            title + " already has a snapshot '" + name + "'",
+                            "choose another name");
+            const auto volume = backend.describe(name_);
+            refuse_foreign_data(now, volume);
+            backend.create_snapshot(volume, name, change);
+        });
     if (!made)
         return {.name = name};
     access.context->emit(EventKind::volume_changed, *pool_, name_);

@@ -40,7 +40,9 @@ void pool_destroy(Call& call)
 
 void pool_delete(Call& call)
 {
-    change_pool(call, "deleted", [](Pool& pool, Job* job) { pool.delete_storage(job); });
+    const auto allowed =
+        call.given("with-volumes") ? storage::BlockerKind::volume : storage::BlockerKind::none;
+    change_pool(call, "deleted", [&](Pool& pool, Job* job) { pool.delete_storage(allowed, job); });
 }
 
 /** A refresh reads the storage and writes nothing, so that a dry run of it has no steps. */
@@ -131,7 +133,7 @@ std::vector<Verb> pool_lifecycle_verbs()
          group,
          "Delete the underlying storage of an inactive pool",
          "basin --dry-run pool-delete vms",
-         {pool_option},
+         {pool_option, {.name = "with-volumes", .help = "also if it has volumes, which are lost"}},
          pool_delete},
         {"pool-refresh",
          group,

@@ -1118,7 +1118,8 @@ enum basin_diagnostic_reason {
     BASIN_DIAGNOSTIC_READ_ERROR = 8,    /**< the system failed to read it */
     BASIN_DIAGNOSTIC_DAMAGED_IMAGE = 9, /**< the header is malformed, truncated, marked corrupt */
     BASIN_DIAGNOSTIC_DUPLICATE = 10,    /**< name, key or path is that of another volume */
-    BASIN_DIAGNOSTIC_INACTIVE = 11      /**< exists, but cannot be used now */
+    BASIN_DIAGNOSTIC_INACTIVE = 11,     /**< exists, but cannot be used now */
+    BASIN_DIAGNOSTIC_INCOMPLETE = 12    /**< a part of it is missing or has failed */
 };
 
 /** A remark of the last refresh about one entry. */
@@ -1137,7 +1138,8 @@ enum basin_blocker_kind {
     BASIN_BLOCKER_MOUNTED = 1 << 3,       /**< it, or a loop device on it, is mounted */
     BASIN_BLOCKER_JOB = 1 << 4,           /**< another call changes it: wait for that */
     BASIN_BLOCKER_SNAPSHOT = 1 << 5,      /**< it has snapshots that would be lost */
-    BASIN_BLOCKER_HOLDER = 1 << 6         /**< another kernel device is built on it */
+    BASIN_BLOCKER_HOLDER = 1 << 6,        /**< another kernel device is built on it */
+    BASIN_BLOCKER_VOLUME = 1 << 7         /**< of a pool: it has volumes that would be lost */
 };
 
 /**
@@ -1151,7 +1153,8 @@ enum basin_allow_flags {
     BASIN_ALLOW_LOOP_DEVICE = 1 << 18,
     BASIN_ALLOW_MOUNTED = 1 << 19,
     BASIN_ALLOW_SNAPSHOT = 1 << 21,
-    BASIN_ALLOW_HOLDER = 1 << 22
+    BASIN_ALLOW_HOLDER = 1 << 22,
+    BASIN_ALLOW_VOLUME = 1 << 23 /**< basin_pool_delete() only */
 };
 
 /** Something that stands in the way of a destructive operation. */
@@ -1159,7 +1162,8 @@ typedef struct basin_blocker {
     uint32_t struct_size;
     uint32_t kind_bit;   /**< BASIN_BLOCKER_... */
     int64_t pid;         /**< 0 where no process is meant, or none that may be seen */
-    const char* kind;    /**< open, backing_image, loop_device, mounted, job, snapshot, holder */
+    const char* kind;    /**< open, backing_image, loop_device, mounted, job, snapshot, holder,
+                              volume */
     const char* message; /**< who and what, in words */
 } basin_blocker;
 
@@ -1458,11 +1462,13 @@ BASIN_API int basin_pool_undefine(basin_pool* pool, uint32_t flags, basin_job* j
                                   basin_error** error);
 
 /**
- * Deletes the storage below an inactive pool: for a dir pool the empty directory.
- * @param flags  0
+ * Deletes the storage below an inactive pool: for a dir pool the empty directory, for a logical one
+ * the volume group.
+ * @param flags  0 or BASIN_ALLOW_VOLUME: with its volumes, where the type can do that
  * @return BASIN_OK, BASIN_E_INVALID_STATE (active), BASIN_E_NOT_SUPPORTED (see
- *         BASIN_CAPABILITY_DELETE_POOL), BASIN_E_BUSY (not empty, or in use),
- *         BASIN_E_PERMISSION_DENIED, BASIN_E_IO, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
+ *         BASIN_CAPABILITY_DELETE_POOL), BASIN_E_BUSY (not empty, or in use;
+ *         volumes in the detail), BASIN_E_PERMISSION_DENIED, BASIN_E_IO, BASIN_E_CANCELLED or
+ * BASIN_E_TIMED_OUT
  * @note Blocks until it is done. Thread-safe.
  * @since 0.1
  */

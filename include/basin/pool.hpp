@@ -116,9 +116,15 @@ public:
     void stop(Job* job = nullptr);
     /** Forgets the persistent definition. @throws Error invalid_state  active */
     void undefine(Job* job = nullptr);
-    /** Deletes the underlying storage of an inactive pool: for a dir pool the empty directory.
-     * @capability delete_pool */
-    void delete_storage(Job* job = nullptr);
+    /**
+     * Deletes the underlying storage of an inactive pool: for a dir pool the empty directory, for a
+     * logical one the volume group.
+     * @param allowed  BlockerKind::volume: with the volumes that are in it, where the type can do
+     * that
+     * @throws Error busy  there are volumes
+     * @capability delete_pool
+     */
+    void delete_storage(BlockerKind allowed = BlockerKind::none, Job* job = nullptr);
     /**
      * Reads the volumes again. If it fails, pool and list stay as they are. Others go on reading
      * the old list meanwhile.

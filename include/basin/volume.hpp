@@ -47,6 +47,7 @@ enum class DiagnosticReason : std::uint8_t {
     damaged_image, ///< the header is malformed, truncated or marked corrupt
     duplicate,     ///< name, key or path is that of another volume
     inactive,      ///< exists, but cannot be used now
+    incomplete,    ///< a part of it is missing or has failed
 };
 
 BASIN_API std::string_view to_string(DiagnosticReason reason) noexcept;
@@ -74,6 +75,7 @@ enum class BlockerKind : std::uint32_t {
     job = 16,          ///< another call changes it; cannot be allowed, only waited for
     snapshot = 32,     ///< it has snapshots that would be lost
     holder = 64,       ///< another kernel device is built on it
+    volume = 128,      ///< of a pool: it has volumes that would be lost
 };
 constexpr BlockerKind operator|(BlockerKind a, BlockerKind b)
 {

@@ -352,7 +352,7 @@ TEST_CASE("a dry run of every changing call changes nothing", "[pool]")
     CHECK(pool.is_active());
     volume.delete_storage();
     pool.stop();
-    pool.delete_storage(&job);
+    pool.delete_storage(BlockerKind::none, &job);
     CHECK(scratch.directory.exists("pool"));
     pool.undefine(&job);
     CHECK(context.pools().size() == 1);

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// New volumes of a volume group: which kind, how large, whether there is room, and the steps.
+#pragma once
+
+#include "logical_volumes.hpp"
+
+namespace storage::inline v1 {
+
+/** What is to be made, as far as the core has checked it. */
+struct LogicalRequest {
+    const VolumeDef& def;
+    const CopySource* source{};
+    CreateFlags flags{};
+    const UploadSource* upload{};
+    const TransferOptions* transfer{};
+};
+
+/**
+ * Lists the steps.
+ * @throws Error no_space, not_supported, invalid_argument, already_exists
+ */
+void plan_logical_volume(const LogicalVolumes& volumes, const LogicalRequest& request,
+                         const std::string& pool_name, const Host& host, Change& change);
+
+/** A snapshot of a volume: of a thin one thin, of another one with room for every change. */
+void plan_logical_snapshot(const LvmGroup& group, const LvmLv& volume, const std::string& name,
+                           Change& change);
+
+/** @throws Error no_space  the group's devices have not so many extents left */
+void require_extents(const LvmGroup& group, std::uint64_t extents, std::uint32_t stripes,
+                     const std::string& what);
+
+/** @throws Error invalid_argument, already_exists */
+void require_new_lv(const LvmGroup& group, const std::string& name);
+
+} // namespace storage::inline v1

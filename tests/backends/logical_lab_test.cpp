@@ -1,0 +1,747 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Pools of type "logical" on LVM itself, in the lab's machine, through the C++ API.
+#include "file_io.hpp"
+#include "lab.hpp"
+#include "process_runner.hpp"
+#include "scratch.hpp"
+
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <fstream>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace storage;
+
+namespace {
+
+constexpr std::uint64_t mib = 1 << 20;
+
+std::string output_of(const std::string& command)
+{
+    ProcessRunner runner;
+    auto text = runner.run({.program = "bash", .arguments = {"-c", command}}, nullptr).output;
+    while (!text.empty() && (text.back() == '\n' || text.back() == ' '))
+        text.pop_back();
+    return text.substr(std::min(text.find_first_not_of(' '), text.size()));
+}
+
+/** A context of its own, disks without anything on them, and LVM's modules. */
+struct Lab {
+    Scratch scratch{};
+    std::optional<Context> context{};
+
+    Lab()
+    {
+        lab_run("modprobe -a dm-mod dm-snapshot dm-thin-pool dm-raid");
+        clean();
+        open();
+    }
+    ~Lab() { clean(); }
+    void clean()
+    {
+        ::unlink("/etc/lvm/lvmlocal.conf");
+        std::system("{ umount /mnt; vgremove --yes --force --force labvg renamed;"
+                    "pvremove --yes --force --force /dev/vda /dev/vdb;"
+                    "wipefs -a /dev/vda /dev/vdb; } > /dev/null 2>&1");
+    }
+    void open()
+    {
+        context.reset();
+        auto options = scratch.options();
+        options.secrets = [](const SecretRequest&) { return Secret("passphrase"); };
+        context.emplace(std::move(options));
+    }
+
+    PoolDef definition(bool with_devices = true)
+    {
+        PoolDef def{.type = "logical", .name = "lvm", .source = {.name = "labvg"}};
+        if (with_devices)
+            def.source.devices = {{.path = lab_disk('a')}, {.path = lab_disk('b')}};
+        return def;
+    }
+    Pool running()
+    {
+        auto pool = context->define_pool(definition());
+        pool.start(BuildMode::no_overwrite);
+        return pool;
+    }
+};
+
+VolumeDef volume(const std::string& name, std::uint64_t capacity,
+                 std::optional<Provisioning> provisioning = {})
+{
+    VolumeDef def{.name = name, .capacity = capacity};
+    def.target.provisioning = std::move(provisioning);
+    return def;
+}
+
+Provisioning thin(const std::string& pool = "")
+{
+    return {.kind = ProvisioningKind::thin, .pool = pool};
+}
+
+Volume make_thin_pool(Pool& pool, std::uint64_t size = 96 * mib, const std::string& name = "tp")
+{
+    return pool.create_volume(volume(name, size, {{.kind = ProvisioningKind::thin_pool}}));
+}
+
+std::string lv(const std::string& name, const std::string& field)
+{
+    return output_of("lvs --noheadings --units b --nosuffix -o " + field + " labvg/" + name);
+}
+
+std::string all_lvs()
+{
+    return output_of("lvs --noheadings -o lv_name,lv_tags labvg 2>&1 | sed 's/ *$//'");
+}
+
+void fill(const std::string& path, char letter, std::size_t size)
+{
+    const auto fd = open_file(path, O_WRONLY);
+    write_at(fd.get(), 0, std::string(size, letter), path);
+    ::fsync(fd.get());
+}
+
+std::string begin_of(const std::string& path, std::size_t size = 4)
+{
+    std::string text(size, '?');
+    const auto fd = open_file(path, O_RDONLY);
+    CHECK(::pread(fd.get(), text.data(), size, 0) == static_cast<ssize_t>(size));
+    return text;
+}
+
+bool has_diagnostic(const Pool& pool, const std::string& name, DiagnosticReason reason)
+{
+    for (const auto& diagnostic : pool.diagnostics())
+        if (diagnostic.name == name && diagnostic.reason == reason)
+            return true;
+    return false;
+}
+
+/** As if the second disk were not there, until it goes. */
+struct WithoutSecondDisk {
+    WithoutSecondDisk()
+    {
+        std::ofstream("/etc/lvm/lvmlocal.conf")
+            << "devices { global_filter=[\"a|^/dev/vda$|\", \"r|.*|\"] }\n";
+    }
+    ~WithoutSecondDisk() { ::unlink("/etc/lvm/lvmlocal.conf"); }
+};
+
+#define ONLY_IN_LAB()                                                                              \
+    if (!in_lab()) {                                                                               \
+        WARN("skipped: not in the lab's machine");                                                 \
+        return;                                                                                    \
+    }
+
+} // namespace
+
+TEST_CASE("logical: a group is built, found, used, and deleted", "[.][lab]")
+{
+    ONLY_IN_LAB()
+    Lab lab;
+    lab_run("mkfs.ext4 -q -F /dev/vdb");
+    auto pool = lab.context->define_pool(lab.definition());
+    CHECK(error_code([&] { pool.start(); }) == ErrorCode::not_found);
+    CHECK(error_code([&] { pool.build(BuildMode::no_overwrite); }) == ErrorCode::already_exists);
+    CHECK(error_code([&] { pool.build(); }) == ErrorCode::already_exists);
+    CHECK(output_of("pvs --noheadings") == ""); // the first disk was not made one, either
+    pool.build(BuildMode::overwrite);
+    CHECK(output_of("vgs --noheadings --separator : -o vg_name,vg_tags,pv_count") == "labvg::2");
+    pool.build(); // is there: nothing to do
+    CHECK(error_code([&] { pool.build(BuildMode::no_overwrite); }) == ErrorCode::already_exists);
+    pool.build(BuildMode::overwrite);
+
+    const auto sources = lab.context->find_pool_sources("logical", {});
+    REQUIRE(sources.size() == 1);
+    CHECK(sources[0].name == "labvg");
+    CHECK(sources[0].devices.size() == 2);
+
+    pool.start();
+    CHECK(pool.is_active());
+    auto info = pool.info();
+    CHECK(info.state == PoolState::running);
+    CHECK(info.capacity == 254 * 4 * mib);
+    CHECK(info.available == info.capacity);
+    CHECK(info.details.at("extent_size") == "4194304");
+    CHECK(pool.volume_count() == 0);
+
+    auto made = pool.create_volume(volume("a", 10 * mib));
+    CHECK(made.path() == "/dev/labvg/a");
+    CHECK(made.key() == lv("a", "lv_uuid"));
+    CHECK(made.identity() == made.key());
+    CHECK(made.info().capacity == 12 * mib);
+    CHECK(made.info().type == VolumeType::block);
+    CHECK(lv("a", "lv_tags") == "");
+    CHECK(pool.info().allocation == 12 * mib);
+    CHECK(error_code([&] { pool.create_volume(volume("a", mib)); }) == ErrorCode::already_exists);
+    const auto def = made.definition();
+    REQUIRE(def.extents.size() == 1);
+    CHECK(def.extents[0].end - def.extents[0].start == 12 * mib);
+    CHECK_FALSE(def.target.provisioning);
+
+    // Another pool on the same group is refused.
+    auto second = lab.definition(false);
+    second.name = "other";
+    CHECK(error_code([&] { lab.context->define_pool(second); }) == ErrorCode::already_exists);
+
+    pool.stop();
+    CHECK_FALSE(pool.is_active());
+    CHECK(lv("a", "lv_active") == ""); // made while the pool was running, which began with nothing
+    pool.start();
+    CHECK(lv("a", "lv_active") == "active");
+    CHECK(pool.volume_names() == std::vector<std::string>{"a"});
+    pool.stop();
+
+    CHECK(error_code([&] { pool.delete_storage(); }) == ErrorCode::busy);
+    CHECK(all_lvs() == "a");
+    pool.delete_storage(BlockerKind::volume);
+    CHECK(output_of("vgs --noheadings; pvs --noheadings") == "");
+}
+
+TEST_CASE("logical: an existing group is used as it is, stop leaves what start found", "[.][lab]")
+{
+    ONLY_IN_LAB()
+    Lab lab;
+    lab_run("vgcreate -q labvg /dev/vda && lvcreate -qq -y -n on -l1 labvg && "
+            "lvcreate -qq -y -n off -l1 -an labvg && lvcreate -qq -y -n skip -l1 -ky labvg && "
+            "lvchange -an labvg/off labvg/skip");
+    auto pool = lab.context->define_pool(lab.definition(false));
+    pool.start();
+    CHECK(lv("off", "lv_active") == "active");
+    CHECK(pool.volume_names() == std::vector<std::string>{"off", "on", "skip"});
+    CHECK(has_diagnostic(pool, "skip", DiagnosticReason::inactive));
+    CHECK_FALSE(has_diagnostic(pool, "off", DiagnosticReason::inactive));
+    CHECK(pool.info().state == PoolState::running);
+    CHECK(error_code([&] { pool.find_volume("skip").wipe(); }) == ErrorCode::invalid_state);
+
+    // What is open cannot be taken away, and nothing is.
+    {
+        const auto fd = open_file("/dev/labvg/off", O_RDONLY);
+        CHECK(error_code([&] { pool.stop(); }) == ErrorCode::busy);
+    }
+    CHECK(pool.is_active());
+    pool.stop();
+    CHECK(lv("on", "lv_active") == "active");
+    CHECK(lv("off", "lv_active") == "");
+
+    // A group on other devices than the definition's is another one.
+    lab.context->find_pool("lvm").undefine();
+    auto def = lab.definition();
+    def.source.devices = {{.path = lab_disk('b')}};
+    auto other = lab.context->define_pool(def);
+    CHECK(error_code([&] { other.start(); }) == ErrorCode::invalid_state);
+}
+
+TEST_CASE("logical: a volume that takes the group's place is noticed", "[.][lab]")
+{
+    ONLY_IN_LAB()
+    Lab lab;
+    auto pool = lab.running();
+    pool.create_volume(volume("a", mib));
+    lab_run("vgremove --yes -q labvg && vgcreate -q labvg /dev/vdb && "
+            "lvcreate -qq -y -n a -l1 labvg && udevadm settle");
+    CHECK_FALSE(pool.is_active());
+    CHECK(pool.info().state == PoolState::inaccessible);
+    CHECK(error_code([&] { pool.find_volume("a").delete_storage(); }) == ErrorCode::invalid_state);
+    CHECK(all_lvs() == "a");
+}
+
+TEST_CASE("logical: thick volumes grow, shrink, are renamed, wiped, written and read", "[.][lab]")
+{
+    ONLY_IN_LAB()
+    Lab lab;
+    auto pool = lab.running();
+    auto striped = pool.create_volume(
+        volume("str", 20 * mib, {{.kind = ProvisioningKind::thick, .stripes = 2}}));
+    CHECK(lv("str", "segtype") == "striped");
+    CHECK(striped.info().capacity == 24 * mib);
+    CHECK(striped.definition().target.provisioning.value().stripes == 2);
+    CHECK(striped.definition().extents.size() == 2);
+    CHECK(error_code([&] { pool.create_volume(volume("s3", mib, {{.stripes = 3}})); }) ==
+          ErrorCode::invalid_argument);
+
+    auto made = pool.create_volume(volume("a", 8 * mib));
+    const auto key = made.key();
+    fill(made.path(), 'x', 8 * mib);
+    made.resize(16 * mib);
+    CHECK(made.info().capacity == 16 * mib);
+    CHECK(begin_of(made.path()) == "xxxx");
+    CHECK(error_code([&] { made.resize(4 * mib); }) == ErrorCode::invalid_argument);
+    made.resize(4 * mib, ResizeFlags::shrink);
+    CHECK(made.info().capacity == 4 * mib);
+    made.resize(4 * mib); // has it already
+    made.resize(mib, ResizeFlags::delta);
+    CHECK(made.info().capacity == 8 * mib);
+    CHECK(begin_of(made.path()) == "xxxx");
+    CHECK(error_code([&] { made.resize(100000 * mib); }) == ErrorCode::no_space);
+    CHECK(error_code([&] { pool.create_volume(volume("big", 2000 * mib)); }) ==
+          ErrorCode::no_space);
+
+    made.rename("b");
+    CHECK(made.path() == "/dev/labvg/b");
+    CHECK(made.key() == key);
+    CHECK(error_code([&] { made.rename("str"); }) == ErrorCode::already_exists);
+    CHECK(error_code([&] { made.rename("x_tmeta"); }) == ErrorCode::invalid_argument);
+    CHECK(error_code([&] { pool.create_volume(volume("snapshot1", mib)); }) ==
+          ErrorCode::invalid_argument);
+
+    {
+        const auto fd = open_file(made.path(), O_RDONLY);
+        CHECK(error_code([&] { made.wipe(); }) == ErrorCode::busy);
+        CHECK(error_code([&] { made.delete_storage(); }) == ErrorCode::busy);
+    }
+    lab_run("mkfs.ext4 -q -F /dev/labvg/b && mount /dev/labvg/b /mnt");
+    CHECK(error_code([&] { made.wipe(); }) == ErrorCode::busy);
+    CHECK(error_code([&] { pool.stop(); }) == ErrorCode::busy);
+    lab_run("umount /mnt");
+    made.wipe();
+    CHECK(begin_of(made.path(), 2048) == std::string(2048, '\0'));
+
+    lab.scratch.directory.write("data", std::string(100000, 'd'));
+    const auto data = open_file(lab.scratch.directory / "data", O_RDONLY);
+    CHECK(made.upload(data.get(), {.offset = 512}) == 100000);
+    std::string got;
+    CHECK(made.download(WriteCallback([&](std::span<const std::byte> bytes, std::uint64_t) {
+                            got.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+                        }),
+                        {.offset = 512, .length = 1000}) == 1000);
+    CHECK(got == std::string(1000, 'd'));
+    CHECK(error_code([&] { made.upload(data.get(), {.offset = 9 * mib}); }) ==
+          ErrorCode::invalid_argument);
+
+    // A new volume from an upload: the rest is zeros, whatever the blocks had before.
+    fill(made.path(), 'z', 8 * mib);
+    made.delete_storage();
+    CHECK(::lseek(data.get(), 0, SEEK_SET) == 0);
+    auto uploaded = pool.upload_volume({.name = "up"}, data.get());
+    CHECK(uploaded.info().capacity == 4 * mib);
+    CHECK(begin_of(uploaded.path(), 100000) == std::string(100000, 'd'));
+    CHECK(begin_of(uploaded.path(), 4 * mib).substr(100000) == std::string(4 * mib - 100000, '\0'));
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    CHECK(error_code([&] { pool.upload_volume({.name = "p"}, ends[0]); }) ==
+          ErrorCode::invalid_argument);
+    ::close(ends[1]);
+    CHECK(error_code([&] {
+              pool.upload_volume(volume("p", mib), ends[0], {.expected_length = 5});
+          }) == ErrorCode::io);
+    ::close(ends[0]);
+    CHECK(all_lvs() == "str\n  up");
+
+    auto copy = pool.create_volume_from(volume("copy", 0), uploaded);
+    CHECK(begin_of(copy.path(), 100000) == std::string(100000, 'd'));
+    auto again = pool.create_volume_from(volume("again", 12 * mib), copy);
+    CHECK(begin_of(again.path(), 12 * mib).substr(100000) == std::string(12 * mib - 100000, '\0'));
+}
+
+TEST_CASE("logical: no thin pool, no thin volume; and never a snapshot instead", "[.][lab]")
+{
+    ONLY_IN_LAB()
+    Lab lab;
+    auto pool = lab.running();
+    auto def = volume("t", 100 * mib);
+    def.allocation = 0;
+    try {
+        pool.create_volume(def);
+        FAIL("made");
+    } catch (const Error& error) {
+        CHECK(error.code() == ErrorCode::not_supported);
+        CHECK_THAT(error.remedy(), Catch::Contains("thin-pool") && Catch::Contains("allocation"));
+    }
+    CHECK(all_lvs() == "");
+    make_thin_pool(pool);
+    CHECK(pool.create_volume(def).definition().target.provisioning.value().pool == "tp");
+    make_thin_pool(pool, 32 * mib, "tp2");
+    def.name = "u";
+    try {
+        pool.create_volume(def);
+        FAIL("made");
+    } catch (const Error& error) {
+        CHECK(error.code() == ErrorCode::invalid_argument);
+        CHECK_THAT(error.what(), Catch::Contains("'tp', 'tp2'"));
+    }
+    def.target.provisioning = thin("tp2");
+    CHECK(pool.create_volume(def).definition().target.provisioning.value().pool == "tp2");
+    def.name = "v";
+    def.target.provisioning = thin("none");
+    CHECK(error_code([&] { pool.create_volume(def); }) == ErrorCode::not_found);
+}
+
+TEST_CASE("logical: thin volumes, their snapshots and clones", "[.][lab]")
+{
+    ONLY_IN_LAB()
+    Lab lab;
+    auto pool = lab.running();
+    auto tp = make_thin_pool(pool);
+    CHECK(lv("tp", "lv_tags") == "");
+    CHECK(tp.definition().target.provisioning.value().kind == ProvisioningKind::thin_pool);
+    CHECK(error_code([&] { tp.wipe(); }) == ErrorCode::not_supported);
+
+    auto base = pool.create_volume(volume("base", 200 * mib, thin()));
+    CHECK(base.info().capacity == 200 * mib);
+    CHECK(base.info().allocation == 0);
+    CHECK(pool.info().details.at("thin_pool.tp.data_percent") == "0.00");
+    fill(base.path(), '1', 4 * mib);
+    base.refresh();
+    CHECK(base.info().allocation > 0);
+    CHECK(base.info().allocation <= 8 * mib);
+    CHECK(pool.info().details.at("thin_pool.tp.data_percent") == "4.17");
+    CHECK(pool.info().details.count("thin_pool.tp.metadata_percent") == 1);
+
+    auto snapshot = base.create_snapshot("before");
+    CHECK(snapshot.name == "before");
+    CHECK(snapshot.id == lv("before", "lv_uuid"));
+    CHECK(snapshot.created.seconds > 1700000000);
+    fill(base.path(), '2', 4 * mib);
+    CHECK(begin_of("/dev/labvg/before") == "1111");
+    {
+        const auto in_use = open_file(base.path(), O_RDWR); // a guest runs
+        base.create_snapshot("second");
+        CHECK(error_code([&] { base.revert_snapshot("before"); }) == ErrorCode::busy);
+    }
+    CHECK(error_code([&] { base.create_snapshot("second"); }) == ErrorCode::already_exists);
+    CHECK(error_code([&] { base.create_snapshot("tp"); }) == ErrorCode::already_exists);
+    auto snapshots = base.snapshots();
+    REQUIRE(snapshots.size() == 2);
+    CHECK(snapshots[0].name == "before");
+    const auto key = base.key();
+    base.revert_snapshot("before");
+    CHECK(begin_of(base.path()) == "1111");
+    CHECK(base.key() == key);
+    fill(base.path(), '3', mib);
+    CHECK(begin_of("/dev/labvg/before") == "1111"); // is still there, and a snapshot still
+    CHECK(base.snapshots().size() == 2);
+    base.revert_snapshot("before");
+    CHECK(begin_of(base.path()) == "1111");
+    CHECK(begin_of("/dev/labvg/second") == "2222");
+    base.delete_snapshot("second");
+    CHECK(error_code([&] { base.delete_snapshot("second"); }) == ErrorCode::not_found);
+    CHECK(base.snapshots().size() == 1);
+
+    Job job;
+    auto clone = pool.create_volume_from(volume("clone", 0), base, CreateFlags::none, &job);
+    CHECK(job.facts().at("method") == "thin_snapshot");
+    CHECK(begin_of(clone.path()) == "1111");
+    CHECK(lv("clone", "pool_lv") == "tp");
+    auto second = pool.create_volume_from(volume("second", 240 * mib), clone,
+                                          CreateFlags::reflink | CreateFlags::digest, &job);
+    CHECK(second.info().capacity == 240 * mib);
+    CHECK(job.facts().at("sha256").size() == 64);
+    fill(second.path(), '5', mib);
+    CHECK(begin_of(clone.path()) == "1111");
+    auto thick = pool.create_volume(volume("thick", 4 * mib));
+    fill(thick.path(), 'k', 4 * mib);
+    auto thinned = pool.create_volume_from(volume("thinned", 0, thin()), thick);
+    CHECK(begin_of(thinned.path()) == "kkkk");
+    CHECK(error_code([&] {
+              pool.create_volume_from(volume("r", 0), thick, CreateFlags::reflink);
+          }) == ErrorCode::not_supported);
+
+    VolumeDef linked{.name = "linked"};
+    linked.backing = {{.path = clone.path()}};
+    auto on_top = pool.create_volume(linked);
+    CHECK(begin_of(on_top.path()) == "1111");
+    CHECK(on_top.info().capacity == 200 * mib);
+    CHECK(on_top.definition().backing.at(0).path == clone.path());
+
+    // A thin origin goes without its snapshots; a pool not without its volumes.
+    base.delete_storage();
+    CHECK(begin_of("/dev/labvg/before") == "1111");
+    CHECK(error_code([&] { tp.delete_storage(); }) == ErrorCode::busy);
+    base = pool.find_volume("before");
+    base.resize(300 * mib);
+    CHECK(base.info().capacity == 300 * mib);
+    base.resize(8 * mib, ResizeFlags::shrink);
+    CHECK(base.info().capacity == 8 * mib);
+    tp.resize(128 * mib);
+    CHECK(tp.info().capacity == 128 * mib);
+    CHECK(error_code([&] { tp.resize(64 * mib, ResizeFlags::shrink); }) ==
+          ErrorCode::not_supported);
+    tp.delete_storage(BlockerKind::backing_image);
+    CHECK(all_lvs() == "thick");
+}
+
+TEST_CASE("logical: classic snapshots", "[.][lab]")
+{
+    ONLY_IN_LAB()
+    Lab lab;
+    auto pool = lab.running();
+    auto base = pool.create_volume(volume("base", 16 * mib));
+    fill(base.path(), '1', 16 * mib);
+    {
+        const auto in_use = open_file(base.path(), O_RDWR);
+        base.create_snapshot("before");
+    }
+    fill(base.path(), '2', 16 * mib); // all of it, and the snapshot is not lost
+    CHECK(begin_of("/dev/labvg/before") == "1111");
+    CHECK(pool.find_volume("before").info().capacity == 16 * mib);
+    CHECK(error_code([&] { base.delete_storage(); }) == ErrorCode::busy);
+    CHECK(error_code([&] { base.wipe(); }) == ErrorCode::busy);
+    CHECK(error_code([&] { base.resize(32 * mib); }) == ErrorCode::not_supported);
+    base.rename("renamed");
+    CHECK(base.snapshots().size() == 1);
+    base.rename("base");
+    const auto key = base.key();
+    base.revert_snapshot("before");
+    CHECK(begin_of(base.path()) == "1111");
+    CHECK(base.key() == key);
+    CHECK(base.snapshots().size() == 1);
+    fill(base.path(), '3', mib);
+    base.revert_snapshot("before");
+    CHECK(begin_of(base.path()) == "1111");
+
+    VolumeDef def{.name = "small", .capacity = 16 * mib, .allocation = 4 * mib};
+    def.backing = {{.path = base.path()}};
+    auto small = pool.create_volume(def);
+    CHECK(small.info().allocation == 4 * mib);
+    CHECK(small.info().capacity == 16 * mib);
+    CHECK(small.definition().target.provisioning.value().kind == ProvisioningKind::snapshot);
+    def.name = "wrong";
+    def.capacity = 32 * mib;
+    CHECK(error_code([&] { pool.create_volume(def); }) == ErrorCode::not_supported);
+    def.capacity = 0;
+    def.allocation = 2000 * mib;
+    CHECK(error_code([&] { pool.create_volume(def); }) == ErrorCode::no_space);
+    def.allocation = 4 * mib;
+    def.backing[0].path = "/dev/labvg/small";
+    CHECK(error_code([&] { pool.create_volume(def); }) == ErrorCode::not_supported);
+    def.backing[0].path = "/etc/passwd";
+    CHECK(error_code([&] { pool.create_volume(def); }) == ErrorCode::not_supported);
+    // Full: its content is lost, which is said.
+    fill(base.path(), '4', 16 * mib);
+    pool.refresh();
+    CHECK(has_diagnostic(pool, "small", DiagnosticReason::incomplete));
+    CHECK(error_code([&] { base.revert_snapshot("small"); }) == ErrorCode::invalid_state);
+    base.delete_snapshot("small");
+    base.delete_storage(BlockerKind::snapshot);
+    CHECK(all_lvs() == "");
+}
+
+TEST_CASE("logical: encrypted volumes have the capacity that was asked for", "[.][lab]")
+{
+    ONLY_IN_LAB()
+    Lab lab;
+    auto pool = lab.running();
+    for (const std::string format : {"luks", "luks2"}) {
+        auto def = volume(format, 8 * mib);
+        def.target.encryption = Encryption{.format = format, .secrets = {{.usage = "x"}}};
+        auto made = pool.create_volume(def);
+        CHECK(made.info().capacity >= 8 * mib);
+        CHECK(made.info().capacity < 12 * mib);
+        CHECK(made.definition().target.encryption.value().format == format);
+        CHECK(made.definition().capacity == made.info().capacity);
+        pool.refresh();
+        CHECK(made.info().capacity < 12 * mib);
+        made.resize(20 * mib);
+        CHECK(made.info().capacity >= 20 * mib);
+        CHECK(made.info().capacity < 24 * mib);
+    }
+    lab_run("cryptsetup --version > /dev/null 2>&1 || exit 0; echo -n passphrase | cryptsetup "
+            "open --test-passphrase --key-file - /dev/labvg/luks2");
+}
+
+TEST_CASE("logical: a full thin pool", "[.][lab]")
+{
+    ONLY_IN_LAB()
+    Lab lab;
+    auto pool = lab.running();
+    make_thin_pool(pool, 16 * mib);
+    lab_run("lvchange -qq --errorwhenfull y labvg/tp");
+    auto made = pool.create_volume(volume("t", 100 * mib, thin()));
+    const auto fd = open_file(made.path(), O_WRONLY);
+    ReadCallback endless = [left = 64 * mib](std::span<std::byte> buffer,
+                                             std::uint64_t&) mutable -> std::size_t {
+        const auto n = std::min<std::uint64_t>(left, buffer.size());
+        std::fill_n(buffer.begin(), n, std::byte{7});
+        left -= n;
+        return n;
+    };
+    const auto code = error_code([&] { made.upload(endless); });
+    CHECK((code == ErrorCode::no_space || code == ErrorCode::io));
+    CHECK(pool.info().details.at("thin_pool.tp.data_percent") == "100.00");
+    CHECK(error_code([&] { pool.create_volume(volume("u", mib, thin())); }) == ErrorCode::no_space);
+    CHECK(error_code([&] { made.create_snapshot("s"); }) == ErrorCode::no_space);
+    pool.refresh();
+    CHECK(pool.info().state == PoolState::degraded);
+    CHECK(has_diagnostic(pool, "tp", DiagnosticReason::incomplete));
+    pool.find_volume("tp").resize(64 * mib);
+    pool.create_volume(volume("u", mib, thin()));
+    CHECK(pool.info().state == PoolState::running);
+}
+
+TEST_CASE("logical: a missing device degrades the pool and loses nothing else", "[.][lab]")
+{
+    ONLY_IN_LAB()
+    Lab lab;
+    auto pool = lab.running();
+    pool.create_volume(volume("whole", 8 * mib));
+    pool.create_volume(volume("half", 8 * mib, {{.stripes = 2}}));
+    pool.stop();
+    {
+        const WithoutSecondDisk without;
+        pool.start();
+        auto info = pool.info();
+        CHECK(info.state == PoolState::degraded);
+        CHECK_THAT(info.reason, Catch::Contains("1 of 2 devices"));
+        CHECK(info.details.at("missing_devices") == "1");
+        CHECK(info.available < info.capacity - info.allocation);
+        CHECK(pool.volume_names() == std::vector<std::string>{"half", "whole"});
+        CHECK(has_diagnostic(pool, "half", DiagnosticReason::incomplete));
+        CHECK(has_diagnostic(pool, "half", DiagnosticReason::inactive));
+        CHECK(has_diagnostic(pool, "[unknown]", DiagnosticReason::incomplete));
+        CHECK_FALSE(has_diagnostic(pool, "whole", DiagnosticReason::incomplete));
+        fill("/dev/labvg/whole", 'w', mib);
+        CHECK(error_code([&] { pool.find_volume("half").wipe(); }) == ErrorCode::invalid_state);
+        CHECK(error_code([&] { pool.create_volume(volume("more", 600 * mib)); }) ==
+              ErrorCode::no_space);
+    }
+    CHECK(pool.info().state == PoolState::running);
+    pool.stop();
+    pool.start();
+    CHECK(lv("half", "lv_active") == "active");
+    CHECK(begin_of("/dev/labvg/whole") == "wwww");
+}
+
+namespace {
+
+/** Runs work in a process that is killed when the LVM command of that verb has ended. */
+void killed_after(Lab& lab, const std::string& verb, const std::function<void(Context&)>& work)
+{
+    lab.context.reset();
+    // LVM's programs are found by PATH; one that kills who started it takes their place.
+    const auto bin = lab.scratch.directory / "bin";
+    lab_run("mkdir -p " + bin);
+    std::ofstream(bin + "/lvm") << "#!/bin/bash\n/usr/sbin/lvm \"$@\"\nstatus=$?\n"
+                                << "[ \"$1\" != " << verb << " ] || [ -e " << bin
+                                << "/done ] || { touch " << bin << "/done; kill -9 $(cat " << bin
+                                << "/pid); }\nexit $status\n";
+    lab_run("chmod 755 " + bin + "/lvm; rm -f " + bin + "/done");
+    const auto child = ::fork();
+    if (child == 0) {
+        std::ofstream(bin + "/pid") << ::getpid();
+        ::setenv("PATH", (bin + ":/usr/sbin:/usr/bin:/sbin:/bin").c_str(), 1);
+        try {
+            Context context(lab.scratch.options());
+            work(context);
+        } catch (const std::exception& error) {
+            std::ofstream(bin + "/error") << error.what();
+        }
+        ::_exit(0);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    CHECK(WIFSIGNALED(status));
+    lab_run("udevadm settle");
+    lab.open();
+}
+
+} // namespace
+
+TEST_CASE("logical: killed between steps, nothing half-made is left", "[.][lab]")
+{
+    ONLY_IN_LAB()
+    Lab lab;
+    {
+        auto pool = lab.running();
+        pool.create_volume(volume("base", 8 * mib));
+        make_thin_pool(pool);
+        auto thin_base = pool.create_volume(volume("thin", 40 * mib, thin()));
+        fill(thin_base.path(), '1', mib);
+        thin_base.create_snapshot("old");
+        fill(thin_base.path(), '2', mib);
+    }
+    const std::string before = "base\n  old\n  thin\n  tp";
+    const auto pool = [&] { return lab.context->find_pool("lvm"); };
+    SECTION("a new volume")
+    {
+        killed_after(lab, "lvcreate", [](Context& context) {
+            context.find_pool("lvm").create_volume(volume("new", 8 * mib));
+        });
+        CHECK(all_lvs() == before);
+        CHECK(pool().volume_count() == 4);
+    }
+    SECTION("a new volume that another one's name has meanwhile")
+    {
+        lab.context.reset();
+        const auto child = ::fork();
+        if (child == 0) {
+            Context context(lab.scratch.options());
+            ReadCallback die = [](std::span<std::byte>, std::uint64_t&) -> std::size_t {
+                ::kill(::getpid(), SIGKILL);
+                return 0;
+            };
+            context.find_pool("lvm").upload_volume(volume("new", 8 * mib), die);
+            ::_exit(0);
+        }
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        CHECK(WIFSIGNALED(status));
+        CHECK(all_lvs().find("new") != std::string::npos);
+        // It has its tag; the next look does not show it, the next context takes it away.
+        lab_run("lvrename -qq labvg new elsewhere && lvcreate -qq -y -n new -l1 labvg");
+        lab.open();
+        CHECK(all_lvs() == "base\n  new\n  old\n  thin\n  tp");
+    }
+    SECTION("the end of a creation")
+    {
+        killed_after(lab, "lvchange", [](Context& context) {
+            context.find_pool("lvm").create_volume(volume("new", 8 * mib));
+        });
+        CHECK(all_lvs() == "base\n  new\n  old\n  thin\n  tp");
+    }
+    SECTION("a rename")
+    {
+        killed_after(lab, "lvrename", [](Context& context) {
+            context.find_pool("lvm").find_volume("base").rename("other");
+        });
+        CHECK(all_lvs() == "old\n  other\n  thin\n  tp");
+    }
+    SECTION("going back to a thin snapshot, before and after it is used up")
+    {
+        const std::string verb = GENERATE("lvcreate", "lvconvert", "lvrename");
+        killed_after(lab, verb, [](Context& context) {
+            context.find_pool("lvm").find_volume("thin").revert_snapshot("old");
+        });
+        CHECK(all_lvs() == before);
+        CHECK(begin_of("/dev/labvg/thin") == (verb == "lvcreate" ? "2222" : "1111"));
+        CHECK(pool().find_volume("thin").snapshots().size() == 1);
+        CHECK(begin_of("/dev/labvg/old") == "1111");
+    }
+    SECTION("going back to a classic snapshot")
+    {
+        fill("/dev/labvg/base", '1', 8 * mib);
+        pool().find_volume("base").create_snapshot("classic");
+        fill("/dev/labvg/base", '2', 8 * mib);
+        killed_after(lab, "lvconvert", [](Context& context) {
+            context.find_pool("lvm").find_volume("base").revert_snapshot("classic");
+        });
+        CHECK(begin_of("/dev/labvg/base") == "1111");
+        CHECK(begin_of("/dev/labvg/classic") == "1111");
+        CHECK(pool().find_volume("base").snapshots().size() == 1);
+    }
+    SECTION("building a group")
+    {
+        pool().stop();
+        pool().delete_storage(BlockerKind::volume);
+        const std::string verb = GENERATE("pvcreate", "vgcreate");
+        killed_after(lab, verb, [](Context& context) { context.find_pool("lvm").build(); });
+        CHECK(output_of("vgs --noheadings; pvs --noheadings") == "");
+        pool().build();
+        CHECK(output_of("vgs --noheadings -o vg_name,vg_tags") == "labvg");
+    }
+    SECTION("starting and stopping")
+    {
+        pool().stop();
+        CHECK(lv("base", "lv_active") == "");
+        killed_after(lab, "vgchange", [](Context& context) { context.find_pool("lvm").start(); });
+        CHECK(lv("base", "lv_active") == "");
+        CHECK_FALSE(pool().is_active());
+        pool().start();
+        killed_after(lab, "lvchange", [](Context& context) { context.find_pool("lvm").stop(); });
+        CHECK(lv("base", "lv_active") == "active");
+        CHECK(pool().is_active());
+    }
+}
