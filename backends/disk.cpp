@@ -201,7 +201,23 @@ public:
         return {};
     }
 
-    void remove(Change& change) override { change.add(clear_disk_step(find_table().reference())); }
+    void remove(Change& change) override
+    {
+        const auto disk = find_table().reference();
+        if (disk.format == "lvm2")
+            throw Error(ErrorCode::not_supported, "'" + disk.path + "' is a physical volume of LVM",
+                        "use pvremove");
+        change.add(clear_disk_step(disk));
+    }
+
+    std::vector<Blocker> storage_blockers() override
+    {
+        std::vector<Blocker> found;
+        for (const auto& name : names(nullptr))
+            found.push_back(
+                {.kind = BlockerKind::volume, .message = "volume '" + name + "' would be lost"});
+        return found;
+    }
 
     std::string new_name(const VolumeDef& def) override
     {
