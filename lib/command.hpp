@@ -33,8 +33,8 @@ struct Command {
     /** After this much time it is ended with timed_out, whatever the job allows; 0: no limit. */
     std::chrono::milliseconds limit{};
     bool dies_with_us{true}; ///< killed when this process dies; else it goes on
-    /** false: cancel and deadline ask it to end (SIGTERM) and wait until it does, because killing it
-     * would leave a mess. */
+    /** false: cancel and deadline ask it to end (SIGTERM) and wait until it does, because killing
+     * it would leave a mess. */
     bool killable{true};
 };
 

@@ -190,7 +190,7 @@ TEST_CASE("every change announces its steps before it does them", "[conformance]
             same([&](Job& job) { pool.find_volume(name).delete_storage(BlockerKind::none, &job); });
         same([&](Job& job) { pool.stop(&job); });
         if (info.capabilities.has(Capability::delete_pool))
-            same([&](Job& job) { pool.delete_storage(&job); });
+            same([&](Job& job) { pool.delete_storage(BlockerKind::none, &job); });
         same([&](Job& job) { pool.undefine(&job); });
     });
 }
