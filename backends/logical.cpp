@@ -390,8 +390,8 @@ std::vector<Blocker> LogicalBackend::blockers(std::string_view name)
     if (lv.is_thin_pool()) {
         for (const auto& other : group.lvs)
             if (other.pool == lv.name)
-                result.push_back({.kind = BlockerKind::backing_image,
-                                  .message = "thin volume '" + other.name + "' is in it"});
+                result.push_back({.kind = BlockerKind::volume,
+                                  .message = "thin volume '" + other.name + "' would be lost"});
         return result;
     }
     if (lv.active)

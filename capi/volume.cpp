@@ -15,9 +15,9 @@ static_assert(static_cast<unsigned>(WipeAlgorithm::trim) == BASIN_WIPE_TRIM);
 static_assert(static_cast<unsigned>(ChainState::too_deep) == BASIN_CHAIN_TOO_DEEP);
 
 constexpr unsigned allow_shift = 16;
-constexpr std::uint32_t allow_flags = BASIN_ALLOW_OPEN | BASIN_ALLOW_BACKING_IMAGE |
-                                      BASIN_ALLOW_LOOP_DEVICE | BASIN_ALLOW_MOUNTED |
-                                      BASIN_ALLOW_SNAPSHOT | BASIN_ALLOW_HOLDER;
+constexpr std::uint32_t allow_flags =
+    BASIN_ALLOW_OPEN | BASIN_ALLOW_BACKING_IMAGE | BASIN_ALLOW_LOOP_DEVICE | BASIN_ALLOW_MOUNTED |
+    BASIN_ALLOW_SNAPSHOT | BASIN_ALLOW_HOLDER | BASIN_ALLOW_VOLUME;
 
 constexpr bool same(BlockerKind kind, std::uint32_t bit, std::uint32_t allow)
 {

@@ -36,8 +36,8 @@ std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, Bl
     const auto known = known_volume(access, name);
     const auto record = backend.read(name, known ? &*known : nullptr);
     const auto& path = record.path;
-    if (!all_allowed(allowed,
-                     seen_by_the_system | BlockerKind::snapshot | BlockerKind::backing_image))
+    if (!all_allowed(allowed, seen_by_the_system | BlockerKind::snapshot |
+                                  BlockerKind::backing_image | BlockerKind::volume))
         found = backend.blockers(name);
     // Of the image formats qcow2 alone keeps snapshots; other pool types tell of theirs themselves.
     if (!has(allowed, BlockerKind::snapshot) && record.facts.format == ImageFormat::qcow2)
@@ -145,8 +145,8 @@ void Volume::resize(std::uint64_t number, ResizeFlags flags, BlockerKind allowed
     PoolAccess access(pool_);
     const auto capability =
         has(flags, ResizeFlags::shrink) ? Capability::shrink_volume : Capability::grow_volume;
-    // Snapshots keep their own size.
-    allowed = allowed | BlockerKind::snapshot;
+    // Snapshots keep their own size, and what is in a thin pool too.
+    allowed = allowed | BlockerKind::snapshot | BlockerKind::volume;
     if (change_volume(access, name_, {"vol-resize", "resizing", capability, "resize volumes"},
                       allowed, job, [&](PoolAccess& now, Change& change) {
                           auto& backend = now.active_backend();
@@ -176,7 +176,7 @@ void Volume::rename(const std::string& new_name, BlockerKind allowed, Job* job)
     if (!is_dry_run(job))
         target_lock.emplace(access.context->locks.lock_volume(pool_->uuid, pool_->name, new_name,
                                                               "vol-rename", job));
-    allowed = allowed | BlockerKind::snapshot; // they go with it
+    allowed = allowed | BlockerKind::snapshot | BlockerKind::volume; // they go with it
     const auto old_name = name_;
     if (!change_volume(access, name_,
                        {"vol-rename", "renaming", Capability::rename_volume, "rename volumes"},
@@ -214,7 +214,8 @@ std::uint64_t Volume::upload(const UploadSource& source, const TransferOptions& 
     std::uint64_t received = 0;
     // As libvirt: an upload may go into a volume that somebody has open, at the caller's risk.
     const auto allowed = BlockerKind::open | BlockerKind::loop_device | BlockerKind::mounted |
-                         BlockerKind::holder | BlockerKind::backing_image | BlockerKind::snapshot;
+                         BlockerKind::holder | BlockerKind::backing_image | BlockerKind::snapshot |
+                         BlockerKind::volume;
     if (options.resumable)
         throw Error(ErrorCode::invalid_argument,
                     volume_title(name_, *pool_) + ": an upload into a volume cannot be resumed",

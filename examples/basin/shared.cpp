@@ -43,7 +43,8 @@ storage::BlockerKind allowed_blockers(const Call& call)
     using storage::BlockerKind;
     constexpr std::array kinds{BlockerKind::open,        BlockerKind::backing_image,
                                BlockerKind::loop_device, BlockerKind::mounted,
-                               BlockerKind::snapshot,    BlockerKind::holder};
+                               BlockerKind::snapshot,    BlockerKind::holder,
+                               BlockerKind::volume};
     auto allowed = call.given("delete-snapshots") ? BlockerKind::snapshot : BlockerKind::none;
     for (const auto& wanted : call.list("allow")) {
         const auto found = std::find_if(kinds.begin(), kinds.end(), [&](BlockerKind kind) {

@@ -1139,13 +1139,14 @@ enum basin_blocker_kind {
     BASIN_BLOCKER_JOB = 1 << 4,           /**< another call changes it: wait for that */
     BASIN_BLOCKER_SNAPSHOT = 1 << 5,      /**< it has snapshots that would be lost */
     BASIN_BLOCKER_HOLDER = 1 << 6,        /**< another kernel device is built on it */
-    BASIN_BLOCKER_VOLUME = 1 << 7         /**< of a pool: it has volumes that would be lost */
+    BASIN_BLOCKER_VOLUME = 1 << 7 /**< of a pool or thin pool: it has volumes that would be lost */
 };
 
 /**
- * Flags of basin_volume_delete(), _resize(), _rename() and _wipe(): each is a kind of blocker,
- * shifted by 16, that shall not stop the call. Without them the call refuses with BASIN_E_BUSY and
- * has the blockers in basin_error_detail(). A job cannot be allowed: see basin_job_set_wait().
+ * Flags of basin_volume_delete(), _resize(), _rename() and _wipe(), and the last one of
+ * basin_pool_delete(): each is a kind of blocker, shifted by 16, that shall not stop the call.
+ * Without them the call refuses with BASIN_E_BUSY and has the blockers in basin_error_detail(). A
+ * job cannot be allowed: see basin_job_set_wait().
  */
 enum basin_allow_flags {
     BASIN_ALLOW_OPEN = 1 << 16,
@@ -1154,7 +1155,7 @@ enum basin_allow_flags {
     BASIN_ALLOW_MOUNTED = 1 << 19,
     BASIN_ALLOW_SNAPSHOT = 1 << 21,
     BASIN_ALLOW_HOLDER = 1 << 22,
-    BASIN_ALLOW_VOLUME = 1 << 23 /**< basin_pool_delete() only */
+    BASIN_ALLOW_VOLUME = 1 << 23
 };
 
 /** Something that stands in the way of a destructive operation. */

@@ -75,7 +75,7 @@ enum class BlockerKind : std::uint32_t {
     job = 16,          ///< another call changes it; cannot be allowed, only waited for
     snapshot = 32,     ///< it has snapshots that would be lost
     holder = 64,       ///< another kernel device is built on it
-    volume = 128,      ///< of a pool: it has volumes that would be lost
+    volume = 128,      ///< of a pool or thin pool: it has volumes that would be lost
 };
 constexpr BlockerKind operator|(BlockerKind a, BlockerKind b)
 {
@@ -266,7 +266,8 @@ public:
     void delete_storage(BlockerKind allowed = BlockerKind::none, Job* job = nullptr);
 
     /**
-     * Changes the capacity. Raw: one step that happens or does not; what is cut off is gone.
+     * Changes the capacity. Raw: one step that happens or does not; what is cut off is gone. No
+     * file system is looked at: whoever has one on it makes that smaller before, and checks it.
      * @param capacity  bytes, or with ResizeFlags::delta the difference (with shrink: downwards)
      * @throws Error invalid_argument  smaller without ResizeFlags::shrink; busy; no_space
      * @capability grow_volume, shrink_volume
@@ -314,8 +315,9 @@ public:
 
     /** Lists the snapshots, oldest first. @capability snapshots */
     std::vector<Snapshot> snapshots() const;
-    /** Saves the present state under a name. @throws Error already_exists; busy  a process has the
-     * volume open */
+    /** Saves the present state under a name; in a logical pool as a volume of that name.
+     * @throws Error already_exists; busy  a process has the volume open, where that matters: a
+     * logical volume may be in use, its snapshot is then as after a power cut */
     Snapshot create_snapshot(const std::string& name, Job* job = nullptr);
     /** Forgets a snapshot; the present state stays. @throws Error not_found; busy */
     void delete_snapshot(const std::string& name, Job* job = nullptr);

@@ -460,7 +460,7 @@ TEST_CASE("logical: thin volumes, their snapshots and clones", "[.][lab]")
     CHECK(tp.info().capacity == 128 * mib);
     CHECK(error_code([&] { tp.resize(64 * mib, ResizeFlags::shrink); }) ==
           ErrorCode::not_supported);
-    tp.delete_storage(BlockerKind::backing_image);
+    tp.delete_storage(BlockerKind::volume);
     CHECK(all_lvs() == "thick");
 }
 
