@@ -26,8 +26,12 @@ public:
         if (found.state == PoolState::inactive)
             return found;
         auto directory = volumes_.presence();
+        if (directory.state == PoolState::inactive)
+            return directory;
         if (!found.identity.empty())
             directory.identity = found.identity;
+        directory.state = found.state;
+        directory.reason = found.reason;
         return directory;
     }
     PoolSizes sizes() override { return volumes_.sizes(); }

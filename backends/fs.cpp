@@ -133,7 +133,7 @@ public:
     }
     void stop(const std::string& started, Change& change) override
     {
-        list_unmount(mount(), started, host_.system, change);
+        list_unmount(def_.target.path, started, host_.system, change);
     }
     std::uint64_t mount_id() override
     {

@@ -15,8 +15,8 @@ namespace storage::inline v1 {
 /** A new tag that nothing else has. A logical volume that has one is not finished. */
 std::string make_lvm_tag();
 bool is_unfinished(const LvmLv& lv);
-/** Whether one is a snapshot of the other: by its origin; or by a tag, because LVM forgets the origin
- * of a thin snapshot when its origin goes back to another one. */
+/** Whether one is a snapshot of the other: by its origin; or by a tag, because LVM forgets the
+ * origin of a thin snapshot when its origin goes back to another one. */
 bool is_snapshot_of(const LvmLv& lv, const LvmLv& origin);
 
 /** Makes a physical volume. @param overwrite  whatever is on the device */

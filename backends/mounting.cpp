@@ -18,6 +18,8 @@ namespace storage::inline v1 {
 
 namespace {
 
+constexpr std::string_view mounted_note = "mounted ";
+
 std::string device_text(dev_t device)
 {
     return std::to_string(major(device)) + ':' + std::to_string(minor(device));
@@ -158,8 +160,10 @@ void apply_unmount(StepRun& run)
 bool is_source_of(const MountEntry& mount, const std::string& source, const SystemRoot& system)
 {
     struct stat wanted {};
-    if (!source.starts_with('/') || ::stat(source.c_str(), &wanted) != 0)
+    if (!source.starts_with('/'))
         return mount.source == source;
+    if (::stat(source.c_str(), &wanted) != 0) // the kernel still knows what it was
+        return mount.source == source || file_behind(mount.device, system) == source + " (deleted)";
     struct stat shown {};
     // btrfs has device numbers of its own; the source's is the device's everywhere.
     const bool has_node = mount.source.starts_with('/') &&
@@ -220,13 +224,17 @@ std::string list_mount(const PoolMount& mount, std::function<void(Arguments&)> p
                            .undo = "unmount it"});
     step.prepare = std::move(prepare);
     change.add(std::move(step));
-    return "mounted";
+    return std::string(mounted_note) +
+           (mount.source.starts_with('/') ? real_path(mount.source) : mount.source);
 }
 
-void list_unmount(const PoolMount& mount, const std::string& note, const SystemRoot& system,
+void list_unmount(const std::string& target, const std::string& note, const SystemRoot& system,
                   Change& change)
 {
-    if (note != "mounted" || !present(mount, system))
+    if (!note.starts_with(mounted_note))
+        return;
+    const PoolMount mount{.source = note.substr(mounted_note.size()), .target = target};
+    if (!present(mount, system))
         return;
     change.add(make_step("unmount", arguments_of(mount),
                          {.call = {"umount", "--", mount.target},

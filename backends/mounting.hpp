@@ -32,13 +32,13 @@ std::string mount_options(std::string_view of_type, const std::vector<std::strin
 /**
  * Mounts, unless that is the case already.
  * @param prepare  may fill in the step's "type" and "options" when it runs; null: nothing to add
- * @return the note for list_unmount(): "mounted", or "" where it is not ours to undo
+ * @return the note for list_unmount(): what was mounted, or "" where it is not ours to undo
  * @throws Error busy  something else is mounted there
  */
 std::string list_mount(const PoolMount& mount, std::function<void(Arguments&)> prepare,
                        const SystemRoot& system, Change& change);
-/** Unmounts what list_mount() mounted, if it is still there. */
-void list_unmount(const PoolMount& mount, const std::string& note, const SystemRoot& system,
+/** Unmounts what list_mount() mounted, if it is still there; its source may be gone. */
+void list_unmount(const std::string& target, const std::string& note, const SystemRoot& system,
                   Change& change);
 
 void apply_mount(StepRun& run);

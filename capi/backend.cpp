@@ -45,6 +45,8 @@ std::uint32_t option_bits(const BackendInfo& info)
         result |= BASIN_OPTION_REFRESH;
     if (info.provisioning)
         result |= BASIN_OPTION_PROVISIONING;
+    if (info.names_volumes)
+        result |= BASIN_OPTION_NAMES_VOLUMES;
     return result;
 }
 

@@ -29,6 +29,11 @@ std::string Backend::start(Change&)
     return {};
 }
 void Backend::stop(const std::string&, Change&) {}
+void Backend::show(PoolDef&) {}
+std::string Backend::new_name(const VolumeDef& def)
+{
+    return def.name;
+}
 void Backend::remove(Change&)
 {
     missing("delete_pool");

@@ -42,6 +42,8 @@ public:
     /** The same, thoroughly: what is missing of it, too. May run a program. */
     virtual Presence health() { return presence(); }
     virtual PoolSizes sizes() = 0;
+    /** Fills in what only the output of the pool's definition has: free extents. */
+    virtual void show(PoolDef& def);
 
     /**
      * Reads every volume into an empty table. @param previous  the last table, whose records may be
@@ -66,6 +68,13 @@ public:
     /** @param started  what start() returned */
     virtual void stop(const std::string& started, Change& change);
     virtual void remove(Change& change);
+    /**
+     * The name that the new volume gets, where the type names volumes itself
+     * (BackendInfo::names_volumes). Changes nothing.
+     * @param def  its name is "", or the one that the caller expects
+     * @throws Error invalid_argument  it would be another one
+     */
+    virtual std::string new_name(const VolumeDef& def);
     /** What would be lost with the pool's storage, where remove() does not itself refuse that. */
     virtual std::vector<Blocker> storage_blockers() { return {}; }
     /** @param source  the volume to copy, read just now; null: an empty volume */

@@ -6,6 +6,7 @@
 #include <basin/job.hpp>
 #include <basin/secret.hpp>
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -29,9 +30,11 @@ struct Command {
     std::size_t output_limit{std::size_t{16} << 20};
     /** Told standard output as it comes, in pieces of any length. The result has it as well. */
     std::function<void(std::string_view)> on_output{};
+    /** After this much time it is ended with timed_out, whatever the job allows; 0: no limit. */
+    std::chrono::milliseconds limit{};
     bool dies_with_us{true}; ///< killed when this process dies; else it goes on
-    /** false: cancel and deadline ask it to end (SIGTERM) and wait until it does, because killing it
-     * would leave a mess. */
+    /** false: cancel and deadline ask it to end (SIGTERM) and wait until it does, because killing
+     * it would leave a mess. */
     bool killable{true};
 };
 

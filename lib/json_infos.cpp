@@ -157,6 +157,7 @@ std::string to_json(const BackendInfo& info)
     json["config_options"] = info.config_options;
     json["refresh_option"] = info.refresh_option;
     json["provisioning"] = info.provisioning;
+    json["names_volumes"] = info.names_volumes;
     json["protocol_formats"] = words(info.protocol_formats);
     json["source_formats"] = words(info.source_formats);
     json["volume_formats"] = words(info.volume_formats);

@@ -28,14 +28,20 @@ std::string Pool::type() const
     return PoolAccess(object_).def().type;
 }
 
-PoolDef Pool::definition(Which which) const
-{
-    const PoolAccess access(object_, Context::Impl::Look::full);
-    return which == Which::next && access.files->persistent ? *access.files->persistent
-                                                            : access.def();
-}
-
 namespace {
+
+/** The definition in force with what only its output has, where that can be had. */
+PoolDef shown_definition(PoolAccess& access)
+{
+    auto def = access.def();
+    if (access.files->started)
+        try {
+            access.active_backend().show(def);
+        } catch (const Error&) {
+            return access.def();
+        }
+    return def;
+}
 
 /** The sizes, or zeros where they cannot be had: the definition is worth showing all the same. */
 PoolSizes sizes_or_zero(PoolAccess& access)
@@ -55,7 +61,14 @@ std::string Pool::xml(Which which) const
     if (which == Which::next && access.files->persistent)
         return format_pool(*access.files->persistent);
     const auto sizes = access.files->started ? sizes_or_zero(access) : PoolSizes{};
-    return format_pool(access.def(), &sizes);
+    return format_pool(shown_definition(access), &sizes);
+}
+
+PoolDef Pool::definition(Which which) const
+{
+    PoolAccess access(object_, Context::Impl::Look::full);
+    return which == Which::next && access.files->persistent ? *access.files->persistent
+                                                            : shown_definition(access);
 }
 
 PoolInfo Pool::info() const

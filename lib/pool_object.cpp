@@ -194,6 +194,28 @@ bool PoolAccess::update_volume(const std::string& name)
     return record.has_value();
 }
 
+void PoolAccess::update_others(std::string_view gone)
+{
+    if (!info().names_volumes)
+        return;
+    {
+        const std::unique_lock writing(pool->table_mutex);
+        if (!pool->table)
+            return;
+        if (pool->table.use_count() > 1)
+            pool->table = copy_of(*pool->table);
+        if (!gone.empty())
+            pool->table->erase(gone);
+    }
+    try {
+        refresh(nullptr, Announce::changes);
+    } catch (const Error& error) { // the change itself worked
+        const std::unique_lock writing(pool->table_mutex);
+        pool->reload = true;
+        context->log(LogLevel::warning, error.what());
+    }
+}
+
 void PoolAccess::refresh(Job* job, Announce announce)
 {
     const std::lock_guard one_at_a_time(pool->refresh_mutex);

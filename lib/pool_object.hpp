@@ -208,6 +208,12 @@ struct PoolAccess {
     /** Takes one volume's present state into the table, if that was read. Returns whether the
      * volume exists. */
     bool update_volume(const std::string& name);
+    /**
+     * After a change of one volume: where the type names volumes, others may have changed with it
+     * (partitions behind a deleted one have other numbers). They are read again and told.
+     * @param gone  a volume that was deleted: what has its name now is new
+     */
+    void update_others(std::string_view gone = {});
 
 private:
     void bring_up_to_date(bool read_all, Job* job);

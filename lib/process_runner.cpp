@@ -125,6 +125,7 @@ private:
     std::vector<Feed> feeds_{}; // [0] is standard input
     std::optional<ProcessSupervisor> supervisor_{};
     Stage stage_{Stage::running};
+    const steady_clock::time_point started_{steady_clock::now()};
     steady_clock::time_point until_{};
     std::optional<Error> why_{};
     bool ended_{};
@@ -210,7 +211,7 @@ void Session::await_start(const std::string& path)
 int Session::timeout_ms() const
 {
     if (stage_ == Stage::running)
-        return job_ ? static_cast<int>(look_at_job.count()) : -1;
+        return job_ || command_.limit.count() > 0 ? static_cast<int>(look_at_job.count()) : -1;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until_ - steady_clock::now());
     return static_cast<int>(std::max(left, 0ms).count());
 }
@@ -278,6 +279,11 @@ void Session::look_at_job_now()
         return;
     try {
         check(job_, command_.program);
+        if (command_.limit.count() > 0 && steady_clock::now() >= started_ + command_.limit)
+            throw Error(ErrorCode::timed_out,
+                        shown(command_.program) + ": no answer after " +
+                            std::to_string(command_.limit.count() / 1000) + " s",
+                        "look at why the storage is slow");
     } catch (const Error& error) {
         end_early(error);
     }

@@ -94,8 +94,10 @@ void Volume::delete_storage(BlockerKind allowed, Job* job)
                       {"vol-delete", "deleting", Capability::delete_volume, "delete volumes"},
                       allowed, job, [&](PoolAccess& now, Change& change) {
                           now.active_backend().delete_volume(name_, change);
-                      }))
+                      })) {
         access.context->emit(EventKind::volume_deleted, *pool_, name_);
+        access.update_others(name_);
+    }
 }
 
 namespace {
@@ -154,8 +156,10 @@ void Volume::resize(std::uint64_t number, ResizeFlags flags, BlockerKind allowed
                                                              volume_title(name_, *pool_));
                           refuse_foreign_data(now, volume);
                           backend.resize_volume(volume, capacity, flags, change);
-                      }))
+                      })) {
         access.context->emit(EventKind::volume_changed, *pool_, name_);
+        access.update_others();
+    }
 }
 
 void Volume::rename(const std::string& new_name, BlockerKind allowed, Job* job)

@@ -14,8 +14,9 @@ namespace {
 VolumeDef complete(const PoolAccess& access, const VolumeDef& given)
 {
     auto def = given;
-    check_volume_name(def.name);
     const auto& info = access.info();
+    if (!def.name.empty() || !info.names_volumes)
+        check_volume_name(def.name);
     const auto title = volume_title(def.name, *access.pool);
     if (def.target.format.empty() && !info.volume_formats.empty())
         def.target.format = info.volume_formats.front();
@@ -43,20 +44,41 @@ VolumeDef complete(const PoolAccess& access, const VolumeDef& given)
     return def;
 }
 
+/**
+ * Locks the name of the new volume. Where the type names it, another creation may have taken that
+ * name meanwhile; then it is the next one.
+ * @return nothing in a dry run
+ */
+std::optional<HeldLock> lock_new_name(PoolAccess& access, VolumeDef& def,
+                                      const std::string& operation, Job* job)
+{
+    const auto pool = access.pool;
+    const auto wanted = def;
+    def.name = access.active_backend().new_name(wanted);
+    if (is_dry_run(job))
+        return std::nullopt;
+    for (;;) {
+        check(job, operation);
+        auto lock =
+            access.context->locks.lock_volume(pool->uuid, pool->name, def.name, operation, job);
+        access = PoolAccess(pool);
+        auto name = access.active_backend().new_name(wanted);
+        if (name == def.name)
+            return lock;
+        def.name = std::move(name);
+    }
+}
+
 /** The part of each creation that does not depend on where the content comes from. */
 template <typename List>
-Volume create(PoolAccess& access, const PoolPointer& pool, const VolumeDef& def,
+Volume create(PoolAccess& access, const PoolPointer& pool, VolumeDef def,
               const std::string& operation, Job* job, List&& list)
 {
     const auto context = access.context;
     context->require_writable("creating a volume in " + access.title());
-    std::optional<HeldLock> lock;
-    if (!is_dry_run(job)) {
-        lock.emplace(context->locks.lock_volume(pool->uuid, pool->name, def.name, operation, job));
-        access = PoolAccess(pool);
-    }
+    const auto lock = lock_new_name(access, def, operation, job);
     Change change(operation + ' ' + pool->name + ' ' + def.name);
-    list(access.active_backend(), change);
+    list(access.active_backend(), def, change);
     if (change.execute(context->change_host(job))) {
         try {
             access.update_volume(def.name);
@@ -64,6 +86,7 @@ Volume create(PoolAccess& access, const PoolPointer& pool, const VolumeDef& def,
             context->log(LogLevel::warning, error.what());
         }
         context->emit(EventKind::volume_created, *pool, def.name);
+        access.update_others();
     }
     return Volume::Access::make(pool, def.name);
 }
@@ -103,9 +126,10 @@ Volume Pool::create_volume(const VolumeDef& given, CreateFlags flags, Job* job)
     refuse(flags, CreateFlags::reflink | CreateFlags::linked | CreateFlags::digest,
            volume_title(def.name, *object_) +
                ": reflink, linked and digest need a volume to copy from");
-    return create(access, object_, def, "vol-create", job, [&](Backend& backend, Change& change) {
-        backend.create_volume(def, nullptr, flags, change);
-    });
+    return create(access, object_, def, "vol-create", job,
+                  [&](Backend& backend, const VolumeDef& named, Change& change) {
+                      backend.create_volume(named, nullptr, flags, change);
+                  });
 }
 
 Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, CreateFlags flags,
@@ -123,9 +147,11 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
         source_lock.emplace(source_access.context->locks.lock_volume(
             source_pool->uuid, source_pool->name, source.name(), "vol-create-from", job,
             VolumeUse::read));
-    const CopySource from{.volume = source_access.active_backend().describe(source.name()),
-                          .pool_name = source_pool->name,
-                          .untrusted_reference = untrusted_reference(*access.context, source)};
+    CopySource from{.volume = source_access.active_backend().describe(source.name()),
+                    .pool_name = source_pool->name,
+                    .untrusted_reference = untrusted_reference(*access.context, source)};
+    if (from.volume.type == VolumeType::block) // its format, if any, says what it is used for
+        from.volume.target.format = "raw";
     auto wanted = given;
     // As libvirt: at least as large as what is copied.
     wanted.capacity = std::max(given.capacity, from.volume.capacity);
@@ -149,9 +175,9 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
     if (has(flags, CreateFlags::linked))
         state_fact(job, "method", "linked");
     return create(access, object_, def, "vol-create-from", job,
-                  [&](Backend& backend, Change& change) {
+                  [&](Backend& backend, const VolumeDef& named, Change& change) {
                       const bool linked = has(flags, CreateFlags::linked);
-                      backend.create_volume(def, linked ? nullptr : &from, flags, change);
+                      backend.create_volume(named, linked ? nullptr : &from, flags, change);
                   });
 }
 
@@ -164,9 +190,10 @@ Volume Pool::upload_volume(const VolumeDef& given, const UploadSource& source,
     access.require(Capability::create_volume, "create volumes");
     access.require(Capability::upload, "take uploads");
     const auto def = complete(access, given);
-    return create(access, object_, def, "vol-upload", job, [&](Backend& backend, Change& change) {
-        backend.create_uploaded(def, source, options, change);
-    });
+    return create(access, object_, def, "vol-upload", job,
+                  [&](Backend& backend, const VolumeDef& named, Change& change) {
+                      backend.create_uploaded(named, source, options, change);
+                  });
 }
 
 std::optional<std::uint64_t> Pool::partial_upload(const std::string& volume_name) const

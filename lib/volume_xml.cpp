@@ -188,6 +188,8 @@ void read_output_parts(const XmlElement& volume, const Reading& reading, VolumeD
 
 void read_name(const XmlElement& volume, const Reading& reading, VolumeDef& def)
 {
+    if (reading.info.names_volumes && !reading.describe && volume.child_text("name").empty())
+        return;
     const auto element = volume.required_child("name");
     def.name = element.text();
     if (def.name.empty())

@@ -123,6 +123,7 @@ struct BackendInfo {
     bool mount_options{};        ///< fs:mount_opts
     bool config_options{};       ///< rbd:config_opts
     bool provisioning{};         ///< target/provisioning of volumes
+    bool names_volumes{};        ///< it names new volumes: a definition may leave the name out
     bool refresh_option{};       ///< refresh/volume/@allocation
     std::span<const std::string_view>
         protocol_formats{}; ///< the source formats that take source/protocol/@ver

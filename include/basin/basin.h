@@ -248,7 +248,8 @@ enum basin_pool_option {
     BASIN_OPTION_MOUNT = 1 << 1,         /**< fs:mount_opts */
     BASIN_OPTION_CONFIG = 1 << 2,        /**< rbd:config_opts */
     BASIN_OPTION_REFRESH = 1 << 3,       /**< refresh/volume/@allocation */
-    BASIN_OPTION_PROVISIONING = 1 << 4   /**< target/provisioning of volumes */
+    BASIN_OPTION_PROVISIONING = 1 << 4,  /**< target/provisioning of volumes */
+    BASIN_OPTION_NAMES_VOLUMES = 1 << 5  /**< names new volumes: a definition may leave it out */
 };
 
 /** How a pool type treats <target><path>. */

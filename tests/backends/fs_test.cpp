@@ -301,6 +301,63 @@ TEST_CASE("a device is found by UUID and LABEL, and an image file by its path", 
     CHECK_FALSE(sh("losetup -j " + image + " | grep ."));
 }
 
+TEST_CASE("an fs pool stops although its source cannot be found any more", "[fs]")
+{
+    Fs fs;
+    NEEDS_ROOT(fs);
+    REQUIRE(sh("mkfs.ext4 -q -L 'basin test 1' " + fs.device()));
+    auto def = fs.definition();
+    def.source.devices = {{.path = "LABEL=basin test 1"}};
+    auto pool = fs.context.define_pool(def);
+    pool.build();
+    pool.start();
+    REQUIRE(sh("e2label " + fs.device() + " 'basin test 2'"));
+    CHECK(pool.info().state == PoolState::inaccessible);
+    CHECK_THAT(pool.info().reason, Catch::Contains("no device has LABEL="));
+    CHECK(error_code([&] { pool.create_volume(raw_volume("a")); }) == ErrorCode::invalid_state);
+    pool.stop();
+    CHECK_FALSE(fs.is_mounted());
+    pool.undefine();
+
+    const auto image = fs.scratch.directory / "other.img";
+    REQUIRE(sh("truncate -s 64M " + image + " && mkfs.ext4 -q -F " + image));
+    def.source.devices = {{.path = image}};
+    pool = fs.context.define_pool(def);
+    pool.start();
+    std::filesystem::remove(image);
+    CHECK(pool.info().state == PoolState::inaccessible);
+    pool.stop();
+    CHECK_FALSE(fs.is_mounted());
+}
+
+TEST_CASE("a file system that became read-only is a degraded pool", "[fs]")
+{
+    Fs fs;
+    NEEDS_ROOT(fs);
+    auto pool = fs.context.define_pool(fs.definition());
+    pool.start(BuildMode::overwrite);
+    pool.create_volume(raw_volume("a"));
+    REQUIRE(sh("mount -o remount,ro " + fs.target()));
+    CHECK(pool.info().state == PoolState::degraded);
+    CHECK_THAT(pool.info().reason, Catch::Contains("read-only"));
+    CHECK(pool.is_active());
+    CHECK(error_code([&] { pool.create_volume(raw_volume("b")); }) == ErrorCode::permission_denied);
+    CHECK(error_code([&] { pool.find_volume("a").delete_storage(); }) ==
+          ErrorCode::permission_denied);
+    pool.refresh();
+    CHECK(pool.volumes().size() == 2); // and lost+found
+    pool.stop();
+    CHECK_FALSE(fs.is_mounted());
+
+    pool.undefine();
+    auto def = fs.definition();
+    def.mount_options = {"ro"};
+    pool = fs.context.define_pool(def);
+    pool.start();
+    CHECK(pool.info().state == PoolState::running); // as it was asked for
+    pool.stop();
+}
+
 TEST_CASE("what cannot be mounted or made is refused in words", "[fs]")
 {
     Fs fs;

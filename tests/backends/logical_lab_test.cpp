@@ -756,7 +756,7 @@ void record(const std::string& name, const std::string& set_up,
     lab_run("vgcreate -q labvg /dev/vda /dev/vdb && " + set_up);
     const char* directory = ::getenv("BASIN_TRANSCRIPTS");
     ProcessRunner real;
-    RecordingRunner recorder(real, directory ? directory + ("/logical-" + name) : "",
+    RecordingRunner recorder(real, directory ? directory + ("/logical/" + name) : "",
                              "lvm2 2.03.16, Debian 12");
     LogicalStage stage(recorder);
     scene(stage);

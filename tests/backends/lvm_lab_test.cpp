@@ -21,7 +21,7 @@ constexpr const char* version = "lvm2 2.03.16, Debian 12";
 std::string transcript(const std::string& name)
 {
     const char* directory = ::getenv("BASIN_TRANSCRIPTS");
-    return directory ? directory + ('/' + name) : std::string();
+    return directory ? directory + ("/lvm/" + name) : std::string();
 }
 
 /** A new one each time, in the form that LVM wants. */

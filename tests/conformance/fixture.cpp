@@ -57,17 +57,37 @@ std::string file_system_definition(const Scratch& scratch, std::string& why_not)
         return {};
     }
     return "<pool type='fs'><name>example</name><source><device path='" + image +
-           "'/><format type='ext4'/></source><target><path>" + scratch.target() + "</path></target></pool>";
+           "'/><format type='ext4'/></source><target><path>" + scratch.target() +
+           "</path></target></pool>";
+}
+
+std::string disk_definition(const Scratch& scratch, std::shared_ptr<void>& source,
+                            std::string& why_not)
+{
+    const auto image = scratch.directory / "disk.img";
+    scratch.directory.write("disk.img", "");
+    std::filesystem::resize_file(image, 64 << 20);
+    const auto disk = std::make_shared<LoopDevice>(image, LO_FLAGS_PARTSCAN);
+    if (disk->path().empty()) {
+        why_not = "no loop devices, which need root";
+        return {};
+    }
+    source = disk;
+    return "<pool type='disk'><name>example</name><source><device path='" + disk->path() +
+           "'/><format type='dos'/></source><target><path>/dev</path></target></pool>";
 }
 
 } // namespace
 
-std::string working_definition(std::string_view type, const Scratch& scratch, std::string& why_not)
+std::string working_definition(std::string_view type, const Scratch& scratch,
+                               std::shared_ptr<void>& source, std::string& why_not)
 {
     if (type == "dir")
         return example_definition(type, scratch);
     if (type == "fs")
         return file_system_definition(scratch, why_not);
+    if (type == "disk")
+        return disk_definition(scratch, source, why_not);
     why_not = "its storage is in the lab only";
     return {};
 }

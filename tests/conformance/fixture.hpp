@@ -9,6 +9,8 @@ std::string example_definition(std::string_view type, const Scratch& scratch);
 
 /**
  * The same of a pool that can be used on this machine, its source made new.
+ * @param source   keeps it as long as it lives
  * @param why_not  is told what is missing, where it cannot
  */
-std::string working_definition(std::string_view type, const Scratch& scratch, std::string& why_not);
+std::string working_definition(std::string_view type, const Scratch& scratch,
+                               std::shared_ptr<void>& source, std::string& why_not);

@@ -41,7 +41,7 @@ private:
     }
 
     std::string name_{"basin-lab"};
-    std::string disk_{lab_disk('a')};
+    std::string disk_{lab_disk('c')};
     std::string sectors_{std::to_string(1024 * mib / 512)};
 };
 

@@ -8,7 +8,7 @@ using namespace storage;
 
 namespace {
 
-constexpr KillOptions whole{.opening_too = true, .every_call = true};
+const KillOptions whole{.opening_too = true, .every_call = true};
 
 bool pool_exists(Context& context)
 {

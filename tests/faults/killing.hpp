@@ -22,7 +22,15 @@ struct KillOptions {
     bool named_only{false};  ///< as on a file system that has no files without a name
     std::string keeps{};     ///< names that begin so may be left over
     bool every_call{false};  ///< also behind calls that change nothing
+    Work at_end{};           ///< takes away what is not the scratch directory's
 };
+
+/** Until the programs ended that a killed process left. */
+inline void await_orphans()
+{
+    while (::waitpid(-1, nullptr, __WALL) > 0 || errno == EINTR)
+        ;
+}
 
 class Killing {
 public:
@@ -75,12 +83,12 @@ private:
         const bool is_done = done_(scratch, context);
         if (!result.killed) {
             CHECK(is_done);
+            end(scratch, context);
             return counted;
         }
         ++(is_done ? after_ : before_);
         // A program that it ran is killed a moment later, and may hold the locks until then.
-        while (::waitpid(-1, nullptr, __WALL) > 0 || errno == EINTR)
-            ;
+        await_orphans();
         context.recover();
         CHECK(done_(scratch, context) == is_done);
         for (const auto& path : leftovers(scratch.directory.path())) {
@@ -97,7 +105,14 @@ private:
         }
         if (!options_.opening_too)
             check_usable(context.find_pool("pool"));
+        end(scratch, context);
         return counted;
+    }
+
+    void end(Scratch& scratch, storage::Context& context)
+    {
+        if (options_.at_end)
+            options_.at_end(scratch, context);
     }
 
     int in_child(Scratch& scratch)

@@ -24,7 +24,8 @@ inline bool private_mounts()
 
 class LoopDevice {
 public:
-    explicit LoopDevice(const std::string& file, unsigned flags = 0)
+    /** @param sector_size  0: 512 bytes */
+    explicit LoopDevice(const std::string& file, unsigned flags = 0, unsigned sector_size = 0)
     {
         const int control = ::open("/dev/loop-control", O_RDWR | O_CLOEXEC);
         const int backing = ::open(file.c_str(), O_RDWR | O_CLOEXEC);
@@ -37,6 +38,7 @@ public:
             struct ::loop_config config {};
             config.fd = static_cast<unsigned>(backing);
             config.info.lo_flags = flags;
+            config.block_size = sector_size;
             if (device >= 0 && ::ioctl(device, LOOP_CONFIGURE, &config) == 0)
                 path_ = path;
             if (device >= 0)

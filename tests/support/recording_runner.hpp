@@ -6,6 +6,7 @@
 #include "command.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -19,6 +20,7 @@ public:
     {
         if (path.empty())
             return;
+        std::filesystem::create_directories(std::filesystem::path(path).parent_path());
         file_.open(path, std::ios::binary | std::ios::trunc);
         if (!file_)
             throw std::runtime_error("cannot write " + path);

@@ -14,11 +14,17 @@ struct Scratch {
     {
         storage::ContextOptions result;
         result.root = directory / "root";
+#ifdef BASIN_TEST_HELPERS
+        result.helper_directory = BASIN_TEST_HELPERS;
+#endif
         result.log = [this](storage::LogLevel, std::string_view line) { log.emplace_back(line); };
         return result;
     }
 
-    std::string target(const std::string& name = "pool") const { return directory / name; }
+    std::string target(const std::string& name = "pool") const
+    {
+        return directory / name;
+    }
 
     storage::PoolDef dir_pool(const std::string& name = "pool") const
     {

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// An open disk and its partition table through libparted.
+#pragma once
+
+#include "kernel.hpp"
+#include "placement.hpp"
+#include "protocol.hpp"
+
+#include <parted/parted.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace partition_helper {
+
+/** What libparted said since the last call, oldest first. */
+std::vector<std::string> take_messages();
+
+/** Everything that libparted said, for an error. */
+std::string said();
+
+/** Sets libparted's handler: it never asks, keeps what is said, and mends nothing but for `write`.
+ */
+void install_handler(bool write);
+
+struct PartitionInfo {
+    int number{};
+    std::string path{}; ///< of its device node, by the rules of its disk
+    std::string kind{}; ///< primary, logical, extended; metadata: the table's own space
+    std::uint64_t start{};
+    std::uint64_t length{};
+    std::string format{}; ///< basin's volume format
+    std::string type{};   ///< "0x83" or a GUID; "" where it is not known
+    std::string guid{};   ///< of the partition, where it has a real one
+    std::string name{};
+    std::vector<std::string> flags{};
+};
+
+struct DiskDeleter {
+    void operator()(PedDisk* disk) const { ped_disk_destroy(disk); }
+};
+struct ConstraintDeleter {
+    void operator()(PedConstraint* constraint) const { ped_constraint_destroy(constraint); }
+};
+using Constraint = std::unique_ptr<PedConstraint, ConstraintDeleter>;
+
+/** A disk, locked against other tools (flock, as systemd-udevd and sfdisk do) while it is written.
+ */
+class OpenDisk {
+public:
+    /** @throws Refusal  not there, not the device that is asked for, locked too long */
+    OpenDisk(const Request& request, bool write);
+    ~OpenDisk();
+    OpenDisk(const OpenDisk&) = delete;
+    OpenDisk& operator=(const OpenDisk&) = delete;
+
+    const std::string& path() const { return path_; }
+    const KernelDisk& kernel() const { return *kernel_; }
+    PedDevice& device() const { return *device_; }
+    std::uint64_t sector_size() const;
+    std::uint64_t size() const;
+
+    /** libparted's name of the table's type; "" when there is none. */
+    std::string probe() const;
+    /** Reads the table that is there. @throws Refusal invalid_state, parse_failed */
+    void read(const Request& request);
+    /** A new one, in memory. @throws Refusal not_supported */
+    void make(const std::string& table);
+    /** Writes the table; the kernel's view is the caller's. */
+    void write();
+    /** Writes zeros over both ends, where tables, their copies and most signatures are. */
+    void clear_ends();
+
+    PedDisk& table() const { return *table_; }
+    std::string table_name() const;
+    std::string disk_id() const { return disk_id_; }
+    std::vector<PedPartition*> partitions() const;
+    /** Without sector 0, which holds the table or a boot loader, and what the table cannot address.
+     */
+    std::vector<Region> free() const;
+    /** Whether it has logical partitions inside an extended one. */
+    bool has_extended() const { return table_name() == "dos"; }
+    std::vector<PartitionInfo> describe() const;
+    /** One of describe(). */
+    PartitionInfo describe(int number) const;
+
+    Alignment alignment(const Request& request) const;
+    std::uint64_t bytes(std::int64_t sectors) const;
+
+private:
+    struct Entry {
+        std::uint64_t start{};
+        std::string type{};
+        std::string guid{};
+        std::string name{};
+    };
+    void lock(std::chrono::milliseconds patience);
+    void read_entries();
+    const Entry* entry(const PedPartition& partition) const;
+
+    std::string path_;
+    int fd_{-1};
+    std::unique_ptr<KernelDisk> kernel_{};
+    PedDevice* device_{};
+    bool opened_{};
+    std::unique_ptr<PedDisk, DiskDeleter> table_{};
+    std::string disk_id_{};
+    std::vector<Entry> entries_{};
+};
+
+} // namespace partition_helper

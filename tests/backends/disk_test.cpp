@@ -1,0 +1,554 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Pools of type disk on loop devices, with the real helper.
+#include "device_probe.hpp"
+#include "file_io.hpp"
+#include "mounts.hpp"
+#include "scratch.hpp"
+
+#include <basin/secret.hpp>
+
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <linux/blkpg.h>
+#include <numeric>
+#include <sys/wait.h>
+
+using namespace storage;
+
+namespace {
+
+constexpr std::uint64_t MiB = std::uint64_t{1} << 20;
+
+/** A disk on a sparse file; null where there are none. */
+std::unique_ptr<LoopDevice> make_disk(const std::string& file, std::uint64_t size,
+                                      unsigned sector_size = 512)
+{
+    const auto fd = open_file(file, O_RDWR | O_CREAT, 0600);
+    if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0)
+        return nullptr;
+    auto disk = std::make_unique<LoopDevice>(file, LO_FLAGS_PARTSCAN, sector_size);
+    return disk->path().empty() ? nullptr : std::move(disk);
+}
+
+/** A disk of a test's own with a pool on it. */
+struct DiskPool {
+    explicit DiskPool(const std::string& format, std::uint64_t size = 128 * MiB,
+                      unsigned sector_size = 512)
+    {
+        disk = make_disk(scratch.directory / "disk", size, sector_size);
+        if (!disk) {
+            WARN("skipped: no loop devices, which need root");
+            return;
+        }
+        def.type = "disk";
+        def.name = "pool";
+        def.source.devices = {{.path = disk->path()}};
+        def.source.format = format;
+        def.target.path = "/dev";
+        open();
+    }
+
+    ContextOptions options()
+    {
+        auto result = scratch.options();
+        result.secrets = [](const SecretRequest&) { return Secret("correct horse"); };
+        return result;
+    }
+    void open() { context.emplace(options()); }
+
+    Pool running(BuildMode mode = BuildMode::no_overwrite)
+    {
+        auto pool = context->define_pool(def);
+        pool.build(mode);
+        pool.start();
+        return pool;
+    }
+
+    std::string volume_name(int number) const
+    {
+        return disk->path().substr(5) + 'p' + std::to_string(number);
+    }
+    std::string node(int number) const { return "/dev/" + volume_name(number); }
+    /** Everything that is on the disk. */
+    std::string bytes() const { return scratch.directory.read("disk"); }
+
+    Scratch scratch{};
+    std::unique_ptr<LoopDevice> disk{};
+    PoolDef def{};
+    std::optional<Context> context{};
+};
+
+VolumeDef partition(std::uint64_t capacity, const std::string& format = {})
+{
+    VolumeDef def;
+    def.capacity = capacity;
+    def.target.format = format;
+    return def;
+}
+
+std::string content_of(const Volume& volume, std::uint64_t length)
+{
+    std::string content;
+    const WriteCallback collect = [&](std::span<const std::byte> bytes, std::uint64_t) {
+        content.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    };
+    volume.download(collect, {.length = length});
+    return content;
+}
+
+/** A source that gives this text. */
+UploadSource text_source(const std::string& text)
+{
+    const auto at = std::make_shared<std::size_t>(0);
+    return ReadCallback([text, at](std::span<std::byte> buffer, std::uint64_t&) {
+        const auto length = std::min(buffer.size(), text.size() - *at);
+        std::copy_n(reinterpret_cast<const std::byte*>(text.data()) + *at, length, buffer.begin());
+        *at += length;
+        return length;
+    });
+}
+
+std::string message_of(const std::function<void()>& call)
+{
+    try {
+        call();
+    } catch (const Error& error) {
+        return std::string(error.what()) + " / " + error.remedy();
+    }
+    return "no error";
+}
+
+void take_from_kernel(const std::string& disk, int number)
+{
+    const auto fd = open_file(disk, O_RDONLY);
+    blkpg_partition part{};
+    part.pno = number;
+    blkpg_ioctl_arg argument{
+        .op = BLKPG_DEL_PARTITION, .flags = 0, .datalen = sizeof part, .data = &part};
+    REQUIRE(::ioctl(fd.get(), BLKPG, &argument) == 0);
+}
+
+bool contains(const std::string& text, const std::string& part)
+{
+    return text.find(part) != text.npos;
+}
+
+} // namespace
+
+TEST_CASE("disk: what a build may write over", "[disk]")
+{
+    DiskPool on("gpt");
+    if (!on.disk)
+        return;
+    auto pool = on.context->define_pool(on.def);
+    CHECK(error_code([&] { pool.start(); }) != ErrorCode{});
+    CHECK_FALSE(pool.is_active());
+    CHECK(error_code([&] { pool.delete_storage(); }) == ErrorCode::not_found);
+
+    pool.build(BuildMode::no_overwrite);
+    const auto first = probe_device(on.disk->path());
+    CHECK(first.type == "gpt");
+    const auto message = message_of([&] { pool.build(BuildMode::no_overwrite); });
+    CHECK(contains(message, "has a partition table of type 'gpt' on it"));
+    CHECK(contains(message, "overwrite"));
+    CHECK(error_code([&] { pool.build(BuildMode::no_overwrite); }) == ErrorCode::already_exists);
+    pool.build(BuildMode::keep); // it is as it should be
+    CHECK(probe_device(on.disk->path()).uuid == first.uuid);
+    pool.build(BuildMode::overwrite);
+    CHECK(probe_device(on.disk->path()).uuid != first.uuid);
+
+    // Another type of table, and a file system without any.
+    on.def.source.format = "dos";
+    on.def.uuid = pool.uuid();
+    pool = on.context->define_pool(on.def);
+    CHECK(error_code([&] { pool.start(); }) != ErrorCode{});
+    for (const auto mode : {BuildMode::keep, BuildMode::no_overwrite})
+        CHECK(error_code([&] { pool.build(mode); }) == ErrorCode::already_exists);
+    pool.build(BuildMode::overwrite);
+    CHECK(probe_device(on.disk->path()).type == "dos");
+    pool.delete_storage();
+    CHECK(probe_device(on.disk->path()).empty());
+    REQUIRE(std::system(("mkfs.ext4 -q " + on.disk->path()).c_str()) == 0);
+    for (const auto mode : {BuildMode::keep, BuildMode::no_overwrite})
+        CHECK(contains(message_of([&] { pool.build(mode); }), "ext4"));
+    CHECK(probe_device(on.disk->path()).type == "ext4");
+    pool.build(BuildMode::overwrite);
+    const auto last = probe_device(on.disk->path());
+    CHECK(last.type == "dos"); // and nothing else: the file system's own mark is gone
+    CHECK_FALSE(last.is_ambiguous);
+}
+
+TEST_CASE("disk: a volume is named by its partition, before anything is written", "[disk]")
+{
+    DiskPool on("gpt");
+    if (!on.disk)
+        return;
+    auto pool = on.running();
+    const auto empty = on.bytes();
+    auto wrong = partition(10 * MiB);
+    for (const auto* name : {"vol", "sda1", "loop0p7"}) {
+        wrong.name = name;
+        const auto message = message_of([&] { pool.create_volume(wrong); });
+        CHECK(contains(message, "would be '" + on.volume_name(1) + "', not '" + name + "'"));
+        CHECK(error_code([&] { pool.create_volume(wrong); }) == ErrorCode::invalid_argument);
+    }
+    CHECK(error_code([&] { pool.create_volume(partition(1 << 30)); }) == ErrorCode::no_space);
+    CHECK(error_code([&] { pool.create_volume(partition(0)); }) == ErrorCode::invalid_argument);
+    CHECK(error_code([&] { pool.create_volume(partition(MiB, "extended")); }) ==
+          ErrorCode::not_supported);
+    Job dry;
+    dry.set_dry_run(true);
+    CHECK(pool.create_volume(partition(MiB), CreateFlags::none, &dry).name() == on.volume_name(1));
+    CHECK(on.bytes() == empty);
+    CHECK(pool.volume_names().empty());
+
+    // Without a name, also in XML; and with the right one.
+    const auto first = pool.create_volume(parse_volume(
+        "<volume><capacity unit='MiB'>10</capacity></volume>", "disk", VolumePurpose::create));
+    CHECK(first.name() == on.volume_name(1));
+    CHECK(first.path() == on.node(1));
+    CHECK(first.key() == on.node(1));
+    auto right = partition(10 * MiB, "linux-swap");
+    right.name = on.volume_name(2);
+    const auto second = pool.create_volume(right);
+    CHECK(error_code([&] { pool.create_volume(right); }) == ErrorCode::already_exists);
+    CHECK(error_code([&] {
+              parse_volume("<volume><capacity>1</capacity></volume>", "dir", VolumePurpose::create);
+          }) == ErrorCode::invalid_xml);
+
+    const auto described = second.definition();
+    CHECK(described.target.format == "linux-swap");
+    CHECK(described.capacity == 10 * MiB);
+    CHECK(described.allocation == 10 * MiB);
+    CHECK(described.type == VolumeType::block);
+    CHECK(
+        described.extents ==
+        std::vector<SourceExtent>{{.device = on.disk->path(), .start = 11 * MiB, .end = 21 * MiB}});
+    CHECK(first.identity() != second.identity());
+    CHECK(contains(first.identity(), "partition:"));
+    pool.refresh();
+    auto again = pool.find_volume(on.volume_name(2)).definition();
+    again.target.timestamps = described.target.timestamps;
+    CHECK(again == described);
+    CHECK(pool.volume_names() == std::vector{on.volume_name(1), on.volume_name(2)});
+}
+
+TEST_CASE("disk: sizes, free extents and what grows into them", "[disk]")
+{
+    DiskPool on("gpt");
+    if (!on.disk)
+        return;
+    auto pool = on.running();
+    for (int i = 0; i < 3; ++i)
+        pool.create_volume(partition(10 * MiB));
+    pool.find_volume(on.volume_name(2)).delete_storage();
+    CHECK(pool.volume_names() == std::vector{on.volume_name(1), on.volume_name(3)});
+
+    const auto free = pool.definition().source.devices.front().free_extents;
+    REQUIRE(free.size() == 2);
+    CHECK(free[0] == FreeExtent{.start = 11 * MiB, .end = 21 * MiB});
+    CHECK(free[1].start == 31 * MiB);
+    CHECK(contains(pool.xml(), "<freeExtent start='" + std::to_string(11 * MiB) + "' end='" +
+                                   std::to_string(21 * MiB) + "'/>"));
+    CHECK_FALSE(contains(pool.xml(Which::next), "freeExtent"));
+    const auto info = pool.info();
+    CHECK(info.allocation == 20 * MiB);
+    CHECK(info.available == free[1].end - free[1].start + 10 * MiB);
+    CHECK(info.capacity == free[1].end);
+
+    // The smallest extent that has room, and a number that is free.
+    auto filler = pool.create_volume(partition(3 * MiB));
+    CHECK(filler.name() == on.volume_name(2));
+    CHECK(filler.definition().extents.front().start == 11 * MiB);
+    filler.resize(10 * MiB);
+    CHECK(filler.info().capacity == 10 * MiB);
+    CHECK(error_code([&] { filler.resize(11 * MiB); }) == ErrorCode::no_space);
+    CHECK(error_code([&] { filler.resize(5 * MiB); }) == ErrorCode::invalid_argument);
+    filler.resize(5 * MiB, ResizeFlags::shrink);
+    auto last = pool.find_volume(on.volume_name(3));
+    const auto identity = last.identity();
+    last.resize(50 * MiB);
+    CHECK(last.info().capacity == 50 * MiB);
+    CHECK(last.identity() == identity);
+    const auto fd = open_file(on.node(3), O_RDONLY);
+    CHECK(::lseek(fd.get(), 0, SEEK_END) == 50 * static_cast<off_t>(MiB));
+    // Somebody has it open now.
+    CHECK(error_code([&] { last.delete_storage(); }) == ErrorCode::busy);
+    CHECK(error_code([&] { last.delete_storage(BlockerKind::open); }) == ErrorCode::busy);
+    last.resize(60 * MiB, ResizeFlags::none, BlockerKind::open);
+    CHECK(::lseek(fd.get(), 0, SEEK_END) == 60 * static_cast<off_t>(MiB));
+}
+
+TEST_CASE("disk: an extended partition, logical ones and their numbers", "[disk]")
+{
+    DiskPool on("unknown"); // means dos
+    if (!on.disk)
+        return;
+    auto pool = on.running();
+    CHECK(probe_device(on.disk->path()).type == "dos");
+    CHECK(pool.create_volume(partition(80 * MiB, "extended")).name() == on.volume_name(1));
+    CHECK(error_code([&] { pool.create_volume(partition(MiB, "extended")); }) ==
+          ErrorCode::already_exists);
+    for (int number : {2, 3, 4, 5, 6, 7})
+        CHECK(pool.create_volume(partition(5 * MiB, "linux-lvm")).name() == on.volume_name(number));
+    auto extended = pool.find_volume(on.volume_name(1));
+    CHECK(extended.definition().target.format == "extended");
+    CHECK(extended.info().capacity == 80 * MiB);
+    CHECK(extended.info().allocation == 15 * MiB);
+    CHECK(pool.info().allocation == 30 * MiB);
+    CHECK(error_code([&] { extended.wipe(); }) == ErrorCode::not_supported);
+    CHECK(error_code([&] { content_of(extended, 1); }) == ErrorCode::not_supported);
+    CHECK(error_code([&] { extended.delete_storage(); }) == ErrorCode::busy);
+    CHECK(pool.volumes().size() == 7);
+
+    auto fifth = pool.find_volume(on.volume_name(5));
+    const auto sixth = pool.find_volume(on.volume_name(6)).identity();
+    const auto seventh = pool.find_volume(on.volume_name(7)).identity();
+    // What the numbers behind it belong to must not be in use.
+    {
+        const auto user = open_file(on.node(7), O_RDONLY);
+        const auto before = on.bytes();
+        CHECK(error_code([&] { fifth.delete_storage(); }) == ErrorCode::busy);
+        CHECK(on.bytes() == before);
+    }
+    on.context->event_fd(); // from here on events are kept
+    fifth.delete_storage();
+    // The list is right without a refresh, and whoever listens was told.
+    CHECK(pool.volumes().size() == 6);
+    CHECK(pool.find_volume(on.volume_name(5)).identity() == sixth);
+    CHECK(pool.find_volume(on.volume_name(6)).identity() == seventh);
+    CHECK(error_code([&] { static_cast<void>(pool.find_volume(on.volume_name(7))); }) ==
+          ErrorCode::not_found);
+    std::vector<std::pair<EventKind, std::string>> told;
+    while (const auto event = on.context->next_event())
+        told.emplace_back(event->kind, event->volume_name);
+    CHECK(std::count(told.begin(), told.end(),
+                     std::pair(EventKind::volume_deleted, on.volume_name(7))) == 1);
+    REQUIRE(told.size() >= 2);
+    CHECK(told[0] == std::pair(EventKind::volume_deleted, on.volume_name(5)));
+    CHECK(std::find(told.begin() + 1, told.end(),
+                    std::pair(EventKind::volume_created, on.volume_name(5))) != told.end());
+    CHECK(pool.create_volume(partition(5 * MiB)).name() == on.volume_name(7));
+}
+
+TEST_CASE("disk: content goes in and out, and between pools", "[disk]")
+{
+    DiskPool on("gpt");
+    if (!on.disk)
+        return;
+    auto pool = on.running();
+    std::string text(3 * MiB, 'x');
+    std::iota(text.begin(), text.end(), '\0');
+
+    auto uploaded = pool.upload_volume(partition(4 * MiB), text_source(text));
+    CHECK(uploaded.name() == on.volume_name(1));
+    CHECK(content_of(uploaded, text.size()) == text);
+    auto copy = pool.create_volume_from(partition(0), uploaded);
+    CHECK(copy.name() == on.volume_name(2));
+    CHECK(copy.info().capacity == 4 * MiB);
+    CHECK(content_of(copy, text.size()) == text);
+
+    auto images = on.scratch.running_pool(*on.context, "images");
+    VolumeDef file;
+    file.name = "file";
+    auto from_disk = images.create_volume_from(file, copy);
+    CHECK(from_disk.info().capacity == 4 * MiB);
+    CHECK(content_of(from_disk, text.size()) == text);
+    file.name = "image";
+    file.target.format = "qcow2";
+    auto image = images.create_volume_from(file, from_disk);
+    auto from_image = pool.create_volume_from(partition(6 * MiB), image);
+    CHECK(content_of(from_image, text.size()) == text);
+
+    copy.wipe();
+    CHECK(content_of(copy, text.size()) == std::string(text.size(), '\0'));
+    copy.upload(text_source("hello"), {.offset = MiB});
+    CHECK(content_of(copy, MiB + 5).substr(MiB) == "hello");
+    CHECK(error_code([&] { copy.upload(text_source(std::string(5 * MiB, 'x'))); }) != ErrorCode{});
+
+    // What does not fit, or is not what was announced, leaves no partition.
+    const auto names = pool.volume_names();
+    CHECK(error_code([&] { pool.upload_volume(partition(MiB), text_source(text)); }) !=
+          ErrorCode{});
+    CHECK(error_code([&] {
+              pool.upload_volume(partition(MiB), text_source("short"), {.expected_length = 9});
+          }) != ErrorCode{});
+    CHECK(error_code([&] {
+              pool.upload_volume(partition(MiB), text_source("x"), {.resumable = true});
+          }) == ErrorCode::not_supported);
+    CHECK(error_code([&] { pool.discard_upload(on.volume_name(9)); }) == ErrorCode::not_found);
+    CHECK(pool.volume_names() == names);
+    CHECK(::access(on.node(4).c_str(), F_OK) != 0);
+}
+
+TEST_CASE("disk: an encrypted volume", "[disk]")
+{
+    DiskPool on("gpt");
+    if (!on.disk)
+        return;
+    auto pool = on.running();
+    auto def = partition(8 * MiB);
+    def.target.encryption = Encryption{.format = "luks", .secrets = {{.usage = "any"}}};
+    auto volume = pool.create_volume(def);
+    CHECK(probe_device(volume.path()).type == "crypto_LUKS");
+    REQUIRE(volume.definition().target.encryption);
+    CHECK(volume.definition().target.encryption->format == "luks");
+    CHECK(volume.info().capacity >= 8 * MiB + 2 * MiB); // the header is on top
+    def.target.encryption->secrets.clear();
+    CHECK(error_code([&] { pool.create_volume(def); }) == ErrorCode::invalid_argument);
+    CHECK(pool.volume_names().size() == 1);
+}
+
+TEST_CASE("disk: links of udev as source and as target", "[disk]")
+{
+    DiskPool on("gpt");
+    if (!on.disk)
+        return;
+    const auto& scratch = on.scratch.directory;
+    std::filesystem::create_directory(scratch / "by-id");
+    std::filesystem::create_symlink(on.disk->path(), scratch / "by-id/usb-Disk_1");
+    std::filesystem::create_symlink(on.node(2), scratch / "by-id/usb-Disk_1-part2");
+    on.def.source.devices.front().path = scratch / "by-id/usb-Disk_1";
+    on.def.target.path = scratch / "by-id";
+    auto pool = on.running();
+    auto first = pool.create_volume(partition(MiB));
+    auto second = pool.create_volume(partition(MiB));
+    CHECK(first.name() == on.volume_name(1));
+    CHECK(first.path() == on.node(1)); // no link leads there
+    CHECK(second.name() == on.volume_name(2));
+    CHECK(second.path() == scratch / "by-id/usb-Disk_1-part2");
+    CHECK(second.key() == second.path());
+    CHECK(on.context->find_volume_by_path(second.path()).name() == second.name());
+    CHECK(second.definition().capacity == MiB);
+    second.delete_storage();
+    CHECK(pool.volume_names() == std::vector{first.name()});
+    // The same disk under another name is the same disk.
+    auto other = on.def;
+    other.name = "other";
+    other.source.devices.front().path = on.disk->path();
+    CHECK(error_code([&] { on.context->define_pool(other); }) == ErrorCode::already_exists);
+    // The link leads to another disk now.
+    const auto disk = make_disk(scratch / "disk2", 64 * MiB);
+    REQUIRE(disk);
+    std::filesystem::remove(scratch / "by-id/usb-Disk_1");
+    std::filesystem::create_symlink(disk->path(), scratch / "by-id/usb-Disk_1");
+    CHECK_FALSE(pool.is_active());
+    CHECK(pool.info().state == PoolState::inaccessible);
+    CHECK(error_code([&] { pool.create_volume(partition(MiB)); }) != ErrorCode{});
+    CHECK(probe_device(disk->path()).empty());
+}
+
+TEST_CASE("disk: another table in the place of the pool's is not its own", "[disk]")
+{
+    DiskPool on("gpt");
+    if (!on.disk)
+        return;
+    auto pool = on.running();
+    auto volume = pool.create_volume(partition(MiB));
+    REQUIRE(std::system(
+                ("parted -s " + on.disk->path() + " mklabel gpt mkpart x 1MiB 2MiB").c_str()) == 0);
+    CHECK_FALSE(pool.is_active());
+    CHECK(pool.info().state == PoolState::inaccessible);
+    CHECK(error_code([&] { volume.delete_storage(); }) != ErrorCode{});
+    CHECK(error_code([&] { pool.create_volume(partition(MiB)); }) != ErrorCode{});
+    CHECK(::access(on.node(1).c_str(), F_OK) == 0);
+}
+
+TEST_CASE("disk: a start shows the partitions to the kernel", "[disk]")
+{
+    DiskPool on("gpt");
+    if (!on.disk)
+        return;
+    auto pool = on.running();
+    pool.create_volume(partition(MiB));
+    pool.create_volume(partition(MiB));
+    pool.stop();
+    CHECK(::access(on.node(1).c_str(), F_OK) == 0); // a stop takes nothing away
+    take_from_kernel(on.disk->path(), 1);
+    REQUIRE(::access(on.node(1).c_str(), F_OK) != 0);
+    pool.start();
+    CHECK(::access(on.node(1).c_str(), F_OK) == 0);
+    CHECK(pool.diagnostics().empty());
+    take_from_kernel(on.disk->path(), 1);
+    pool.refresh();
+    CHECK(pool.volumes().size() == 2);
+    REQUIRE(pool.diagnostics().size() == 1);
+    CHECK(pool.diagnostics()[0].name == on.volume_name(1));
+    CHECK(contains(pool.diagnostics()[0].message, on.node(1)));
+}
+
+TEST_CASE("disk: disks that are none, and what only LVM can make", "[disk]")
+{
+    DiskPool on("lvm2");
+    if (!on.disk)
+        return;
+    auto pool = on.context->define_pool(on.def);
+    CHECK(error_code([&] { pool.build(); }) == ErrorCode::not_supported);
+    {
+        const auto fd = open_file(on.disk->path(), O_RDWR);
+        REQUIRE(::pwrite(fd.get(), "LABELONE", 8, 512) == 8);
+        REQUIRE(::pwrite(fd.get(), "LVM2 001", 8, 512 + 24) == 8);
+    }
+    pool.start();
+    CHECK(pool.volumes().empty());
+    CHECK(pool.info().capacity == 0);
+    CHECK(error_code([&] { pool.create_volume(partition(MiB)); }) == ErrorCode::not_supported);
+    pool.stop();
+    pool.undefine();
+
+    for (const auto& path : {on.scratch.directory / "nothing", on.scratch.directory / "disk"}) {
+        on.def.source.devices.front().path = path;
+        on.def.source.format = "gpt";
+        auto other = on.context->define_pool(on.def);
+        CHECK(error_code([&] { other.build(); }) != ErrorCode{});
+        CHECK(error_code([&] { other.start(); }) != ErrorCode{});
+        CHECK_FALSE(other.is_active());
+        other.undefine();
+    }
+}
+
+TEST_CASE("disk: sectors of 4096 bytes", "[disk]")
+{
+    for (const std::string format : {"gpt", "dos"}) {
+        DiskPool on(format, 128 * MiB, 4096);
+        if (!on.disk)
+            return;
+        auto pool = on.running();
+        auto volume = pool.create_volume(partition(10 * MiB + 1));
+        CHECK(volume.info().capacity == 11 * MiB);
+        const auto fd = open_file(volume.path(), O_RDONLY);
+        CHECK(::lseek(fd.get(), 0, SEEK_END) == 11 * static_cast<off_t>(MiB));
+    }
+}
+
+TEST_CASE("disk: a killed creation leaves no partition", "[disk]")
+{
+    DiskPool on("gpt");
+    if (!on.disk)
+        return;
+    auto pool = on.running();
+    const auto kept = pool.create_volume(partition(5 * MiB)).identity();
+    int channel[2];
+    REQUIRE(::pipe(channel) == 0);
+    on.context.reset();
+    const auto child = ::fork();
+    if (child == 0) {
+        // Waits for the end of a source that never comes.
+        Context context(on.options());
+        context.find_pool("pool").upload_volume(partition(5 * MiB), UploadSource(channel[0]));
+        ::_exit(0);
+    }
+    // Its partition is there as soon as it reads.
+    const std::string piece(MiB, 'x');
+    REQUIRE(::write(channel[1], piece.data(), piece.size()) == static_cast<ssize_t>(piece.size()));
+    CHECK(::access(on.node(2).c_str(), F_OK) == 0);
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    ::close(channel[0]);
+    ::close(channel[1]);
+    on.open();
+    auto again = on.context->find_pool("pool");
+    CHECK(again.volume_names() == std::vector{on.volume_name(1)});
+    CHECK(again.find_volume(on.volume_name(1)).identity() == kept);
+    CHECK(::access(on.node(2).c_str(), F_OK) != 0);
+}
