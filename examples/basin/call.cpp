@@ -136,6 +136,8 @@ Context& Call::context()
         options.state_dir = globals.text("state-dir");
         options.run_dir = globals.text("run-dir");
         options.read_only = globals.has("readonly");
+        if (const char* helpers = std::getenv("BASIN_HELPER_DIRECTORY"))
+            options.helper_directory = helpers;
         if (globals.has("secret-directory"))
             options.secrets = storage::secret_directory(globals.text("secret-directory"));
         options.log = [this](LogLevel level, std::string_view line) { log(level, line); };
