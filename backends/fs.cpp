@@ -15,6 +15,8 @@
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 namespace storage::inline v1 {
@@ -70,8 +72,9 @@ std::vector<std::string> make_words(const FileSystemType& type, const std::strin
     return words;
 }
 
-/** Nobody may have a device mounted, or in use in another way, that is formatted. */
-void require_unused(const std::string& device)
+/** Nobody may have a device mounted, or in use in another way, that is formatted; and it must be
+ * writable. */
+void require_usable(const std::string& device)
 {
     struct stat info {};
     if (::stat(device.c_str(), &info) != 0)
@@ -85,6 +88,10 @@ void require_unused(const std::string& device)
                     "unmount it, or stop what uses it");
     if (!fd)
         throw system_error(errno, "cannot open '" + device + "'");
+    int is_read_only = 0;
+    if (::ioctl(fd.get(), BLKROGET, &is_read_only) == 0 && is_read_only)
+        throw Error(ErrorCode::permission_denied, "device '" + device + "' is read-only",
+                    "make it writable (blockdev --setrw), or choose another device");
 }
 
 void apply_format(StepRun& run)
@@ -93,7 +100,7 @@ void apply_format(StepRun& run)
     const auto* type = type_of_format(run.argument("format"));
     if (!type)
         throw Error(ErrorCode::internal, "no format '" + run.argument("format") + "'");
-    require_unused(device);
+    require_usable(device);
     if (run.argument("over_data") != "yes")
         require_empty_device(device);
     const auto words = make_words(*type, device);
@@ -190,7 +197,7 @@ private:
                         type ? "make it with the tools of the system that it is for"
                              : "name the format in <source><format type='…'/>");
         const auto path = device();
-        require_unused(path);
+        require_usable(path);
         if (!over_data)
             require_empty_device(path);
         return make_step(

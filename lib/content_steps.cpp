@@ -49,7 +49,7 @@ void apply_resize_file(StepRun& run)
     check(run.job(), "resizing '" + path + "'");
     set_length(fd.get(), capacity, path);
     if (::fsync(fd.get()) != 0)
-        throw system_error(errno, "cannot flush '" + path + "'");
+        throw flush_error(errno, path);
 }
 
 void undo_resize_file(StepRun& run)
@@ -68,7 +68,7 @@ void apply_change_file(StepRun& run)
     const auto fd = open_same(run, O_RDWR);
     run.work(fd.get(), run.argument("path"));
     if (::fsync(fd.get()) != 0)
-        throw system_error(errno, "cannot flush '" + run.argument("path") + "'");
+        throw flush_error(errno, run.argument("path"));
 }
 
 void apply_run_tool(StepRun& run)

@@ -28,7 +28,7 @@ void apply_fill_device(StepRun& run)
     const auto fd = open_file(path, O_RDWR | O_NONBLOCK | O_NOCTTY);
     set_attributes(fd.get(), run, path);
     if (run.work(fd.get(), path) && ::fsync(fd.get()) != 0)
-        throw system_error(errno, "cannot flush '" + path + "'");
+        throw flush_error(errno, path);
 }
 
 constexpr std::array actions{

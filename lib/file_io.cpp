@@ -63,6 +63,13 @@ Error system_error(int os_error, const std::string& what, std::string remedy)
                  os_error);
 }
 
+Error flush_error(int os_error, const std::string& path)
+{
+    const auto error = system_error(os_error, "cannot flush '" + path + "'");
+    // What was open for writing has become read-only: so ext4 tells that its disk failed.
+    return os_error == EROFS ? Error(ErrorCode::io, error.what(), "", "", os_error) : error;
+}
+
 bool open_again(int os_error, unsigned& attempts)
 {
     constexpr unsigned patience = 1000; // a tenth of a second
@@ -183,7 +190,7 @@ void replace_file(const std::string& path, std::string_view content, unsigned mo
     try {
         write_all(fd.get(), content, temporary);
         if (durability == Durability::durable && ::fsync(fd.get()) != 0)
-            throw system_error(errno, "cannot flush '" + path + "'");
+            throw flush_error(errno, path);
         if (before_rename)
             before_rename(fd.get());
         fd.reset();

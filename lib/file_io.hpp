@@ -39,6 +39,8 @@ private:
 
 /** Makes the Error for a failed system call: "<what>: <strerror>", its code by errno. */
 Error system_error(int os_error, const std::string& what, std::string remedy = {});
+/** For fsync(2) and its kind: what cannot be flushed is lost, whatever the errno. */
+Error flush_error(int os_error, const std::string& path);
 
 /** After open(2) failed: whether the same call may succeed now. Waits out a lease such as
  * usage_of() holds for microseconds: with O_NONBLOCK open(2) says EWOULDBLOCK. @param attempts

@@ -124,7 +124,7 @@ void settle_data(int fd, const std::string& path)
     constexpr unsigned everything =
         SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
     if ((logs_in_order(fd) ? ::sync_file_range(fd, 0, 0, everything) : ::fdatasync(fd)) != 0)
-        throw system_error(errno, "cannot flush '" + path + "'");
+        throw flush_error(errno, path);
 }
 
 /** Moves a file or empty directory within a file system, over nothing. */
@@ -153,13 +153,13 @@ bool rename_over_nothing(const Actor& actor, int from_directory, const std::stri
 void flush_directory(int directory, const std::string& path)
 {
     if (::fsync(directory) != 0 && errno != EINVAL) // some network and FUSE file systems
-        throw system_error(errno, "cannot flush '" + path + "'");
+        throw flush_error(errno, path);
 }
 
 void flush_entry(int fd, int directory, const std::string& path)
 {
     if (::fsync(fd) != 0)
-        throw system_error(errno, "cannot flush '" + path + "'");
+        throw flush_error(errno, path);
     flush_directory(directory, path); // the first logged both: this finds nothing to do
 }
 

@@ -107,7 +107,7 @@ std::uint64_t file_size_of(int fd, const std::string& path)
 void flush(int fd, const std::string& path)
 {
     if (::fdatasync(fd) != 0)
-        throw system_error(errno, "cannot flush '" + path + "'");
+        throw flush_error(errno, path);
 }
 
 void put(std::string& bytes, std::uint64_t offset, std::uint64_t value, std::uint64_t length)

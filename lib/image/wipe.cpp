@@ -139,7 +139,7 @@ public:
         if (pass.verify || number == count)
             return;
         if (::fdatasync(fd_) != 0)
-            throw system_error(errno, "cannot flush '" + path_ + "'");
+            throw flush_error(errno, path_);
         // What is read to verify it shall come from the device.
         ::posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED);
     }

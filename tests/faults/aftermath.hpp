@@ -60,6 +60,18 @@ inline std::string noise(std::size_t size, std::uint64_t seed = 1)
     return text;
 }
 
+/** The error that call throws; code 0 when it throws none. */
+template <typename Call>
+storage::Error error_of(Call&& call)
+{
+    try {
+        call();
+    } catch (const storage::Error& error) {
+        return error;
+    }
+    return storage::Error(storage::ErrorCode{}, "no error");
+}
+
 inline storage::VolumeDef volume_def(const std::string& name, const std::string& format,
                                      std::uint64_t capacity)
 {

@@ -16,18 +16,6 @@ namespace {
 
 constexpr unsigned somebody = 65534;
 
-/** The error that call throws; code 0 when it throws none. */
-template <typename Call>
-Error error_of(Call&& call)
-{
-    try {
-        call();
-    } catch (const Error& error) {
-        return error;
-    }
-    return Error(ErrorCode{}, "no error");
-}
-
 /** What is the same for each call that makes a volume "new" and finds no room. */
 void check_no_room(Scratch& scratch, Pool& pool, const std::function<void()>& call)
 {

@@ -2,48 +2,12 @@
 // A disk that stops working under a pool: what basin said was done is on it, and what could not be
 // done is an error. In the virtual machine of tests/lab.
 #include "aftermath.hpp"
-#include "lab.hpp"
+#include "failing_device.hpp"
 #include "mounts.hpp"
 
 using namespace storage;
 
 namespace {
-
-/** A device-mapper device over the start of the lab's first disk, which can be made to fail. */
-class FailingDevice {
-public:
-    FailingDevice() { lab_run("dmsetup create " + name_ + " --table '" + linear() + "'"); }
-    ~FailingDevice() { succeeds("dmsetup remove --retry " + name_); }
-    FailingDevice(const FailingDevice&) = delete;
-    FailingDevice& operator=(const FailingDevice&) = delete;
-
-    std::string path() const { return "/dev/mapper/" + name_; }
-
-    /** The power fails: from now on nothing is read or written, and what waits is lost. */
-    void fail() { replace("0 " + sectors_ + " error"); }
-
-    /** From now on the disk can only be read. */
-    void fail_writes()
-    {
-        replace("0 " + sectors_ + " flakey " + disk_ + " 0 0 3600 1 error_writes");
-    }
-
-    void work() { replace(linear()); }
-
-private:
-    std::string linear() const { return "0 " + sectors_ + " linear " + disk_ + " 0"; }
-
-    void replace(const std::string& table)
-    {
-        lab_run("dmsetup suspend --nolockfs --noflush " + name_);
-        lab_run("dmsetup load " + name_ + " --table '" + table + "'");
-        lab_run("dmsetup resume " + name_);
-    }
-
-    std::string name_{"basin-lab"};
-    std::string disk_{lab_disk('c')};
-    std::string sectors_{std::to_string(1024 * mib / 512)};
-};
 
 struct FileSystem {
     const char* type;
