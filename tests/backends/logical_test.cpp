@@ -6,6 +6,8 @@
 #include "lvm_commands.hpp"
 #include "lvm_report.hpp"
 
+#include <set>
+
 using namespace storage;
 
 namespace {
@@ -177,7 +179,8 @@ TEST_CASE("logical: changes of size that LVM does not make are refused before it
     const auto ask = [&](const std::string& name, std::uint64_t capacity, ResizeFlags flags) {
         Asked asked("all-kinds");
         return asked->change([&](Change& change) {
-            (**asked).resize_volume({.name = name, .capacity = capacity}, capacity, flags, change);
+            (**asked).resize_volume({.name = name, .capacity = UINT64_MAX}, capacity, flags,
+                                    change);
             CHECK(change.empty());
         });
     };

@@ -118,7 +118,8 @@ TEST_CASE("lvm: reports of every kind of group", "[.][lab]")
     by_hand({"lvcreate", "--yes", "--type", "snapshot", "-V", "128M", "-l", "8", "-n", "sparse",
              "labvg"});
     by_hand({"lvcreate", "--yes", "--type", "thin", "-n", "skipped", "labvg/thin"});
-    by_hand({"lvchange", "--addtag", "other", "labvg/linear"});
+    lvm.run(untag_lv("labvg", "basin_1122334455667788"));
+    by_hand({"lvchange", "--addtag", "another", "--addtag", "other", "labvg/linear"});
     by_hand({"lvchange", "-an", "labvg/segments"});
     {
         RecordingRunner recorder(lvm.real, transcript("all-kinds"), version);
@@ -149,6 +150,9 @@ TEST_CASE("lvm: reports of every kind of group", "[.][lab]")
         CHECK(group.missing_pvs == 1);
         CHECK(group.find("striped")->is_partial());
         CHECK_FALSE(group.find("linear")->is_partial());
+    }
+    {
+        RecordingRunner recorder(lvm.real, transcript("activation-without-device"), version);
         CHECK_THROWS_WITH(recorder.run(activate_group("labvg"), nullptr),
                           Catch::Contains("Refusing activation of partial LV"));
         CHECK(read_lvm_group(recorder, "labvg", nullptr).find("linear")->active);
