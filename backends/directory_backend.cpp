@@ -34,6 +34,7 @@ public:
         directory.reason = found.reason;
         return directory;
     }
+    bool may_hang() override { return volumes_.may_hang(); }
     PoolSizes sizes() override { return volumes_.sizes(); }
     void refresh(const VolumeTable* previous, VolumeTable& table, Job* job) override
     {

@@ -108,6 +108,23 @@ PoolSizes DirectoryVolumes::sizes() const
             .available = times(reserve_is_ours ? status.f_bfree : status.f_bavail, block)};
 }
 
+bool DirectoryVolumes::may_hang() const
+{
+    struct ::statfs status {};
+    if (::statfs(path_.c_str(), &status) != 0)
+        throw system_error(errno, "file system of '" + path_ + "'");
+    switch (static_cast<unsigned long>(status.f_type)) {
+    case EXT4_SUPER_MAGIC: // and its predecessors
+    case XFS_SUPER_MAGIC:
+    case BTRFS_SUPER_MAGIC:
+    case F2FS_SUPER_MAGIC:
+    case TMPFS_MAGIC:
+    case MSDOS_SUPER_MAGIC:
+    case OVERLAYFS_SUPER_MAGIC: return false;
+    default: return true;
+    }
+}
+
 void DirectoryVolumes::refresh(const VolumeTable* previous, VolumeTable& table, Job* job) const
 {
     const auto fd = open_existing(path_, O_RDONLY | O_DIRECTORY);

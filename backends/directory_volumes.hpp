@@ -20,6 +20,8 @@ public:
     Presence presence() const;
     /** @throws Error */
     PoolSizes sizes() const;
+    /** Whether the directory is on a file system other than those that the kernel alone serves. */
+    bool may_hang() const;
 
     /**
      * Fills a table that derives paths. An entry that is no volume becomes a diagnostic; only what

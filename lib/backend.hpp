@@ -41,6 +41,9 @@ public:
     virtual Presence presence() = 0;
     /** The same, thoroughly: what is missing of it, too. May run a program. */
     virtual Presence health() { return presence(); }
+    /** Whether the storage is of a kind whose answer may never come: a file system of a server's.
+     * What programs and libraries with time limits of their own do is not meant. */
+    virtual bool may_hang() { return false; }
     virtual PoolSizes sizes() = 0;
     /** Fills in what only the output of the pool's definition has: free extents. */
     virtual void show(PoolDef& def);

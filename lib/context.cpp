@@ -2,7 +2,7 @@
 #include "change.hpp"
 #include "job_impl.hpp"
 #include "lifecycle.hpp"
-#include "pool_object.hpp"
+#include "pool_call.hpp"
 #include "volume_lookup.hpp"
 
 #include <algorithm>
@@ -33,10 +33,21 @@ Context::Impl::Impl(ContextOptions context_options)
 {
 }
 
+namespace {
+
+std::optional<Secret> given_secret(const SecretCallback& secrets, const SecretRequest& request)
+{
+    std::optional<Secret> secret;
+    on_calling_thread([&] { secret = secrets(request); });
+    return secret;
+}
+
+} // namespace
+
 Secret Context::Impl::ask_secret(const SecretRequest& request) const
 {
     if (options.secrets)
-        if (auto secret = options.secrets(request))
+        if (auto secret = given_secret(options.secrets, request))
             return *std::move(secret);
     const auto& reference = request.reference;
     throw Error(ErrorCode::not_found,
@@ -191,7 +202,13 @@ Pool Context::define_pool(const PoolDef& def, Job* job)
 
 Pool Context::create_pool(const PoolDef& def, BuildMode build, Job* job)
 {
-    return Pool::Access::make(storage::create_pool(*impl_, def, build, job));
+    const auto limit = job ? job->deadline() : std::nullopt;
+    const auto create = [impl = impl_, def, build](Job* own) {
+        return storage::create_pool(*impl, def, build, own);
+    };
+    return Pool::Access::make(limit ? result_with_patience(std::make_shared<LeftCalls>(), job,
+                                                           limit, "pool '" + def.name + "'", create)
+                                    : create(job));
 }
 
 namespace {
@@ -202,7 +219,7 @@ Error no_such_pool(const std::string& how, std::string_view what)
                  "list the pools to see which exist");
 }
 
-bool matches(const PoolFilter& filter, const PoolPointer& pool, const Host& host)
+bool matches(const PoolFilter& filter, const PoolPointer& pool)
 {
     const auto files = pool->files();
     if (!files->exists())
@@ -214,7 +231,7 @@ bool matches(const PoolFilter& filter, const PoolPointer& pool, const Host& host
         return false;
     if (filter.autostart && *filter.autostart != files->autostart)
         return false;
-    return !filter.active || *filter.active == is_active(*pool, *files, host);
+    return !filter.active || *filter.active == is_known_active(pool);
 }
 
 } // namespace
@@ -224,7 +241,7 @@ std::vector<Pool> Context::pools(const PoolFilter& filter) const
     impl_->synchronise(Impl::Look::full);
     std::vector<Pool> pools;
     for (auto& pool : impl_->all())
-        if (matches(filter, pool, impl_->host))
+        if (matches(filter, pool))
             pools.push_back(Pool::Access::make(std::move(pool)));
     return pools;
 }
@@ -310,8 +327,8 @@ std::vector<AutostartResult> Context::autostart(Job* job)
             continue;
         AutostartResult result{.pool_name = pool->name};
         try {
-            if (!is_active(*pool, *files, impl_->host)) {
-                start_pool(pool, BuildMode::none, job);
+            if (!is_known_active(pool)) {
+                operate(pool, job, [pool](Job* own) { start_pool(pool, BuildMode::none, own); });
                 result.started = !is_dry_run(job);
                 if (job) { // each start is a call of its own: what the job shows is all of them
                     const auto steps = job->plan();

@@ -4,6 +4,7 @@
 #include "change.hpp"
 #include "file_steps.hpp"
 #include "job_impl.hpp"
+#include "pool_call.hpp"
 
 #include <array>
 #include <cstdio>
@@ -123,6 +124,19 @@ bool is_active(PoolObject& pool, const PoolFiles& files, const Host& host)
                presence.identity == files.started->identity;
     } catch (const Error&) {
         return false; // info() says why
+    }
+}
+
+bool is_known_active(const PoolPointer& pool)
+{
+    const auto context = pool->context.lock();
+    if (!context || pool->left_calls->count() != 0)
+        return false;
+    try {
+        return look(pool,
+                    [pool, context] { return is_active(*pool, *pool->files(), context->host); });
+    } catch (const Error&) {
+        return false;
     }
 }
 

@@ -17,5 +17,7 @@ void set_autostart(const PoolPointer& pool, bool on, Job* job);
 
 /** Started, and the system agrees. */
 bool is_active(PoolObject& pool, const PoolFiles& files, const Host& host);
+/** The same, soon: storage that does not answer is none. */
+bool is_known_active(const PoolPointer& pool);
 
 } // namespace storage::inline v1

@@ -4,6 +4,8 @@
 
 #include <basin/context.hpp>
 
+#include "patience.hpp"
+
 namespace storage::inline v1 {
 
 struct Log {
@@ -14,8 +16,9 @@ struct Log {
         if (!callback)
             return;
         try {
-            callback(level, line);
-        } catch (...) { // a logger that fails must not fail the call that logs
+            on_calling_thread([&] { callback(level, line); });
+        } catch (...) { // a logger that fails must not fail the call that logs; and nobody may
+                        // listen any more
         }
     }
 };

@@ -3,6 +3,7 @@
 
 #include "job_impl.hpp"
 #include "lifecycle.hpp"
+#include "pool_call.hpp"
 #include "volume_change.hpp"
 #include "volume_lookup.hpp"
 
@@ -57,49 +58,68 @@ PoolSizes sizes_or_zero(PoolAccess& access)
 
 std::string Pool::xml(Which which) const
 {
-    PoolAccess access(object_, Context::Impl::Look::full);
-    if (which == Which::next && access.files->persistent)
-        return format_pool(*access.files->persistent);
-    const auto sizes = access.files->started ? sizes_or_zero(access) : PoolSizes{};
-    return format_pool(shown_definition(access), &sizes);
+    return look(object_, [pool = object_, which] {
+        PoolAccess access(pool, Context::Impl::Look::full);
+        if (which == Which::next && access.files->persistent)
+            return format_pool(*access.files->persistent);
+        const auto sizes = access.files->started ? sizes_or_zero(access) : PoolSizes{};
+        return format_pool(shown_definition(access), &sizes);
+    });
 }
 
 PoolDef Pool::definition(Which which) const
 {
-    PoolAccess access(object_, Context::Impl::Look::full);
-    return which == Which::next && access.files->persistent ? *access.files->persistent
-                                                            : shown_definition(access);
+    return look(object_, [pool = object_, which] {
+        PoolAccess access(pool, Context::Impl::Look::full);
+        return which == Which::next && access.files->persistent ? *access.files->persistent
+                                                                : shown_definition(access);
+    });
 }
+
+namespace {
+
+/** What the storage says; state inaccessible where it says nothing. */
+PoolInfo storage_info(const PoolPointer& pool)
+{
+    PoolInfo info{.state = PoolState::inaccessible};
+    info.reason = pool->left_calls->reason();
+    if (!info.reason.empty())
+        return info;
+    try {
+        return look(pool, [pool] {
+            PoolAccess access(pool);
+            auto& backend = access.active_backend();
+            const auto presence = backend.health();
+            const auto sizes = backend.sizes();
+            return PoolInfo{.state = presence.state == PoolState::degraded ? PoolState::degraded
+                                                                           : PoolState::running,
+                            .reason = presence.reason,
+                            .capacity = sizes.capacity,
+                            .allocation = sizes.allocation,
+                            .available = sizes.available,
+                            .details = sizes.details};
+        });
+    } catch (const Error& error) {
+        info.reason = error.what();
+        return info;
+    }
+}
+
+} // namespace
 
 PoolInfo Pool::info() const
 {
-    PoolAccess access(object_, Context::Impl::Look::full);
-    PoolInfo info{.persistent = access.files->persistent != nullptr,
-                  .autostart = access.files->autostart};
-    if (!access.files->started)
-        return info;
-    try {
-        auto& backend = access.active_backend();
-        const auto presence = backend.health();
-        const auto sizes = backend.sizes();
-        info.state =
-            presence.state == PoolState::degraded ? PoolState::degraded : PoolState::running;
-        info.reason = presence.reason;
-        info.capacity = sizes.capacity;
-        info.allocation = sizes.allocation;
-        info.available = sizes.available;
-        info.details = sizes.details;
-    } catch (const Error& error) {
-        info.state = PoolState::inaccessible;
-        info.reason = error.what();
-    }
+    const PoolAccess access(object_, Context::Impl::Look::full);
+    auto info = access.files->started ? storage_info(object_) : PoolInfo{};
+    info.persistent = access.files->persistent != nullptr;
+    info.autostart = access.files->autostart;
     return info;
 }
 
 bool Pool::is_active() const
 {
     const PoolAccess access(object_, Context::Impl::Look::full);
-    return storage::is_active(*object_, *access.files, access.context->host);
+    return is_known_active(object_);
 }
 
 bool Pool::is_persistent() const
@@ -118,15 +138,16 @@ void Pool::set_autostart(bool on, Job* job)
 }
 void Pool::build(BuildMode mode, Job* job)
 {
-    build_pool(object_, mode, job);
+    return operate(object_, job, [pool = object_, mode](Job* own) { build_pool(pool, mode, own); });
 }
 void Pool::start(BuildMode build, Job* job)
 {
-    start_pool(object_, build, job);
+    return operate(object_, job,
+                   [pool = object_, build](Job* own) { start_pool(pool, build, own); });
 }
 void Pool::stop(Job* job)
 {
-    stop_pool(object_, job);
+    return operate(object_, job, [pool = object_](Job* own) { stop_pool(pool, own); });
 }
 void Pool::undefine(Job* job)
 {
@@ -134,91 +155,108 @@ void Pool::undefine(Job* job)
 }
 void Pool::delete_storage(BlockerKind allowed, Job* job)
 {
-    delete_pool(object_, allowed, job);
+    return operate(object_, job,
+                   [pool = object_, allowed](Job* own) { delete_pool(pool, allowed, own); });
 }
 
 void Pool::refresh(Job* job)
 {
-    begin(job);
-    PoolAccess access(object_, Context::Impl::Look::full);
-    access.refresh(job, PoolAccess::Announce::refresh);
+    return operate(object_, job, [pool = object_](Job* own) {
+        begin(own);
+        PoolAccess access(pool, Context::Impl::Look::full);
+        access.refresh(own, PoolAccess::Announce::refresh);
+    });
 }
 
 std::vector<Volume> Pool::volumes() const
 {
-    PoolAccess access(object_);
-    access.require_started();
-    const auto volumes = access.volumes();
-    std::vector<Volume> handles;
-    handles.reserve(volumes.table->size());
-    for (const auto index : volumes.table->sorted())
-        handles.push_back(Volume::Access::make(object_, std::string(volumes.table->name(index))));
-    return handles;
+    return look(object_, [pool = object_] {
+        PoolAccess access(pool);
+        access.require_started();
+        const auto volumes = access.volumes();
+        std::vector<Volume> handles;
+        handles.reserve(volumes.table->size());
+        for (const auto index : volumes.table->sorted())
+            handles.push_back(Volume::Access::make(pool, std::string(volumes.table->name(index))));
+        return handles;
+    });
 }
 
 std::vector<VolumeEntry> Pool::volume_entries() const
 {
-    PoolAccess access(object_);
-    access.require_started();
-    return access.volumes().table->entries();
+    return look(object_, [pool = object_] {
+        PoolAccess access(pool);
+        access.require_started();
+        return access.volumes().table->entries();
+    });
 }
 
 std::vector<std::string> Pool::volume_names() const
 {
-    PoolAccess access(object_);
-    access.require(Capability::names_only, "list names alone");
-    return access.active_backend().names(nullptr);
+    return look(object_, [pool = object_] {
+        PoolAccess access(pool);
+        access.require(Capability::names_only, "list names alone");
+        return access.active_backend().names(nullptr);
+    });
 }
 
 std::uint64_t Pool::volume_count() const
 {
-    PoolAccess access(object_);
-    access.require_started();
-    return access.volumes().table->size();
+    return look(object_, [pool = object_] {
+        PoolAccess access(pool);
+        access.require_started();
+        return access.volumes().table->size();
+    });
 }
 
 std::vector<Diagnostic> Pool::diagnostics() const
 {
-    PoolAccess access(object_);
-    access.require_started();
-    return access.volumes().table->diagnostics();
+    return look(object_, [pool = object_] {
+        PoolAccess access(pool);
+        access.require_started();
+        return access.volumes().table->diagnostics();
+    });
 }
 
 Volume Pool::find_volume(std::string_view name) const
 {
-    PoolAccess access(object_);
-    access.require_started();
-    if (!find_volume_name(access, name))
-        throw Error(ErrorCode::not_found,
-                    "no volume '" + std::string(name) + "' in " + access.title(),
-                    "list the volumes to see which exist");
-    return Volume::Access::make(object_, std::string(name));
+    return look(object_, [pool = object_, name = std::string(name)] {
+        PoolAccess access(pool);
+        access.require_started();
+        if (!find_volume_name(access, name))
+            throw Error(ErrorCode::not_found,
+                        "no volume '" + std::string(name) + "' in " + access.title(),
+                        "list the volumes to see which exist");
+        return Volume::Access::make(pool, std::string(name));
+    });
 }
 
 std::vector<Blocker> Pool::blockers() const
 {
-    PoolAccess access(object_);
-    access.require_started();
-    std::vector<Blocker> found;
-    // What volumes of one pool are to each other does not stop the pool.
-    constexpr auto inside = BlockerKind::backing_image | BlockerKind::snapshot;
-    for (const auto& volume : volumes())
-        try {
-            for (auto& blocker : blockers_of(access, volume.name(), inside)) {
-                blocker.message = "volume '" + volume.name() + "': " + blocker.message;
-                found.push_back(std::move(blocker));
+    return look(object_, [self = *this] {
+        PoolAccess access(self.object_);
+        access.require_started();
+        std::vector<Blocker> found;
+        // What volumes of one pool are to each other does not stop the pool.
+        constexpr auto inside = BlockerKind::backing_image | BlockerKind::snapshot;
+        for (const auto& volume : self.volumes())
+            try {
+                for (auto& blocker : blockers_of(access, volume.name(), inside)) {
+                    blocker.message = "volume '" + volume.name() + "': " + blocker.message;
+                    found.push_back(std::move(blocker));
+                }
+            } catch (const Error& error) {
+                if (error.code() != ErrorCode::not_found) // vanished: stops nothing
+                    throw;
             }
-        } catch (const Error& error) {
-            if (error.code() != ErrorCode::not_found) // vanished: stops nothing
-                throw;
-        }
-    for (auto& blocker : access.backend().storage_blockers())
-        found.push_back(std::move(blocker));
-    for (const auto& [from, to] : references_into(access))
-        found.push_back({.kind = BlockerKind::backing_image,
-                         .message = "'" + to + "' is a backing image or data file of " +
-                                    volume_title(from.name(), *Volume::Access::pool(from))});
-    return found;
+        for (auto& blocker : access.backend().storage_blockers())
+            found.push_back(std::move(blocker));
+        for (const auto& [from, to] : references_into(access))
+            found.push_back({.kind = BlockerKind::backing_image,
+                             .message = "'" + to + "' is a backing image or data file of " +
+                                        volume_title(from.name(), *Volume::Access::pool(from))});
+        return found;
+    });
 }
 
 } // namespace storage::inline v1

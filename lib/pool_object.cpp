@@ -22,6 +22,7 @@ void PoolObject::set_files(std::shared_ptr<const PoolFiles> files)
         files_ = std::move(files);
     }
     if (other_start) { // the volumes were those of the run before
+        steadiness = Steadiness::unknown;
         std::shared_ptr<VolumeTable> old;
         const std::unique_lock lock(table_mutex);
         old.swap(table);

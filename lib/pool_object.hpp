@@ -4,6 +4,7 @@
 
 #include "backend.hpp"
 #include "event_log.hpp"
+#include "patience.hpp"
 #include "pool_lock.hpp"
 #include "process_runner.hpp"
 #include "state_store.hpp"
@@ -31,6 +32,9 @@ struct WrittenFiles {
     std::shared_ptr<const StartRecord> started{};
 };
 
+/** Whether storage can stop answering: a server, a file system in user space. */
+enum class Steadiness : std::uint8_t { unknown, steady, may_hang };
+
 struct PoolObject {
     PoolObject(std::weak_ptr<Context::Impl> owner, std::string pool_uuid, std::string pool_name)
         : context(std::move(owner)), uuid(std::move(pool_uuid)), name(std::move(pool_name))
@@ -47,6 +51,9 @@ struct PoolObject {
 
     /** The backend for the definition in force. */
     std::shared_ptr<Backend> backend(const Host& host);
+
+    const std::shared_ptr<LeftCalls> left_calls{std::make_shared<LeftCalls>()};
+    std::atomic<Steadiness> steadiness{Steadiness::unknown}; ///< as long as it is started
 
     std::mutex refresh_mutex{}; ///< one refresh at a time; readers never take it
 

@@ -3,6 +3,7 @@
 
 #include "backing_chain.hpp"
 #include "job_impl.hpp"
+#include "pool_call.hpp"
 #include "volume_lookup.hpp"
 
 namespace storage::inline v1 {
@@ -52,38 +53,46 @@ ChainVolume chain_volume(const Volume& volume, const std::string& path)
 
 std::string Volume::key() const
 {
-    PoolAccess access(pool_);
-    if (const auto record = known_record(access, name_))
-        return record->key;
-    const auto record = present_record(access, name_);
-    return record.key.empty() ? record.path : record.key;
+    return look(pool_, [pool = pool_, name = name_] {
+        PoolAccess access(pool);
+        if (const auto record = known_record(access, name))
+            return record->key;
+        const auto record = present_record(access, name);
+        return record.key.empty() ? record.path : record.key;
+    });
 }
 
 std::string Volume::path() const
 {
-    PoolAccess access(pool_);
-    if (const auto record = known_record(access, name_))
-        return record->path;
-    return present_record(access, name_).path;
+    return look(pool_, [pool = pool_, name = name_] {
+        PoolAccess access(pool);
+        if (const auto record = known_record(access, name))
+            return record->path;
+        return present_record(access, name).path;
+    });
 }
 
 VolumeInfo Volume::info() const
 {
-    PoolAccess access(pool_);
-    const auto record = present_record(access, name_);
-    return {.type = record.facts.type,
-            .capacity = record.facts.capacity,
-            .allocation = record.facts.allocation,
-            .physical = record.facts.physical};
+    return look(pool_, [pool = pool_, name = name_] {
+        PoolAccess access(pool);
+        const auto record = present_record(access, name);
+        return VolumeInfo{.type = record.facts.type,
+                          .capacity = record.facts.capacity,
+                          .allocation = record.facts.allocation,
+                          .physical = record.facts.physical};
+    });
 }
 
 VolumeDef Volume::definition(BackingDepth depth) const
 {
-    PoolAccess access(pool_);
-    auto def = access.active_backend().describe(name_);
-    if (depth == BackingDepth::chain && !def.backing.empty())
-        def.backing = backing_stores(chain());
-    return def;
+    return look(pool_, [self = *this, depth] {
+        PoolAccess access(self.pool_);
+        auto def = access.active_backend().describe(self.name_);
+        if (depth == BackingDepth::chain && !def.backing.empty())
+            def.backing = backing_stores(self.chain());
+        return def;
+    });
 }
 
 std::string Volume::xml(BackingDepth depth) const
@@ -94,66 +103,82 @@ std::string Volume::xml(BackingDepth depth) const
 
 ImageInfo Volume::inspect() const
 {
-    PoolAccess access(pool_);
-    return access.active_backend().inspect(name_);
+    return look(pool_, [pool = pool_, name = name_] {
+        PoolAccess access(pool);
+        return access.active_backend().inspect(name);
+    });
 }
 
 std::string Volume::identity() const
 {
-    PoolAccess access(pool_);
-    return access.active_backend().identity(name_);
+    return look(pool_, [pool = pool_, name = name_] {
+        PoolAccess access(pool);
+        return access.active_backend().identity(name);
+    });
 }
 
 void Volume::refresh(Job* job)
 {
-    begin(job);
-    PoolAccess access(pool_);
-    access.require_started();
-    const auto before = known_record(access, name_);
-    const bool exists = access.update_volume(name_);
-    const auto after = known_record(access, name_);
-    if (!exists) {
-        if (before)
-            access.context->emit(EventKind::volume_deleted, *pool_, name_);
-        throw Error(ErrorCode::not_found, volume_title(name_, *pool_) + " does not exist any more");
-    }
-    if (before && after && !(before->facts == after->facts))
-        access.context->emit(EventKind::volume_changed, *pool_, name_);
+    return operate(pool_, job, [pool = pool_, name = name_](Job* own) {
+        begin(own);
+        PoolAccess access(pool);
+        access.require_started();
+        const auto before = known_record(access, name);
+        const bool exists = access.update_volume(name);
+        const auto after = known_record(access, name);
+        if (!exists) {
+            if (before)
+                access.context->emit(EventKind::volume_deleted, *pool, name);
+            throw Error(ErrorCode::not_found,
+                        volume_title(name, *pool) + " does not exist any more");
+        }
+        if (before && after && !(before->facts == after->facts))
+            access.context->emit(EventKind::volume_changed, *pool, name);
+    });
 }
 
 std::vector<Snapshot> Volume::snapshots() const
 {
-    PoolAccess access(pool_);
-    access.require_started();
-    access.require(Capability::snapshots, "list snapshots");
-    return access.active_backend().snapshots(name_);
+    return look(pool_, [pool = pool_, name = name_] {
+        PoolAccess access(pool);
+        access.require_started();
+        access.require(Capability::snapshots, "list snapshots");
+        return access.active_backend().snapshots(name);
+    });
 }
 
 std::uint64_t Volume::download(const DownloadTarget& target, const TransferOptions& options,
                                Job* job) const
 {
-    begin(job);
-    PoolAccess access(pool_);
-    access.require_started();
-    access.require(Capability::download, "give downloads");
-    return access.active_backend().download(name_, target, options, job);
+    return operate(pool_, job,
+                   [pool = pool_, name = name_, target = kept(target), options](Job* own) {
+                       begin(own);
+                       PoolAccess access(pool);
+                       access.require_started();
+                       access.require(Capability::download, "give downloads");
+                       return access.active_backend().download(name, *target, options, own);
+                   });
 }
 
 std::vector<ChainLink> Volume::chain() const
 {
-    PoolAccess access(pool_);
-    const auto record = present_record(access, name_);
-    return follow_chain(chain_volume(*this, record.path), [&](const std::string& path) {
-        const auto volume = volume_with_path(*access.context, path);
-        return volume ? std::optional(chain_volume(*volume, volume->path())) : std::nullopt;
+    return look(pool_, [self = *this] {
+        PoolAccess access(self.pool_);
+        const auto record = present_record(access, self.name_);
+        return follow_chain(chain_volume(self, record.path), [&](const std::string& path) {
+            const auto volume = volume_with_path(*access.context, path);
+            return volume ? std::optional(chain_volume(*volume, volume->path())) : std::nullopt;
+        });
     });
 }
 
 std::vector<Volume> Volume::dependents() const
 {
-    PoolAccess access(pool_);
-    const auto record = present_record(access, name_);
-    return dependents_of(*access.context, record.path);
+    return look(pool_, [pool = pool_, name = name_] {
+        PoolAccess access(pool);
+        const auto record = present_record(access, name);
+        return dependents_of(*access.context, record.path);
+    });
 }
 
 } // namespace storage::inline v1

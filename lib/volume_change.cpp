@@ -2,6 +2,8 @@
 // Volume: the calls that change what exists.
 #include "volume_change.hpp"
 
+#include "pool_call.hpp"
+
 #include "volume_lookup.hpp"
 
 #include <algorithm>
@@ -77,27 +79,31 @@ void require_unblocked(PoolAccess& access, const std::string& name, BlockerKind 
 
 std::vector<Blocker> Volume::blockers() const
 {
-    PoolAccess access(pool_);
-    access.require_started();
-    auto found = blockers_of(access, name_, BlockerKind::none);
-    if (const auto holder = access.context->locks.volume_holder(pool_->uuid, pool_->name, name_);
-        !holder.empty())
-        found.push_back({.kind = BlockerKind::job, .message = "in use by " + holder});
-    return found;
+    return look(pool_, [pool = pool_, name = name_] {
+        PoolAccess access(pool);
+        access.require_started();
+        auto found = blockers_of(access, name, BlockerKind::none);
+        if (const auto holder = access.context->locks.volume_holder(pool->uuid, pool->name, name);
+            !holder.empty())
+            found.push_back({.kind = BlockerKind::job, .message = "in use by " + holder});
+        return found;
+    });
 }
 
 void Volume::delete_storage(BlockerKind allowed, Job* job)
 {
-    begin(job);
-    PoolAccess access(pool_);
-    if (change_volume(access, name_,
-                      {"vol-delete", "deleting", Capability::delete_volume, "delete volumes"},
-                      allowed, job, [&](PoolAccess& now, Change& change) {
-                          now.active_backend().delete_volume(name_, change);
-                      })) {
-        access.context->emit(EventKind::volume_deleted, *pool_, name_);
-        access.update_others(name_);
-    }
+    return operate(pool_, job, [pool = pool_, name = name_, allowed](Job* own) {
+        begin(own);
+        PoolAccess access(pool);
+        if (change_volume(access, name,
+                          {"vol-delete", "deleting", Capability::delete_volume, "delete volumes"},
+                          allowed, own, [&](PoolAccess& now, Change& change) {
+                              now.active_backend().delete_volume(name, change);
+                          })) {
+            access.context->emit(EventKind::volume_deleted, *pool, name);
+            access.update_others(name);
+        }
+    });
 }
 
 namespace {
@@ -142,93 +148,119 @@ std::uint64_t new_capacity(std::uint64_t before, std::uint64_t number, ResizeFla
 
 void Volume::resize(std::uint64_t number, ResizeFlags flags, BlockerKind allowed, Job* job)
 {
-    begin(job);
-    PoolAccess access(pool_);
-    const auto capability =
-        has(flags, ResizeFlags::shrink) ? Capability::shrink_volume : Capability::grow_volume;
-    // Snapshots keep their own size, and what is in a thin pool too.
-    allowed = allowed | BlockerKind::snapshot | BlockerKind::volume;
-    if (change_volume(access, name_, {"vol-resize", "resizing", capability, "resize volumes"},
-                      allowed, job, [&](PoolAccess& now, Change& change) {
-                          auto& backend = now.active_backend();
-                          const auto volume = backend.describe(name_);
-                          const auto capacity = new_capacity(volume.capacity, number, flags,
-                                                             volume_title(name_, *pool_));
-                          refuse_foreign_data(now, volume);
-                          backend.resize_volume(volume, capacity, flags, change);
-                      })) {
-        access.context->emit(EventKind::volume_changed, *pool_, name_);
-        access.update_others();
-    }
+    return operate(pool_, job, [pool = pool_, name = name_, number, flags, allowed](Job* own) {
+        begin(own);
+        PoolAccess access(pool);
+        const auto capability =
+            has(flags, ResizeFlags::shrink) ? Capability::shrink_volume : Capability::grow_volume;
+        // Snapshots keep their own size, and what is in a thin pool too.
+        const auto ignored = allowed | BlockerKind::snapshot | BlockerKind::volume;
+        if (change_volume(access, name, {"vol-resize", "resizing", capability, "resize volumes"},
+                          ignored, own, [&](PoolAccess& now, Change& change) {
+                              auto& backend = now.active_backend();
+                              const auto volume = backend.describe(name);
+                              const auto capacity = new_capacity(volume.capacity, number, flags,
+                                                                 volume_title(name, *pool));
+                              refuse_foreign_data(now, volume);
+                              backend.resize_volume(volume, capacity, flags, change);
+                          })) {
+            access.context->emit(EventKind::volume_changed, *pool, name);
+            access.update_others();
+        }
+    });
 }
 
-void Volume::rename(const std::string& new_name, BlockerKind allowed, Job* job)
+namespace {
+
+/** @return false in a dry run */
+bool rename_in(const PoolPointer& pool, const std::string& name, const std::string& new_name,
+               BlockerKind allowed, Job* job)
 {
     begin(job);
     check_volume_name(new_name);
-    PoolAccess access(pool_);
+    PoolAccess access(pool);
     access.require_started();
     access.require(Capability::rename_volume, "rename volumes");
-    if (new_name == name_)
+    if (new_name == name)
         throw Error(ErrorCode::already_exists,
-                    volume_title(name_, *pool_) + " already has this name");
+                    volume_title(name, *pool) + " already has this name");
     // Of two renames in opposite directions one is told at once that the other is there.
     std::optional<HeldLock> target_lock;
     if (!is_dry_run(job))
-        target_lock.emplace(access.context->locks.lock_volume(pool_->uuid, pool_->name, new_name,
-                                                              "vol-rename", job));
+        target_lock.emplace(
+            access.context->locks.lock_volume(pool->uuid, pool->name, new_name, "vol-rename", job));
     allowed = allowed | BlockerKind::snapshot | BlockerKind::volume; // they go with it
-    const auto old_name = name_;
-    if (!change_volume(access, name_,
+    if (!change_volume(access, name,
                        {"vol-rename", "renaming", Capability::rename_volume, "rename volumes"},
                        allowed, job, [&](PoolAccess& now, Change& change) {
-                           now.active_backend().rename_volume(name_, new_name, change);
+                           now.active_backend().rename_volume(name, new_name, change);
                        }))
-        return;
-    name_ = new_name;
+        return false;
     try {
         access.update_volume(new_name);
     } catch (const Error& error) { // it has its name all the same
         access.context->log(LogLevel::warning, error.what());
     }
-    access.context->emit(EventKind::volume_deleted, *pool_, old_name);
-    access.context->emit(EventKind::volume_created, *pool_, new_name);
+    access.context->emit(EventKind::volume_deleted, *pool, name);
+    access.context->emit(EventKind::volume_created, *pool, new_name);
+    return true;
+}
+
+} // namespace
+
+void Volume::rename(const std::string& new_name, BlockerKind allowed, Job* job)
+{
+    const bool renamed =
+        operate(pool_, job, [pool = pool_, name = name_, new_name, allowed](Job* own) {
+            return rename_in(pool, name, new_name, allowed, own);
+        });
+    if (renamed)
+        name_ = new_name;
 }
 
 void Volume::wipe(WipeAlgorithm algorithm, BlockerKind allowed, Job* job)
 {
-    begin(job);
-    PoolAccess access(pool_);
-    if (change_volume(access, name_,
-                      {"vol-wipe", "wiping", Capability::wipe_volume, "wipe volumes"}, allowed, job,
-                      [&](PoolAccess& now, Change& change) {
-                          auto& backend = now.active_backend();
-                          backend.wipe_volume(backend.describe(name_), algorithm, change);
-                      }))
-        access.context->emit(EventKind::volume_changed, *pool_, name_);
+    return operate(pool_, job, [pool = pool_, name = name_, algorithm, allowed](Job* own) {
+        begin(own);
+        PoolAccess access(pool);
+        if (change_volume(access, name,
+                          {"vol-wipe", "wiping", Capability::wipe_volume, "wipe volumes"}, allowed,
+                          own, [&](PoolAccess& now, Change& change) {
+                              auto& backend = now.active_backend();
+                              backend.wipe_volume(backend.describe(name), algorithm, change);
+                          }))
+            access.context->emit(EventKind::volume_changed, *pool, name);
+    });
 }
 
 std::uint64_t Volume::upload(const UploadSource& source, const TransferOptions& options, Job* job)
 {
-    begin(job);
-    PoolAccess access(pool_);
-    std::uint64_t received = 0;
-    // As libvirt: an upload may go into a volume that somebody has open, at the caller's risk.
-    const auto allowed = BlockerKind::open | BlockerKind::loop_device | BlockerKind::mounted |
-                         BlockerKind::holder | BlockerKind::backing_image | BlockerKind::snapshot |
-                         BlockerKind::volume;
-    if (options.resumable)
-        throw Error(ErrorCode::invalid_argument,
-                    volume_title(name_, *pool_) + ": an upload into a volume cannot be resumed",
-                    "upload into a new volume, or give the offset");
-    if (change_volume(
-            access, name_, {"vol-upload", "uploading to", Capability::upload, "take uploads"},
-            allowed, job, [&](PoolAccess& now, Change& change) {
-                auto& backend = now.active_backend();
-                backend.upload(backend.describe(name_), source, options, received, change);
-            }))
-        access.context->emit(EventKind::volume_changed, *pool_, name_);
-    return received;
+    return operate(
+        pool_, job, [pool = pool_, name = name_, source = kept(source), options](Job* own) {
+            begin(own);
+            PoolAccess access(pool);
+            std::uint64_t received = 0;
+            // As libvirt: an upload may go into a volume that somebody has open, at the caller's
+            // risk.
+            const auto allowed = BlockerKind::open | BlockerKind::loop_device |
+                                 BlockerKind::mounted | BlockerKind::holder |
+                                 BlockerKind::backing_image | BlockerKind::snapshot |
+                                 BlockerKind::volume;
+            if (options.resumable)
+                throw Error(ErrorCode::invalid_argument,
+                            volume_title(name, *pool) +
+                                ": an upload into a volume cannot be resumed",
+                            "upload into a new volume, or give the offset");
+            if (change_volume(access, name,
+                              {"vol-upload", "uploading to", Capability::upload, "take uploads"},
+                              allowed, own, [&](PoolAccess& now, Change& change) {
+                                  auto& backend = now.active_backend();
+                                  backend.upload(backend.describe(name), *source, options, received,
+                                                 change);
+                              }))
+                access.context->emit(EventKind::volume_changed, *pool, name);
+            return received;
+        });
 }
 
 namespace {
@@ -266,61 +298,68 @@ constexpr VolumeOperation snapshot_operation{"vol-snapshot", "changing the snaps
 
 Snapshot Volume::create_snapshot(const std::string& name, Job* job)
 {
-    begin(job);
-    const auto title = volume_title(name_, *pool_);
-    check_snapshot_name(name, title);
-    PoolAccess access(pool_);
-    const auto allowed = access.backend().snapshots_while_open()
-                             ? seen_by_the_system | BlockerKind::snapshot
-                             : BlockerKind::snapshot;
-    const bool made = change_volume(
-        access, name_, snapshot_operation, allowed, job, [&](PoolAccess& now, Change& change) {
-            auto& backend = now.active_backend();
-            if (find_snapshot(backend.snapshots(name_), name))
-                throw Error(ErrorCode::already_exists,
-                            title + " already has a snapshot '" + name + "'",
-                            "choose another name");
-            const auto volume = backend.describe(name_);
-            refuse_foreign_data(now, volume);
-            backend.create_snapshot(volume, name, change);
-        });
-    if (!made)
-        return {.name = name};
-    access.context->emit(EventKind::volume_changed, *pool_, name_);
-    const auto snapshots = access.active_backend().snapshots(name_);
-    if (const auto* snapshot = find_snapshot(snapshots, name))
-        return *snapshot;
-    throw Error(ErrorCode::not_found, title + ": the new snapshot '" + name + "' is gone already");
+    return operate(pool_, job, [pool = pool_, volume = name_, name](Job* own) {
+        begin(own);
+        const auto title = volume_title(volume, *pool);
+        check_snapshot_name(name, title);
+        PoolAccess access(pool);
+        const auto allowed = access.backend().snapshots_while_open()
+                                 ? seen_by_the_system | BlockerKind::snapshot
+                                 : BlockerKind::snapshot;
+        const bool made = change_volume(
+            access, volume, snapshot_operation, allowed, own, [&](PoolAccess& now, Change& change) {
+                auto& backend = now.active_backend();
+                if (find_snapshot(backend.snapshots(volume), name))
+                    throw Error(ErrorCode::already_exists,
+                                title + " already has a snapshot '" + name + "'",
+                                "choose another name");
+                const auto def = backend.describe(volume);
+                refuse_foreign_data(now, def);
+                backend.create_snapshot(def, name, change);
+            });
+        if (!made)
+            return Snapshot{.name = name};
+        access.context->emit(EventKind::volume_changed, *pool, volume);
+        const auto snapshots = access.active_backend().snapshots(volume);
+        if (const auto* snapshot = find_snapshot(snapshots, name))
+            return *snapshot;
+        throw Error(ErrorCode::not_found,
+                    title + ": the new snapshot '" + name + "' is gone already");
+    });
 }
+
+namespace {
+
+void change_snapshot(const PoolPointer& pool, const std::string& name, const std::string& snapshot,
+                     void (Backend::*list)(const VolumeDef&, const std::string&, Change&), Job* job)
+{
+    begin(job);
+    PoolAccess access(pool);
+    if (change_volume(access, name, snapshot_operation, BlockerKind::snapshot, job,
+                      [&](PoolAccess& now, Change& change) {
+                          auto& backend = now.active_backend();
+                          require_snapshot(backend, name, snapshot, volume_title(name, *pool));
+                          const auto volume = backend.describe(name);
+                          refuse_foreign_data(now, volume);
+                          (backend.*list)(volume, snapshot, change);
+                      }))
+        access.context->emit(EventKind::volume_changed, *pool, name);
+}
+
+} // namespace
 
 void Volume::delete_snapshot(const std::string& name, Job* job)
 {
-    begin(job);
-    PoolAccess access(pool_);
-    if (change_volume(access, name_, snapshot_operation, BlockerKind::snapshot, job,
-                      [&](PoolAccess& now, Change& change) {
-                          auto& backend = now.active_backend();
-                          require_snapshot(backend, name_, name, volume_title(name_, *pool_));
-                          const auto volume = backend.describe(name_);
-                          refuse_foreign_data(now, volume);
-                          backend.delete_snapshot(volume, name, change);
-                      }))
-        access.context->emit(EventKind::volume_changed, *pool_, name_);
+    operate(pool_, job, [pool = pool_, volume = name_, name](Job* own) {
+        change_snapshot(pool, volume, name, &Backend::delete_snapshot, own);
+    });
 }
 
 void Volume::revert_snapshot(const std::string& name, Job* job)
 {
-    begin(job);
-    PoolAccess access(pool_);
-    if (change_volume(access, name_, snapshot_operation, BlockerKind::snapshot, job,
-                      [&](PoolAccess& now, Change& change) {
-                          auto& backend = now.active_backend();
-                          require_snapshot(backend, name_, name, volume_title(name_, *pool_));
-                          const auto volume = backend.describe(name_);
-                          refuse_foreign_data(now, volume);
-                          backend.revert_snapshot(volume, name, change);
-                      }))
-        access.context->emit(EventKind::volume_changed, *pool_, name_);
+    operate(pool_, job, [pool = pool_, volume = name_, name](Job* own) {
+        change_snapshot(pool, volume, name, &Backend::revert_snapshot, own);
+    });
 }
 
 } // namespace storage::inline v1

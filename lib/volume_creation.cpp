@@ -2,6 +2,7 @@
 // Pool: the calls that make volumes.
 #include "volume_change.hpp"
 
+#include "pool_call.hpp"
 #include "volume_lookup.hpp"
 
 #include <algorithm>
@@ -118,107 +119,118 @@ std::string untrusted_reference(Context::Impl& context, const Volume& volume)
 
 Volume Pool::create_volume(const VolumeDef& given, CreateFlags flags, Job* job)
 {
-    begin(job);
-    PoolAccess access(object_);
-    access.require_started();
-    access.require(Capability::create_volume, "create volumes");
-    const auto def = complete(access, given);
-    refuse(flags, CreateFlags::reflink | CreateFlags::linked | CreateFlags::digest,
-           volume_title(def.name, *object_) +
-               ": reflink, linked and digest need a volume to copy from");
-    return create(access, object_, def, "vol-create", job,
-                  [&](Backend& backend, const VolumeDef& named, Change& change) {
-                      backend.create_volume(named, nullptr, flags, change);
-                  });
+    return operate(object_, job, [pool = object_, given, flags](Job* own) {
+        begin(own);
+        PoolAccess access(pool);
+        access.require_started();
+        access.require(Capability::create_volume, "create volumes");
+        const auto def = complete(access, given);
+        refuse(flags, CreateFlags::reflink | CreateFlags::linked | CreateFlags::digest,
+               volume_title(def.name, *pool) +
+                   ": reflink, linked and digest need a volume to copy from");
+        return create(access, pool, def, "vol-create", own,
+                      [&](Backend& backend, const VolumeDef& named, Change& change) {
+                          backend.create_volume(named, nullptr, flags, change);
+                      });
+    });
 }
 
 Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, CreateFlags flags,
                                 Job* job)
 {
-    begin(job);
-    PoolAccess access(object_);
-    access.require_started();
-    access.require(Capability::create_from, "copy volumes");
-    const auto& source_pool = Volume::Access::pool(source);
-    PoolAccess source_access(source_pool);
-    source_access.require_started();
-    std::optional<HeldLock> source_lock;
-    if (!is_dry_run(job)) // shared, so that clones in opposite directions do not meet here
-        source_lock.emplace(source_access.context->locks.lock_volume(
-            source_pool->uuid, source_pool->name, source.name(), "vol-create-from", job,
-            VolumeUse::read));
-    CopySource from{.volume = source_access.active_backend().describe(source.name()),
-                    .pool_name = source_pool->name,
-                    .untrusted_reference = untrusted_reference(*access.context, source)};
-    if (from.volume.type == VolumeType::block) // its format, if any, says what it is used for
-        from.volume.target.format = "raw";
-    auto wanted = given;
-    // As libvirt: at least as large as what is copied.
-    wanted.capacity = std::max(given.capacity, from.volume.capacity);
-    if (has(flags, CreateFlags::linked)) {
-        refuse(flags,
-               CreateFlags::reflink | CreateFlags::digest | CreateFlags::prealloc_metadata |
-                   CreateFlags::prealloc_falloc | CreateFlags::prealloc_full,
-               volume_title(given.name, *object_) +
-                   ": a linked clone copies nothing and allocates nothing");
-        if (from.volume.target.encryption && from.volume.target.format == "raw")
-            throw Error(ErrorCode::not_supported,
-                        volume_title(given.name, *object_) +
-                            ": a linked clone of an encrypted raw volume",
-                        "make a copy instead");
-        if (wanted.target.format.empty() || wanted.target.format == "raw")
-            wanted.target.format = "qcow2";
-        wanted.backing = {{.path = from.volume.target.path, .format = from.volume.target.format}};
-        wanted.allocation = 0;
-    }
-    const auto def = complete(access, wanted);
-    if (has(flags, CreateFlags::linked))
-        state_fact(job, "method", "linked");
-    return create(access, object_, def, "vol-create-from", job,
-                  [&](Backend& backend, const VolumeDef& named, Change& change) {
-                      const bool linked = has(flags, CreateFlags::linked);
-                      backend.create_volume(named, linked ? nullptr : &from, flags, change);
-                  });
+    return operate(object_, job, [pool = object_, given, source, flags](Job* own) {
+        begin(own);
+        PoolAccess access(pool);
+        access.require_started();
+        access.require(Capability::create_from, "copy volumes");
+        const auto& source_pool = Volume::Access::pool(source);
+        PoolAccess source_access(source_pool);
+        source_access.require_started();
+        std::optional<HeldLock> source_lock;
+        if (!is_dry_run(own)) // shared, so that clones in opposite directions do not meet here
+            source_lock.emplace(source_access.context->locks.lock_volume(
+                source_pool->uuid, source_pool->name, source.name(), "vol-create-from", own,
+                VolumeUse::read));
+        CopySource from{.volume = source_access.active_backend().describe(source.name()),
+                        .pool_name = source_pool->name,
+                        .untrusted_reference = untrusted_reference(*access.context, source)};
+        if (from.volume.type == VolumeType::block) // its format, if any, says what it is used for
+            from.volume.target.format = "raw";
+        auto wanted = given;
+        // As libvirt: at least as large as what is copied.
+        wanted.capacity = std::max(given.capacity, from.volume.capacity);
+        if (has(flags, CreateFlags::linked)) {
+            refuse(flags,
+                   CreateFlags::reflink | CreateFlags::digest | CreateFlags::prealloc_metadata |
+                       CreateFlags::prealloc_falloc | CreateFlags::prealloc_full,
+                   volume_title(given.name, *pool) +
+                       ": a linked clone copies nothing and allocates nothing");
+            if (from.volume.target.encryption && from.volume.target.format == "raw")
+                throw Error(ErrorCode::not_supported,
+                            volume_title(given.name, *pool) +
+                                ": a linked clone of an encrypted raw volume",
+                            "make a copy instead");
+            if (wanted.target.format.empty() || wanted.target.format == "raw")
+                wanted.target.format = "qcow2";
+            wanted.backing = {
+                {.path = from.volume.target.path, .format = from.volume.target.format}};
+            wanted.allocation = 0;
+        }
+        const auto def = complete(access, wanted);
+        if (has(flags, CreateFlags::linked))
+            state_fact(own, "method", "linked");
+        return create(access, pool, def, "vol-create-from", own,
+                      [&](Backend& backend, const VolumeDef& named, Change& change) {
+                          const bool linked = has(flags, CreateFlags::linked);
+                          backend.create_volume(named, linked ? nullptr : &from, flags, change);
+                      });
+    });
 }
 
 Volume Pool::upload_volume(const VolumeDef& given, const UploadSource& source,
                            const TransferOptions& options, Job* job)
 {
-    begin(job);
-    PoolAccess access(object_);
-    access.require_started();
-    access.require(Capability::create_volume, "create volumes");
-    access.require(Capability::upload, "take uploads");
-    const auto def = complete(access, given);
-    return create(access, object_, def, "vol-upload", job,
-                  [&](Backend& backend, const VolumeDef& named, Change& change) {
-                      backend.create_uploaded(named, source, options, change);
-                  });
+    return operate(object_, job, [pool = object_, given, source = kept(source), options](Job* own) {
+        begin(own);
+        PoolAccess access(pool);
+        access.require_started();
+        access.require(Capability::create_volume, "create volumes");
+        access.require(Capability::upload, "take uploads");
+        const auto def = complete(access, given);
+        return create(access, pool, def, "vol-upload", own,
+                      [&](Backend& backend, const VolumeDef& named, Change& change) {
+                          backend.create_uploaded(named, *source, options, change);
+                      });
+    });
 }
 
 std::optional<std::uint64_t> Pool::partial_upload(const std::string& volume_name) const
 {
-    PoolAccess access(object_);
-    access.require_started();
-    check_volume_name(volume_name);
-    return access.active_backend().partial_upload(volume_name);
+    return look(object_, [pool = object_, volume_name] {
+        PoolAccess access(pool);
+        access.require_started();
+        check_volume_name(volume_name);
+        return access.active_backend().partial_upload(volume_name);
+    });
 }
 
 void Pool::discard_upload(const std::string& volume_name, Job* job)
 {
-    begin(job);
-    PoolAccess access(object_);
-    access.context->require_writable("forgetting an upload in " + access.title());
-    access.require_started();
-    access.require(Capability::upload, "take uploads");
-    check_volume_name(volume_name);
-    std::optional<HeldLock> lock;
-    if (!is_dry_run(job))
-        lock.emplace(access.context->locks.lock_volume(object_->uuid, object_->name, volume_name,
-                                                       "vol-upload-discard", job));
-    Change change("vol-upload-discard " + object_->name + ' ' + volume_name);
-    access.active_backend().discard_upload(volume_name, change);
-    change.execute(access.context->change_host(job));
+    return operate(object_, job, [pool = object_, volume_name](Job* own) {
+        begin(own);
+        PoolAccess access(pool);
+        access.context->require_writable("forgetting an upload in " + access.title());
+        access.require_started();
+        access.require(Capability::upload, "take uploads");
+        check_volume_name(volume_name);
+        std::optional<HeldLock> lock;
+        if (!is_dry_run(own))
+            lock.emplace(access.context->locks.lock_volume(pool->uuid, pool->name, volume_name,
+                                                           "vol-upload-discard", own));
+        Change change("vol-upload-discard " + pool->name + ' ' + volume_name);
+        access.active_backend().discard_upload(volume_name, change);
+        change.execute(access.context->change_host(own));
+    });
 }
 
 } // namespace storage::inline v1

@@ -3,6 +3,7 @@
 
 #include "backing_chain.hpp"
 #include "file_io.hpp"
+#include "pool_call.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -25,7 +26,12 @@ bool find_volume_name(PoolAccess& access, std::string_view name)
     } catch (const Error&) {
         return false;
     }
-    return access.update_volume(std::string(name));
+    return ask_neighbour(
+        access.pool,
+        [pool = access.pool, name = std::string(name)] {
+            return PoolAccess(pool).update_volume(name);
+        },
+        look_limit);
 }
 
 namespace {
@@ -92,6 +98,30 @@ std::optional<Volume> search(Context::Impl& context, const std::vector<PoolPoint
     return std::nullopt;
 }
 
+/** A pool's volumes for a call on another one: those of the last look, where the storage does not
+ * answer soon. */
+PoolAccess::Volumes present_volumes(PoolAccess& access)
+{
+    const auto& pool = access.pool;
+    {
+        std::shared_lock reading(pool->table_mutex);
+        if (pool->table && ((!pool->reload && pool->outdated.empty()) || pool->refreshing))
+            return {pool->table, std::move(reading)};
+    }
+    try {
+        ask_neighbour(pool, [pool] { PoolAccess(pool).volumes(); });
+    } catch (const Error& error) {
+        const std::shared_lock reading(pool->table_mutex);
+        if (error.code() != ErrorCode::timed_out || !pool->table)
+            throw;
+        access.context->log(LogLevel::warning, error.what());
+    }
+    std::shared_lock reading(pool->table_mutex);
+    if (!pool->table)
+        throw Error(ErrorCode::invalid_state, access.title() + " was stopped meanwhile");
+    return {pool->table, std::move(reading)};
+}
+
 std::string find_in(PoolAccess& access, std::string_view text, bool by_key)
 {
     const auto name = entry_below(access.def().target.path, text);
@@ -99,7 +129,7 @@ std::string find_in(PoolAccess& access, std::string_view text, bool by_key)
         return std::string(name);
     if (keeps_volumes_in_target(access.def()))
         return {}; // key and path are always target and name
-    const auto volumes = access.volumes();
+    const auto volumes = present_volumes(access);
     const auto index =
         by_key ? volumes.table->find_by_key(text) : volumes.table->find_by_path(text);
     return index ? std::string(volumes.table->name(*index)) : std::string();
@@ -143,6 +173,16 @@ private:
     std::map<std::string, bool, std::less<>> known_{}; ///< many clones share one base
 };
 
+/** Where a pool's target is; "" where its storage does not say so soon. */
+std::string real_target(PoolAccess& access)
+{
+    const auto& pool = access.pool;
+    const auto find = [path = access.def().target.path] { return real_path(path); };
+    if (pool->steadiness == Steadiness::steady && pool->left_calls->count() == 0)
+        return find();
+    return ask_neighbour(pool, find);
+}
+
 /** Calls visit(volume name, reference) for all of a pool; what cannot be read is passed over. */
 template <typename Visit>
 void visit_references(Context::Impl& context, const PoolPointer& pool, Visit&& visit)
@@ -150,7 +190,7 @@ void visit_references(Context::Impl& context, const PoolPointer& pool, Visit&& v
     try {
         PoolAccess access(pool);
         access.require_started();
-        const auto volumes = access.volumes();
+        const auto volumes = present_volumes(access);
         const auto& table = *volumes.table;
         auto left = table.referring_count();
         for (VolumeTable::Index i = 0; left > 0 && i < table.size(); ++i) {
@@ -184,7 +224,7 @@ std::optional<Volume> volume_with_path(Context::Impl& context, std::string_view 
     if (real.empty())
         return std::nullopt;
     return search(context, started_pools(context), [&](PoolAccess& access) {
-        const auto name = entry_below(real_path(access.def().target.path), real);
+        const auto name = entry_below(real_target(access), real);
         return !name.empty() && find_volume_name(access, name) ? std::string(name) : std::string();
     });
 }

@@ -3,7 +3,10 @@
  * basin.h: storage pools and volumes for virtual machines, inside your own process. The C ABI.
  *
  * What basin promises to the program that embeds it
- *   - No thread outlives a call, and nothing calls back on a thread that the program did not bring.
+ *   - Nothing calls back on a thread that the program did not bring, and no thread outlives a call;
+ *     but where storage does not answer, a call with a deadline (or one that only looks: after 30
+ *     seconds) ends with BASIN_E_TIMED_OUT and leaves a thread that waits in the kernel. There
+ *     is at most one for each call under way when the storage failed; they end when it answers.
  *   - No signal handler is installed. Children are waited for by descriptor, also when SIGCHLD is
  *     ignored.
  *   - It never calls setenv, umask, chdir, setlocale, exit or abort, and prints nothing.
@@ -523,7 +526,8 @@ BASIN_API void basin_job_cancel(basin_job* job);
 BASIN_API int basin_job_is_cancelled(const basin_job* job);
 
 /**
- * Ends calls with this job with BASIN_E_TIMED_OUT once this much time has passed from now.
+ * Ends calls with this job with BASIN_E_TIMED_OUT once this much time has passed from now; where
+ * the storage does not answer at all, within half a second after that.
  * @param milliseconds  0: no deadline
  * @param flags         0
  * @return BASIN_OK or the codes common to all

@@ -52,8 +52,12 @@ public:
     void cancel() noexcept;
     bool is_cancelled() const noexcept;
 
-    /** Ends the call with ErrorCode::timed_out once this much time has passed from now. Zero: no
-     * deadline. */
+    /**
+     * Ends the call with ErrorCode::timed_out once this much time has passed from now. Zero: no
+     * deadline. Where the storage does not answer at all, the call ends within half a second after
+     * the deadline and leaves a thread behind, which keeps the volume locked, undoes what it began
+     * and ends when the storage answers. Such a pool is PoolState::inaccessible meanwhile.
+     */
     void set_timeout(std::chrono::milliseconds timeout);
     std::optional<std::chrono::steady_clock::time_point> deadline() const;
 

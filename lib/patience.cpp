@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "patience.hpp"
+
+#include "file_io.hpp"
+
+#include <csignal>
+#include <dlfcn.h>
+#include <exception>
+#include <thread>
+#include <unistd.h>
+
+namespace storage::inline v1 {
+
+namespace {
+
+using std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+constexpr auto look_interval = 50ms; ///< how soon a cancel is noticed
+constexpr auto grace = 300ms;        ///< to end cleanly, for work that does not move
+constexpr auto long_grace = 10s;     ///< the same, for work that does: it undoes something
+
+/** One call between the thread that does it and the one that waits for it. */
+struct Call {
+    std::mutex mutex{};
+    std::condition_variable changed{};
+    std::function<void(Job*)> work{};
+    const LeftCalls* storage{}; ///< whose storage it asks
+    Job job{};
+    pid_t thread{};
+    bool done{};
+    bool left{}; ///< nobody waits any more
+    std::exception_ptr error{};
+
+    const std::function<void()>* request{}; ///< to be called by the thread that waits
+    bool answered{};
+    std::exception_ptr request_error{};
+};
+
+thread_local Call* current = nullptr;
+
+/** Takes a job's state over into the one that the program looks at. */
+void show(Job& own, Job& callers)
+{
+    auto& from = own.impl();
+    auto& to = callers.impl();
+    const std::scoped_lock lock(from.mutex, to.mutex);
+    to.phase = from.phase;
+    to.phase_start = from.phase_start;
+    to.done = from.done.load();
+    to.total = from.total.load();
+    to.plan = from.plan;
+    to.trace = from.trace;
+    to.facts = from.facts;
+}
+
+void prepare(Job& own, Job* callers, Deadline limit)
+{
+    using std::chrono::nanoseconds;
+    auto& impl = own.impl();
+    if (limit)
+        impl.deadline_ns =
+            std::chrono::duration_cast<nanoseconds>(limit->time_since_epoch()).count();
+    if (!callers)
+        return;
+    impl.wait_ms = callers->impl().wait_ms.load();
+    impl.dry_run = callers->is_dry_run();
+    own.set_progress_callback([&own, callers](const Progress&) {
+        try {
+            on_calling_thread([&] {
+                show(own, *callers);
+                if (const auto& callback = callers->impl().callback)
+                    callback(callers->progress());
+            });
+        } catch (const Error&) { // nobody waits any more
+        }
+    });
+}
+
+void perform(const std::shared_ptr<Call>& call, const std::shared_ptr<LeftCalls>& left)
+{
+    {
+        const std::lock_guard lock(call->mutex);
+        call->thread = ::gettid();
+    }
+    current = call.get();
+    std::exception_ptr error;
+    try {
+        call->work(&call->job);
+    } catch (...) {
+        error = std::current_exception();
+    }
+    call->work = nullptr; // and with it what it holds, while the caller still waits
+    current = nullptr;
+    const std::lock_guard lock(call->mutex);
+    call->error = std::move(error);
+    call->done = true;
+    if (call->left)
+        left->remove();
+    call->changed.notify_all();
+}
+
+/** Signals are for the program's own threads. */
+/** A library must not be unloaded under a thread that will go on in it. */
+void keep_library()
+{
+    ::Dl_info info{};
+    if (::dladdr(reinterpret_cast<void*>(&perform), &info) != 0)
+        ::dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+std::thread start(const std::shared_ptr<Call>& call, const std::shared_ptr<LeftCalls>& left)
+{
+    sigset_t all, before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    std::thread thread;
+    try {
+        thread = std::thread([call, left] { perform(call, left); });
+    } catch (const std::system_error& error) {
+        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        throw system_error(error.code().value(), "cannot start a thread");
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return thread;
+}
+
+/** Whether a thread has run since it was last asked. */
+class Movement {
+public:
+    bool seen(pid_t thread)
+    {
+        auto now = read_small_file("/proc/self/task/" + std::to_string(thread) + "/schedstat", 128);
+        const bool moved = now && now != before_;
+        before_ = std::move(now);
+        return moved;
+    }
+
+private:
+    std::optional<std::string> before_{};
+};
+
+void answer(Call& call, std::unique_lock<std::mutex>& lock)
+{
+    const auto* request = call.request;
+    lock.unlock();
+    std::exception_ptr error;
+    try {
+        on_calling_thread(*request); // which may itself be waited for
+    } catch (...) {
+        error = std::current_exception();
+    }
+    lock.lock();
+    call.request = nullptr;
+    call.request_error = std::move(error);
+    call.answered = true;
+    call.changed.notify_all();
+}
+
+/** @return whether the work was done; false: its time is over, and it does not move */
+bool await(Call& call, LeftCalls& left, Job* job, Deadline limit)
+{
+    Deadline over;
+    Movement movement;
+    std::unique_lock lock(call.mutex);
+    for (;;) {
+        call.changed.wait_for(lock, look_interval, [&] { return call.done || call.request; });
+        if (call.request)
+            answer(call, lock);
+        if (call.done)
+            return true;
+        const auto now = steady_clock::now();
+        if (job && job->is_cancelled())
+            call.job.cancel();
+        if (!over && (call.job.is_cancelled() || (limit && now >= *limit)))
+            over = now;
+        const bool moves = over && movement.seen(call.thread);
+        if (over && now >= *over + (moves ? steady_clock::duration(long_grace) : grace)) {
+            call.left = true;
+            left.add();
+            call.job.cancel();
+            call.changed.notify_all();
+            return false;
+        }
+    }
+}
+
+} // namespace
+
+std::size_t LeftCalls::count() const
+{
+    const std::lock_guard lock(mutex_);
+    return count_;
+}
+
+std::string LeftCalls::reason() const
+{
+    const std::lock_guard lock(mutex_);
+    if (count_ == 0)
+        return {};
+    const auto seconds =
+        std::chrono::duration_cast<std::chrono::seconds>(steady_clock::now() - since_).count();
+    return "its storage has not answered for " + std::to_string(std::max<long long>(seconds, 1)) +
+           " s";
+}
+
+void LeftCalls::await(Job* job, Deadline limit, const std::string& title)
+{
+    std::unique_lock lock(mutex_);
+    while (count_ != 0) {
+        const bool cancelled = job && job->is_cancelled();
+        if (cancelled || (limit && steady_clock::now() >= *limit)) {
+            lock.unlock();
+            throw Error(cancelled ? ErrorCode::cancelled : ErrorCode::timed_out,
+                        title + ": " + reason(), "see to its server or device");
+        }
+        returned_.wait_for(lock, look_interval);
+    }
+}
+
+void LeftCalls::add()
+{
+    const std::lock_guard lock(mutex_);
+    if (count_++ == 0)
+        since_ = steady_clock::now();
+}
+
+void LeftCalls::remove()
+{
+    const std::lock_guard lock(mutex_);
+    --count_;
+    returned_.notify_all();
+}
+
+void call_with_patience(const std::shared_ptr<LeftCalls>& left, Job* job, Deadline limit,
+                        const std::string& title, std::function<void(Job*)> work)
+{
+    if (current && current->storage == left.get()) { // somebody waits for this thread already
+        work(job);
+        return;
+    }
+    left->await(job, limit, title);
+    const auto call = std::make_shared<Call>();
+    call->work = std::move(work);
+    call->storage = left.get();
+    prepare(call->job, job, limit);
+    auto thread = start(call, left);
+    if (!await(*call, *left, job, limit)) {
+        keep_library();
+        thread.detach();
+        const bool cancelled = job && job->is_cancelled();
+        throw Error(cancelled ? ErrorCode::cancelled : ErrorCode::timed_out,
+                    title + ": its storage does not answer; the call ends when it does",
+                    "see to its server or device");
+    }
+    thread.join();
+    if (job)
+        show(call->job, *job);
+    if (call->error)
+        std::rethrow_exception(call->error);
+}
+
+void on_calling_thread(const std::function<void()>& callback)
+{
+    auto* call = current;
+    if (!call) {
+        callback();
+        return;
+    }
+    std::unique_lock lock(call->mutex);
+    if (!call->left) {
+        call->request = &callback;
+        call->answered = false;
+        call->changed.notify_all();
+        call->changed.wait(lock, [&] { return call->answered || call->left; });
+    }
+    if (call->left)
+        throw Error(ErrorCode::cancelled, "nobody waits for this call any more");
+    if (call->request_error)
+        std::rethrow_exception(std::exchange(call->request_error, nullptr));
+}
+
+} // namespace storage::inline v1

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// How a call on a pool is made so that storage which does not answer costs no more than its
+// deadline, and a pool that works no more than a memory read.
+#pragma once
+
+#include "patience.hpp"
+#include "pool_object.hpp"
+
+namespace storage::inline v1 {
+
+/** How long a look without a deadline of its own waits for storage. */
+constexpr std::chrono::seconds look_limit{30};
+/** How long a call on one pool waits for another one, which it wants to know something of. */
+constexpr std::chrono::milliseconds neighbour_limit{1000};
+
+/** Finds out whether the pool's storage is of a kind that can stop answering. Asks the storage. */
+void learn_steadiness(PoolObject& pool) noexcept;
+
+template <typename Work>
+auto limited_call(const PoolPointer& pool, Job* job, Deadline limit, Work work)
+{
+    return result_with_patience(pool->left_calls, job, limit, "pool '" + pool->name + "'",
+                                [pool, work = std::move(work)](Job* own) mutable {
+                                    learn_steadiness(*pool);
+                                    return work(own);
+                                });
+}
+
+/** A look at an object that takes a moment: where the storage is not known to be steady it is given
+ * up after a while. @param work  owns what it uses */
+template <typename Work>
+auto look(const PoolPointer& pool, Work work)
+{
+    const bool is_safe = !pool->files()->started ||
+                         (pool->steadiness == Steadiness::steady && pool->left_calls->count() == 0);
+    if (is_safe)
+        return work();
+    return limited_call(pool, nullptr, std::chrono::steady_clock::now() + look_limit,
+                        [work = std::move(work)](Job*) mutable { return work(); });
+}
+
+/** A call that may take long: it ends with its job's deadline, and where the storage can hang also
+ * when it is cancelled. @param work  work(job); owns what it uses */
+template <typename Work>
+auto operate(const PoolPointer& pool, Job* job, Work work)
+{
+    const auto limit = job ? job->deadline() : std::nullopt;
+    if (limit || (job && pool->steadiness == Steadiness::may_hang))
+        return limited_call(pool, job, limit, std::move(work));
+    return work(job);
+}
+
+/**
+ * What a caller gave for a transfer, so that it can be used by a thread that may outlive the call:
+ * a descriptor of its own, and callbacks that the caller's thread makes.
+ */
+std::shared_ptr<const UploadSource> kept(const UploadSource& source);
+std::shared_ptr<const DownloadTarget> kept(const DownloadTarget& target);
+
+/** For what one pool wants to know of another. */
+template <typename Work>
+auto ask_neighbour(const PoolPointer& pool, Work work,
+                   std::chrono::milliseconds patience = neighbour_limit)
+{
+    return limited_call(pool, nullptr, std::chrono::steady_clock::now() + patience,
+                        [work = std::move(work)](Job*) mutable { return work(); });
+}
+
+} // namespace storage::inline v1

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// A file server that stops answering: each call on its pool ends with its deadline, other pools go
+// on, and when it answers again everything is as before. Needs root, and a kernel with FUSE.
+#include "aftermath.hpp"
+#include "stopped_server.hpp"
+
+#include <atomic>
+#include <basin/job.hpp>
+#include <cstring>
+
+using namespace storage;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::size_t threads()
+{
+    const std::filesystem::directory_iterator tasks("/proc/self/task");
+    return static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
+}
+
+struct Stage {
+    StoppableServer server{};
+    Scratch scratch{};
+    Context context{scratch.options()};
+
+    Pool remote_pool()
+    {
+        auto def = scratch.dir_pool("remote");
+        def.target.path = server.path() + "/pool";
+        auto pool = context.define_pool(def);
+        pool.start(BuildMode::keep);
+        return pool;
+    }
+};
+
+/** Works like the call itself, with a deadline. */
+ErrorCode code_within(std::chrono::milliseconds timeout, const std::function<void(Job&)>& call)
+{
+    Job job;
+    job.set_timeout(timeout);
+    return error_code([&] { call(job); });
+}
+
+#define NEEDS_A_SERVER(stage)                                                                      \
+    if (!(stage).server.mounted()) {                                                               \
+        WARN("skipped: needs root, fuse2fs, mkfs.ext4 and FUSE");                                  \
+        return;                                                                                    \
+    }
+
+} // namespace
+
+TEST_CASE("a server that hangs costs each call its deadline, and other pools nothing")
+{
+    Stage stage;
+    NEEDS_A_SERVER(stage)
+    auto beside = stage.scratch.running_pool(stage.context, "beside");
+    auto pool = stage.remote_pool();
+    auto volume = pool.create_volume(raw_volume("volume", 64 * 1024, 64 * 1024));
+    stage.scratch.directory.write("content", noise(64 * 1024));
+    const auto content = stage.scratch.directory / "content";
+    const OpenFile source(content);
+    volume.upload(source.fd());
+    check_usable(beside);
+    const auto info = pool.info();
+    REQUIRE(info.state == PoolState::running);
+    const auto before = threads();
+
+    stage.server.stop();
+    const std::pair<const char*, std::function<void(Job&)>> calls[] = {
+        {"refresh", [&](Job& job) { pool.refresh(&job); }},
+        {"create",
+         [&](Job& job) { pool.create_volume(raw_volume("new"), CreateFlags::none, &job); }},
+        {"clone",
+         [&](Job& job) {
+             pool.create_volume_from(raw_volume("new", 0), volume, CreateFlags::none, &job);
+         }},
+        {"upload to a new one",
+         [&](Job& job) { pool.upload_volume(raw_volume("new", 0), source.fd(), {}, &job); }},
+        {"upload", [&](Job& job) { volume.upload(source.fd(), {}, &job); }},
+        {"download",
+         [&](Job& job) {
+             const OpenFile into(stage.scratch.directory / "down", O_WRONLY | O_CREAT);
+             volume.download(into.fd(), {}, &job);
+         }},
+        {"resize",
+         [&](Job& job) { volume.resize(mib, ResizeFlags::none, BlockerKind::none, &job); }},
+        {"wipe", [&](Job& job) { volume.wipe(WipeAlgorithm::zero, BlockerKind::none, &job); }},
+        {"rename", [&](Job& job) { volume.rename("other", BlockerKind::none, &job); }},
+        {"delete", [&](Job& job) { volume.delete_storage(BlockerKind::none, &job); }},
+        {"stop", [&](Job& job) { pool.stop(&job); }},
+    };
+    for (const auto& [name, call] : calls) {
+        INFO(name);
+        CHECK(code_within(200ms, call) == ErrorCode::timed_out);
+        CHECK(pool.info().state == PoolState::inaccessible);
+        CHECK_THAT(pool.info().reason, Catch::Contains("has not answered"));
+        CHECK_FALSE(pool.is_active());
+        CHECK(stage.context.pools({.active = true}).size() == 1);
+        check_usable(beside);
+        CHECK(stage.context.find_volume_by_path(beside.create_volume(raw_volume("b")).path())
+                  .name() == "b");
+        beside.find_volume("b").delete_storage();
+    }
+    CHECK(threads() <= before + 1); // one is risked, not one for each call
+
+    stage.server.go_on();
+    CHECK(comes_true([&] { return threads() == before; }));
+    CHECK(pool.info().state == PoolState::running);
+    CHECK(pool.info().capacity == info.capacity);
+    CHECK(pool.volume_names() == std::vector<std::string>{"volume"});
+    CHECK(leftovers(stage.server.path()).empty());
+    CHECK((stage.scratch.directory.read("content") == noise(64 * 1024)));
+    check_usable(pool);
+    pool.stop();
+}
+
+TEST_CASE("a call that hangs can be cancelled, and leaves what it holds until it ends")
+{
+    Stage stage;
+    NEEDS_A_SERVER(stage)
+    auto pool = stage.remote_pool();
+    auto volume = pool.create_volume(raw_volume("volume", 4096));
+    pool.info();
+    const auto before = threads();
+
+    stage.server.stop();
+    Job job;
+    std::thread canceller([&] {
+        std::this_thread::sleep_for(100ms);
+        job.cancel();
+    });
+    CHECK(error_code([&] { volume.resize(mib, ResizeFlags::none, BlockerKind::none, &job); }) ==
+          ErrorCode::cancelled);
+    canceller.join();
+
+    // The volume is locked as long as nobody knows what became of it.
+    Context other(stage.scratch.options());
+    stage.server.go_on();
+    CHECK(comes_true([&] { return threads() == before; }));
+    const auto capacity = volume.info().capacity;
+    CHECK((capacity == 4096 || capacity == mib));
+    volume.resize(2 * mib);
+    CHECK(volume.info().capacity == 2 * mib);
+    pool.stop();
+}
+
+TEST_CASE("callbacks run on the thread of the call, whoever does the work")
+{
+    Stage stage;
+    NEEDS_A_SERVER(stage)
+    auto pool = stage.remote_pool();
+    const auto self = std::this_thread::get_id();
+    std::atomic<int> calls{0}, strange{0};
+    const auto note = [&] {
+        ++calls;
+        if (std::this_thread::get_id() != self)
+            ++strange;
+    };
+    Job job;
+    job.set_timeout(60s);
+    job.set_progress_callback([&](const Progress&) { note(); });
+    std::string content = noise(300000);
+    std::size_t at = 0;
+    ReadCallback give = [&](std::span<std::byte> buffer, std::uint64_t&) {
+        note();
+        const auto count = std::min(buffer.size(), content.size() - at);
+        std::memcpy(buffer.data(), content.data() + at, count);
+        at += count;
+        return count;
+    };
+    auto volume = pool.upload_volume(raw_volume("volume", 0), give, {}, &job);
+    const auto progress = job.progress();
+    CHECK(progress.done == content.size());
+    CHECK_FALSE(job.trace().empty());
+    std::string got;
+    WriteCallback take = [&](std::span<const std::byte> data, std::uint64_t hole) {
+        note();
+        got.append(reinterpret_cast<const char*>(data.data()), data.size()).append(hole, '\0');
+    };
+    volume.download(take, {}, &job);
+    CHECK((got == content));
+    CHECK(calls >= 4);
+    CHECK(strange == 0);
+    ReadCallback fail = [](std::span<std::byte>, std::uint64_t&) -> std::size_t {
+        throw Error(ErrorCode::io, "the source is broken");
+    };
+    const auto error = error_of([&] { pool.upload_volume(raw_volume("new", 0), fail, {}, &job); });
+    CHECK(error.code() == ErrorCode::io);
+    CHECK_THAT(error.what(), Catch::Contains("the source is broken"));
+    pool.stop();
+}
