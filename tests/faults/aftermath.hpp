@@ -40,6 +40,13 @@ inline std::uint64_t free_blocks(const std::string& path)
     return ::statvfs(path.c_str(), &info) == 0 ? info.f_bfree : 0;
 }
 
+/** Of this process. */
+inline std::size_t threads()
+{
+    const std::filesystem::directory_iterator tasks("/proc/self/task");
+    return static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
+}
+
 /** That a volume can be made and deleted, and the pool refreshed. */
 inline void check_usable(storage::Pool pool)
 {

@@ -193,8 +193,6 @@ TEST_CASE("a write-protected disk is a degraded pool", "[.][lab]")
     }
 }
 
-// What a call does in its own thread, such as looking at the device, waits with the device; what a
-// program does can be given up.
 TEST_CASE("a disk that does not answer costs a call with a deadline no more than that", "[.][lab]")
 {
     Scratch scratch;
@@ -215,6 +213,7 @@ TEST_CASE("a disk that does not answer costs a call with a deadline no more than
         return error.code();
     };
     const auto await_program = [](const std::string& name) {
+        CHECK(comes_true([] { return threads() == 1; }));
         lab_run("while pidof " + name + " >/dev/null; do sleep 0.1; done");
     };
 
@@ -227,10 +226,21 @@ TEST_CASE("a disk that does not answer costs a call with a deadline no more than
         CHECK(suspension.end());
         await_program("mkfs.ext4");
     }
+    SECTION("while what is on it is looked at")
+    {
+        pool.build(BuildMode::overwrite);
+        lab_run("echo 3 > /proc/sys/vm/drop_caches");
+        Suspension suspension(device);
+        CHECK(await([&](Job& job) { pool.start(BuildMode::none, &job); }) == ErrorCode::timed_out);
+        CHECK(suspension.end());
+        CHECK(comes_true([] { return threads() == 1; }));
+        context.recover();
+        CHECK_FALSE(is_mounted(scratch));
+    }
     SECTION("while it is mounted")
     {
         pool.build(BuildMode::overwrite);
-        // What the call itself reads is in memory as long as the device is open.
+        // What is looked at before is in memory as long as the device is open.
         const auto fd = open_file(device.path(), O_RDONLY);
         probe_device(fd.get(), device.path());
         Suspension suspension(device);
@@ -245,6 +255,7 @@ TEST_CASE("a disk that does not answer costs a call with a deadline no more than
         pool.start(BuildMode::overwrite);
         pool.create_volume(raw_volume("volume", mib, mib));
         std::ofstream(scratch.target("pool/dirty")) << "not on the disk yet";
+        pool.refresh(); // or the pool beside wants to know its volumes, and waits with it
         Suspension suspension(device);
         CHECK(await([&](Job& job) { pool.stop(&job); }) == ErrorCode::timed_out);
         CHECK(suspension.end());

@@ -13,12 +13,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-std::size_t threads()
-{
-    const std::filesystem::directory_iterator tasks("/proc/self/task");
-    return static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
-}
-
 struct Stage {
     StoppableServer server{};
     Scratch scratch{};
