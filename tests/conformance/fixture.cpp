@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "fixture.hpp"
 
+#include "lab.hpp"
 #include "mounts.hpp"
 
 #include <cstdlib>
@@ -77,7 +78,29 @@ std::string disk_definition(const Scratch& scratch, std::shared_ptr<void>& sourc
            "'/><format type='dos'/></source><target><path>/dev</path></target></pool>";
 }
 
+std::string logical_definition(std::shared_ptr<void>& source, std::string& why_not)
+{
+    if (!in_lab()) {
+        why_not = "its storage is in the lab only";
+        return {};
+    }
+    const auto clean = [](void*) {
+        std::system("{ vgremove --yes --force conformance; pvremove --yes --force /dev/vda;"
+                    "wipefs -a /dev/vda; } > /dev/null 2>&1");
+    };
+    clean(nullptr);
+    lab_run("modprobe -a dm-mod dm-snapshot dm-thin-pool");
+    source = std::shared_ptr<void>(nullptr, clean);
+    return "<pool type='logical'><name>example</name><source><device path='" + lab_disk('a') +
+           "'/><name>conformance</name></source></pool>";
+}
+
 } // namespace
+
+bool needs_lab(std::string_view type)
+{
+    return type == "logical";
+}
 
 std::string working_definition(std::string_view type, const Scratch& scratch,
                                std::shared_ptr<void>& source, std::string& why_not)
@@ -88,6 +111,8 @@ std::string working_definition(std::string_view type, const Scratch& scratch,
         return file_system_definition(scratch, why_not);
     if (type == "disk")
         return disk_definition(scratch, source, why_not);
-    why_not = "its storage is in the lab only";
+    if (type == "logical")
+        return logical_definition(source, why_not);
+    why_not = "there is none";
     return {};
 }

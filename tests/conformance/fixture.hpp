@@ -4,6 +4,9 @@
 
 #include "scratch.hpp"
 
+/** Whether working pools of the type are to be had in the virtual machine of tests/lab alone. */
+bool needs_lab(std::string_view type);
+
 /** XML of a pool of that type, whose source need not exist. */
 std::string example_definition(std::string_view type, const Scratch& scratch);
 
