@@ -417,7 +417,12 @@ CommandResult ProcessRunner::run(const Command& command, Job* job)
     const auto path = find_program(command.program);
     if (path.empty())
         throw missing_program(command.program);
-    return Session(command, job).run(path, environment_);
+    auto environment = environment_;
+    // Where udev does not run (containers), programs of device-mapper are to make the devices'
+    // names themselves; that libdevmapper 1.02 sees it by itself does not hold for LVM's links.
+    if (::access("/run/udev/control", F_OK) != 0)
+        environment.emplace_back("DM_DISABLE_UDEV=1");
+    return Session(command, job).run(path, environment);
 }
 
 } // namespace storage::inline v1

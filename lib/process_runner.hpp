@@ -9,7 +9,8 @@ namespace storage::inline v1 {
 /**
  * A program gets nothing of this process but what the Command names:
  * - descriptors: pipes as 0 to 2, secrets from 3, inherited ones from 10; no other;
- * - environment: LC_ALL=C, PATH, and this process' HOME and TMPDIR where they are absolute;
+ * - environment: LC_ALL=C, PATH, this process' HOME and TMPDIR where they are absolute, and
+ *   DM_DISABLE_UDEV=1 where udev does not run;
  * - working directory /, umask 077, every signal at its default and none blocked, no core dumps;
  * - a session of its own, so that it can ask no user at a terminal.
  *
