@@ -139,7 +139,7 @@ void Pool::delete_storage(BlockerKind allowed, Job* job)
 
 void Pool::refresh(Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     PoolAccess access(object_, Context::Impl::Look::full);
     access.refresh(job, PoolAccess::Announce::refresh);
 }

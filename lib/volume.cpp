@@ -106,7 +106,7 @@ std::string Volume::identity() const
 
 void Volume::refresh(Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     PoolAccess access(pool_);
     access.require_started();
     const auto before = known_record(access, name_);
@@ -132,7 +132,7 @@ std::vector<Snapshot> Volume::snapshots() const
 std::uint64_t Volume::download(const DownloadTarget& target, const TransferOptions& options,
                                Job* job) const
 {
-    begin(job);
+    const CallScope call(job);
     PoolAccess access(pool_);
     access.require_started();
     access.require(Capability::download, "give downloads");

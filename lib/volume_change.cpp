@@ -88,7 +88,7 @@ std::vector<Blocker> Volume::blockers() const
 
 void Volume::delete_storage(BlockerKind allowed, Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     PoolAccess access(pool_);
     if (change_volume(access, name_,
                       {"vol-delete", "deleting", Capability::delete_volume, "delete volumes"},
@@ -142,7 +142,7 @@ std::uint64_t new_capacity(std::uint64_t before, std::uint64_t number, ResizeFla
 
 void Volume::resize(std::uint64_t number, ResizeFlags flags, BlockerKind allowed, Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     PoolAccess access(pool_);
     const auto capability =
         has(flags, ResizeFlags::shrink) ? Capability::shrink_volume : Capability::grow_volume;
@@ -164,7 +164,7 @@ void Volume::resize(std::uint64_t number, ResizeFlags flags, BlockerKind allowed
 
 void Volume::rename(const std::string& new_name, BlockerKind allowed, Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     check_volume_name(new_name);
     PoolAccess access(pool_);
     access.require_started();
@@ -197,7 +197,7 @@ void Volume::rename(const std::string& new_name, BlockerKind allowed, Job* job)
 
 void Volume::wipe(WipeAlgorithm algorithm, BlockerKind allowed, Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     PoolAccess access(pool_);
     if (change_volume(access, name_,
                       {"vol-wipe", "wiping", Capability::wipe_volume, "wipe volumes"}, allowed, job,
@@ -210,7 +210,7 @@ void Volume::wipe(WipeAlgorithm algorithm, BlockerKind allowed, Job* job)
 
 std::uint64_t Volume::upload(const UploadSource& source, const TransferOptions& options, Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     PoolAccess access(pool_);
     std::uint64_t received = 0;
     // As libvirt: an upload may go into a volume that somebody has open, at the caller's risk.
@@ -266,7 +266,7 @@ constexpr VolumeOperation snapshot_operation{"vol-snapshot", "changing the snaps
 
 Snapshot Volume::create_snapshot(const std::string& name, Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     const auto title = volume_title(name_, *pool_);
     check_snapshot_name(name, title);
     PoolAccess access(pool_);
@@ -295,7 +295,7 @@ Snapshot Volume::create_snapshot(const std::string& name, Job* job)
 
 void Volume::delete_snapshot(const std::string& name, Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     PoolAccess access(pool_);
     if (change_volume(access, name_, snapshot_operation, BlockerKind::snapshot, job,
                       [&](PoolAccess& now, Change& change) {
@@ -310,7 +310,7 @@ void Volume::delete_snapshot(const std::string& name, Job* job)
 
 void Volume::revert_snapshot(const std::string& name, Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     PoolAccess access(pool_);
     if (change_volume(access, name_, snapshot_operation, BlockerKind::snapshot, job,
                       [&](PoolAccess& now, Change& change) {
