@@ -107,9 +107,6 @@ using RbdCallback = void (*)(RbdCompletion, void*);
     F(int, rbd_get_id, (RbdHandle, char*, std::size_t))                                            \
     F(int, rbd_get_features, (RbdHandle, std::uint64_t*))                                          \
     F(int, rbd_get_flags, (RbdHandle, std::uint64_t*))                                             \
-    F(int, rbd_get_create_timestamp, (RbdHandle, std::timespec*))                                  \
-    F(int, rbd_get_access_timestamp, (RbdHandle, std::timespec*))                                  \
-    F(int, rbd_get_modify_timestamp, (RbdHandle, std::timespec*))                                  \
     F(int, rbd_get_parent, (RbdHandle, RbdLinkedImage*, RbdSnapSpec*))                             \
     F(void, rbd_linked_image_spec_cleanup, (RbdLinkedImage*))                                      \
     F(void, rbd_snap_spec_cleanup, (RbdSnapSpec*))                                                 \

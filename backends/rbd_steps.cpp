@@ -159,8 +159,10 @@ public:
         pool->check(library_.rbd_open(source.get(), name.c_str(), &handle_, nullptr),
                     "cannot open '" + name + "'");
         char id[256] = {};
-        if (library_.rbd_get_id(handle_, id, sizeof id) < 0 || run.argument("source_id") != id) {
+        const auto code = library_.rbd_get_id(handle_, id, sizeof id);
+        if (code < 0 || run.argument("source_id") != id) {
             library_.rbd_close(handle_);
+            pool->check(code, "cannot ask for the id of '" + name + "'");
             throw Error(ErrorCode::not_found,
                         "'" + name + "' is not the image any more that was meant",
                         "refresh the pool and look again");

@@ -547,6 +547,20 @@ std::uint64_t send_content(BlockContent& content, const std::string& path, std::
     return length;
 }
 
+void copy_block_content(const OpenContent& open, const std::string& source_path, int fd,
+                        const std::string& path, bool digest, Job* job)
+{
+    const auto content = open();
+    FileWriter writer(fd, 0, path);
+    const DownloadTarget target([&](Bytes data, std::uint64_t hole) {
+        writer.write_sparse(data);
+        writer.write_zeros(hole);
+    });
+    send_content(*content, source_path, content->length(), target,
+                 {.sparse = true, .digest = digest}, job);
+    writer.finish();
+}
+
 std::string digest_content(int fd, const std::string& path, std::uint64_t length, Job* job)
 {
     Sha256 digest;

@@ -259,6 +259,14 @@ void require_snapshot(Backend& backend, const std::string& volume, const std::st
                     "list its snapshots");
 }
 
+/** Where snapshots are the storage's own work, neither users nor clones are in their way. */
+BlockerKind allowed_for_snapshots(PoolAccess& access)
+{
+    return access.backend().snapshots_while_open()
+               ? seen_by_the_system | BlockerKind::snapshot | BlockerKind::backing_image
+               : BlockerKind::snapshot;
+}
+
 constexpr VolumeOperation snapshot_operation{"vol-snapshot", "changing the snapshots of",
                                              Capability::snapshots, "make snapshots"};
 
@@ -270,9 +278,7 @@ Snapshot Volume::create_snapshot(const std::string& name, Job* job)
     const auto title = volume_title(name_, *pool_);
     check_snapshot_name(name, title);
     PoolAccess access(pool_);
-    const auto allowed = access.backend().snapshots_while_open()
-                             ? seen_by_the_system | BlockerKind::snapshot
-                             : BlockerKind::snapshot;
+    const auto allowed = allowed_for_snapshots(access);
     const bool made = change_volume(
         access, name_, snapshot_operation, allowed, job, [&](PoolAccess& now, Change& change) {
             auto& backend = now.active_backend();
@@ -297,7 +303,7 @@ void Volume::delete_snapshot(const std::string& name, Job* job)
 {
     const CallScope call(job);
     PoolAccess access(pool_);
-    if (change_volume(access, name_, snapshot_operation, BlockerKind::snapshot, job,
+    if (change_volume(access, name_, snapshot_operation, allowed_for_snapshots(access), job,
                       [&](PoolAccess& now, Change& change) {
                           auto& backend = now.active_backend();
                           require_snapshot(backend, name_, name, volume_title(name_, *pool_));

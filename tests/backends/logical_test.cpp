@@ -6,6 +6,8 @@
 #include "lvm_commands.hpp"
 #include "lvm_report.hpp"
 
+#include <set>
+
 using namespace storage;
 
 namespace {
