@@ -176,7 +176,7 @@ RbdConnection::RbdConnection(const PoolDef& def, const Host& host, seconds patie
         throw error(code, "cannot prepare a connection to Ceph as user '" + user_ + "'");
     try {
         configure(def, host, patience);
-        check(library_.rados_connect(cluster_), "cannot connect");
+        check(connect(), "cannot connect");
         std::array<char, 64> fsid{};
         check(library_.rados_cluster_fsid(cluster_, fsid.data(), fsid.size()),
               "cannot ask for the cluster's id");
@@ -208,6 +208,18 @@ RbdConnection::~RbdConnection()
 bool RbdConnection::is_ours() const
 {
     return pid_ == ::getpid();
+}
+
+/**
+ * On a new thread: Ceph draws the random part of a client's address from a generator of the thread,
+ * which a forked child has in the same state as its parent. Two clients with one address would be
+ * locked out together when one of them dies with a lock.
+ */
+int RbdConnection::connect()
+{
+    int code = 0;
+    std::thread([&] { code = library_.rados_connect(cluster_); }).join();
+    return code;
 }
 
 void RbdConnection::set(const std::string& name, const std::string& value)

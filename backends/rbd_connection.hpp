@@ -75,6 +75,7 @@ public:
 
 private:
     void configure(const PoolDef& def, const Host& host, std::chrono::seconds patience);
+    int connect();
     void set(const std::string& name, const std::string& value);
     void set_patience();
 

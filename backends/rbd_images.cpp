@@ -414,8 +414,10 @@ json ask_monitor(RbdConnection& connection, const json& question)
         library.rados_buffer_free(answer);
     if (remark)
         library.rados_buffer_free(remark);
-    connection.check(code,
-                     "cannot ask the monitor for the numbers of '" + connection.place() + "'");
+    connection.check(code, "the monitor does not do '" + question.at("prefix").get<std::string>() +
+                               "' for '" + connection.place() + "'");
+    if (words.empty())
+        return {};
     auto parsed = json::parse(words, nullptr, false);
     if (parsed.is_discarded())
         throw Error(ErrorCode::parse_failed, "the monitor's answer to '" +
@@ -431,6 +433,33 @@ std::uint64_t number(const json& object, const char* name)
 }
 
 } // namespace
+
+void evict_watchers(const RbdImage& image)
+{
+    const auto& library = image.library();
+    std::array<RbdWatcher, 64> watchers{};
+    auto count = watchers.size();
+    image.check(library.rbd_watchers_list(image.get(), watchers.data(), &count),
+                "cannot ask who has it open");
+    std::vector<std::string> addresses;
+    for (std::size_t i = 0; i != count; ++i)
+        addresses.emplace_back(watchers[i].addr);
+    library.rbd_watchers_list_cleanup(watchers.data(), count);
+    for (const auto& address : addresses)
+        try {
+            ask_monitor(image.connection(), {{"prefix", "osd blocklist"},
+                                             {"blocklistop", "add"},
+                                             {"addr", address},
+                                             {"expire", 300.0}});
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::invalid_argument)
+                throw;
+            ask_monitor(image.connection(), {{"prefix", "osd blacklist"}, // before Ceph 16
+                                             {"blacklistop", "add"},
+                                             {"addr", address},
+                                             {"expire", 300.0}});
+        }
+}
 
 PoolSizes rbd_pool_sizes(RbdConnection& connection, const RbdPlace& place)
 {

@@ -38,6 +38,10 @@ std::vector<Snapshot> image_snapshots(const RbdImage& image);
 std::vector<std::string> image_children(const RbdImage& image);
 std::vector<Blocker> image_blockers(const RbdImage& image);
 
+/** Locks out who has it open, for good: for an image that nobody but a dead process can have open,
+ * which Ceph would else wait half a minute for. */
+void evict_watchers(const RbdImage& image);
+
 /** The pool's own numbers: what is stored, and what quota and cluster still leave. */
 PoolSizes rbd_pool_sizes(RbdConnection& connection, const RbdPlace& place);
 

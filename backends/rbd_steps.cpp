@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <thread>
 
 namespace storage::inline v1 {
 namespace {
@@ -85,6 +86,13 @@ int create(const StepPool& pool, const std::string& name, std::uint64_t size)
     return pool.library().rbd_create4(pool->pool(), name.c_str(), size, options.get());
 }
 
+int remove_image(const StepPool& pool, const std::string& name)
+{
+    RbdJob nobody; // half of it gone is no use: not to be cancelled
+    return pool.library().rbd_remove_with_progress(pool->pool(), name.c_str(), RbdJob::report,
+                                                   &nobody);
+}
+
 void apply_create(StepRun& run)
 {
     const StepPool pool(run);
@@ -103,9 +111,7 @@ void undo_create(StepRun& run)
     const auto& name = run.argument("name");
     if (!run.evidence("made").empty() || !id_of(pool, name).empty() || !is_listed(*pool, name))
         return;
-    RbdJob nobody;
-    const auto code = pool.library().rbd_remove_with_progress(pool->pool(), name.c_str(),
-                                                              RbdJob::report, &nobody);
+    const auto code = remove_image(pool, name);
     if (code != -ENOENT)
         pool->check(code, "cannot remove what is left of '" + pool->path_of(name) + "'");
 }
@@ -117,13 +123,19 @@ void apply_begin(StepRun& run)
                 "cannot create '" + pool->path_of(run.argument("name")) + "'");
 }
 
-/** Whatever has the random name is ours. */
+/** Whatever has the random name is ours, and who has it open is the process that died. */
 void undo_begin(StepRun& run)
 {
     const StepPool pool(run);
-    RbdJob nobody;
-    const auto code = pool.library().rbd_remove_with_progress(
-        pool->pool(), run.argument("temporary").c_str(), RbdJob::report, &nobody);
+    const auto& name = run.argument("temporary");
+    auto code = remove_image(pool, name);
+    if (code == -EBUSY)
+        evict_watchers(RbdImage(pool.shared(), name, Mode::read));
+    constexpr int attempts = 50;
+    for (int attempt = 0; code == -EBUSY && attempt != attempts; ++attempt) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        code = remove_image(pool, name);
+    }
     if (code != -ENOENT)
         pool->check(code, "cannot remove the unfinished '" +
                               pool->path_of(run.argument("temporary")) + "'");
@@ -264,9 +276,7 @@ void apply_remove(StepRun& run)
     const auto& name = run.argument("name");
     RbdImage(pool.shared(), name, Mode::read).require_id(run.argument("id"));
     enter_phase(run.job(), "removing", 0);
-    RbdJob nobody; // half of it gone is no use: not to be cancelled
-    const auto code = pool.library().rbd_remove_with_progress(pool->pool(), name.c_str(),
-                                                              RbdJob::report, &nobody);
+    const auto code = remove_image(pool, name);
     if (code == -ENOENT)
         throw Error(ErrorCode::not_found, "'" + pool->path_of(name) + "': there is no such image",
                     {}, {}, ENOENT);

@@ -67,6 +67,7 @@ TEST_CASE("rbd, real: an OSD that stands still costs a call its deadline", "[.][
     auto pool = stage.pool();
     auto volume = pool.create_volume(raw_volume("a", 8 * mib));
     auto files = stage.scratch.running_pool(*stage.context, "files");
+    CHECK(pool.volume_count() == 1);
     {
         const Paused osd("osd");
         Job job;
