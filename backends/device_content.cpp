@@ -53,6 +53,15 @@ int luks_version(const Encryption& encryption)
 /** The bytes of a volume that a guest sees as they are. */
 FileFunction copy_bytes(const NewVolume& volume)
 {
+    if (volume.source->content)
+        return [from = *volume.source,
+                digest = has(volume.flags, CreateFlags::digest)](const FileWork& work) {
+            state_fact(work.job, "method", "sparse_copy");
+            state_fact(work.job, "reason", "the copy is on a device");
+            copy_block_content(from.content, from.volume.target.path, work.fd, work.path, digest,
+                               work.job);
+            return true;
+        };
     return [path = volume.source->volume.target.path, name = volume.path(),
             digest = has(volume.flags, CreateFlags::digest)](const FileWork& work) {
         const auto source = open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
@@ -78,6 +87,11 @@ FileFunction copy_bytes(const NewVolume& volume)
 FileFunction convert(const NewVolume& volume)
 {
     const auto& source = *volume.source;
+    if (source.content)
+        throw Error(ErrorCode::not_supported,
+                    "'" + volume.path() + "': an encrypted copy of '" + source.volume.target.path +
+                        "', which is no file of this host",
+                    "make a raw copy first");
     if (!source.untrusted_reference.empty())
         throw Error(ErrorCode::not_supported,
                     "'" + source.volume.target.path + "' refers to '" + source.untrusted_reference +

@@ -403,9 +403,45 @@ ContentPlan plan_image_copy(const NewVolume& volume)
                                 const FileWork& work) { return copy_into(work, path, flags); }}};
 }
 
+/** A copy of what has no path on this host, and is raw. */
+ContentPlan plan_network_copy(const NewVolume& volume)
+{
+    const auto& source = *volume.source;
+    const auto refuse = [&](const std::string& what) {
+        throw Error(ErrorCode::not_supported,
+                    "'" + volume.path() + "': a copy of '" + source.volume.target.path +
+                        "', which is no file of this host, " + what,
+                    "make a raw copy first");
+    };
+    if (qemu_format(volume.def) != "raw")
+        refuse("has format 'raw'");
+    if (volume.def.target.encryption)
+        refuse("is not encrypted");
+    if (has(volume.flags, CreateFlags::reflink))
+        refuse("shares no blocks with it");
+    auto raw = RawContent{.capacity = volume.def.capacity,
+                          .allocation = volume.def.allocation.value_or(0) < volume.def.capacity
+                                            ? 0
+                                            : volume.def.allocation.value_or(0)};
+    return {.content = {
+                .summary = "raw file '" + volume.path() + "' of " + size_text(volume.def.capacity) +
+                           ", a copy of '" + source.volume.target.path + "'",
+                .fill = [raw, from = source,
+                         digest = has(volume.flags, CreateFlags::digest)](const FileWork& work) {
+                    state_fact(work.job, "method", "sparse_copy");
+                    state_fact(work.job, "reason", "the source is no file of this host");
+                    copy_block_content(from.content, from.volume.target.path, work.fd, work.path,
+                                       digest, work.job);
+                    raw(work);
+                    return true;
+                }}};
+}
+
 ContentPlan plan_copy(const NewVolume& volume)
 {
     const auto& source = volume.source->volume;
+    if (volume.source->content)
+        return plan_network_copy(volume);
     if (source.type && *source.type != VolumeType::file && *source.type != VolumeType::block)
         throw Error(ErrorCode::not_supported,
                     "'" + source.target.path + "' is not a file or device that can be copied");

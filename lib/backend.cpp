@@ -94,6 +94,10 @@ std::vector<Snapshot> Backend::snapshots(std::string_view)
 {
     missing("snapshots");
 }
+OpenContent Backend::content(std::string_view)
+{
+    return nullptr;
+}
 std::optional<std::uint64_t> Backend::partial_upload(const std::string&)
 {
     return std::nullopt;

@@ -7,6 +7,7 @@
 #include <basin/error.hpp>
 #include <basin/pool.hpp>
 
+#include "block_content.hpp"
 #include "change.hpp"
 #include "host.hpp"
 #include "volume_table.hpp"
@@ -22,6 +23,7 @@ struct CopySource {
     /** What it is based on that is no volume of an active pool: a tool must not follow it there,
      * because whoever wrote the header may not be who asks for the copy. "": nothing */
     std::string untrusted_reference{};
+    OpenContent content{}; ///< its bytes, where it has no path on this host; else null
 };
 
 /** What the system says about a pool at this moment. */
@@ -30,6 +32,7 @@ struct Presence {
     std::string reason{};                 ///< unless running
     std::string
         identity{}; ///< tells this source from another that takes its place; "" when not there
+    bool assumed{}; ///< not asked, because that takes a network: health() says before it is used
 };
 
 /** One pool of one type. Calls may come from several threads at once. */
@@ -39,7 +42,8 @@ public:
 
     /** Asks the system, cheaply: a few system calls. Never throws for "not there". */
     virtual Presence presence() = 0;
-    /** The same, thoroughly: what is missing of it, too. May run a program. */
+    /** The same, thoroughly: what is missing of it, too. May run a program, or ask a server, and
+     * throws where that does not answer. */
     virtual Presence health() { return presence(); }
     /** Whether the storage is of a kind whose answer may never come: a file system of a server's.
      * What programs and libraries with time limits of their own do is not meant. */
@@ -104,6 +108,8 @@ public:
     // Reads that need no lock.
     virtual std::uint64_t download(std::string_view name, const DownloadTarget& target,
                                    const TransferOptions& options, Job* job);
+    /** The bytes of a volume without a path on this host; null where it has one. */
+    virtual OpenContent content(std::string_view name);
     virtual std::vector<Snapshot> snapshots(std::string_view name);
     virtual std::optional<std::uint64_t> partial_upload(const std::string& name);
     /** What the system says is in the way of changing the volume; but for other volumes and calls.
@@ -122,6 +128,8 @@ struct BackendType {
     std::vector<std::string> (*source_identities)(const PoolDef& def, const SystemRoot& system);
     /** The type's own kinds of steps; each name begins with the type's: "fs_mount". */
     std::span<const Action> actions{};
+    /** What the paths of volumes may begin with where they are looked up; "": nothing. */
+    std::string_view path_scheme{};
 };
 
 /** Every pool type in libvirt's order. Declared here, defined in backends/table.cpp: the one

@@ -305,7 +305,7 @@ Volume Context::find_volume_by_path(std::string_view path) const
 std::vector<PoolSource> Context::find_pool_sources(std::string_view type, const PoolSource& where,
                                                    Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     const auto& backend = backend_type(type);
     if (!backend.find_sources)
         throw Error(ErrorCode::not_supported,
@@ -316,7 +316,7 @@ std::vector<PoolSource> Context::find_pool_sources(std::string_view type, const 
 
 std::vector<AutostartResult> Context::autostart(Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     impl_->synchronise(Impl::Look::full);
     std::vector<AutostartResult> results;
     std::vector<StepRecord> plan;

@@ -113,6 +113,25 @@ void begin(Job* job)
     impl.facts.clear();
 }
 
+namespace {
+thread_local Job* job_of_thread = nullptr;
+}
+
+CallScope::CallScope(Job* job) : outer_(job_of_thread)
+{
+    begin(job);
+    job_of_thread = job;
+}
+CallScope::~CallScope()
+{
+    job_of_thread = outer_;
+}
+
+Job* current_job() noexcept
+{
+    return job_of_thread;
+}
+
 void check(Job* job, std::string_view what)
 {
     if (!job)

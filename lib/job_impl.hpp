@@ -32,6 +32,22 @@ struct Job::Impl {
  * below. */
 void begin(Job* job);
 
+/** A public call as long as it runs on this thread, so that what has no Job to look at still knows
+ * its deadline. Begins the job. */
+class CallScope {
+public:
+    explicit CallScope(Job* job);
+    ~CallScope();
+    CallScope(const CallScope&) = delete;
+    CallScope& operator=(const CallScope&) = delete;
+
+private:
+    Job* outer_;
+};
+
+/** The job of the call that runs on this thread, or null. */
+Job* current_job() noexcept;
+
 /** Throws cancelled or timed_out if it is time to end. `what` names the operation and object. */
 void check(Job* job, std::string_view what);
 

@@ -58,6 +58,8 @@ void require_stopped(const PoolAccess& access, std::string_view what)
 Presence require_running(Backend& backend, const std::string& title)
 {
     auto presence = backend.presence();
+    if (presence.assumed)
+        presence = backend.health();
     if (presence.state == PoolState::inactive)
         throw Error(ErrorCode::not_found, title + ": " + presence.reason,
                     "build the pool, or correct its definition");
@@ -121,7 +123,7 @@ bool is_active(PoolObject& pool, const PoolFiles& files, const Host& host)
     try {
         const auto presence = pool.backend(host)->presence();
         return presence.state != PoolState::inactive &&
-               presence.identity == files.started->identity;
+               (presence.assumed || presence.identity == files.started->identity);
     } catch (const Error&) {
         return false; // info() says why
     }
@@ -142,7 +144,7 @@ bool is_known_active(const PoolPointer& pool)
 
 PoolPointer define_pool(Context::Impl& context, const PoolDef& given, Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     const auto def = normalise(given);
     context.require_writable("defining pool '" + def.name + "'");
     if (is_dry_run(job))
@@ -168,7 +170,7 @@ PoolPointer define_pool(Context::Impl& context, const PoolDef& given, Job* job)
 
 PoolPointer create_pool(Context::Impl& context, const PoolDef& given, BuildMode build, Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     auto def = normalise(given);
     context.require_writable("creating pool '" + def.name + "'");
     context.synchronise(Context::Impl::Look::full);
@@ -198,7 +200,7 @@ PoolPointer create_pool(Context::Impl& context, const PoolDef& given, BuildMode 
 
 void build_pool(const PoolPointer& pool, BuildMode mode, Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     PoolAccess access(pool, Context::Impl::Look::full);
     access.context->require_writable("building " + access.title());
     require_stopped(access, "building");
@@ -218,7 +220,7 @@ void build_pool(const PoolPointer& pool, BuildMode mode, Job* job)
 
 void start_pool(const PoolPointer& pool, BuildMode build, Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     PoolAccess access(pool, Context::Impl::Look::full);
     auto& context = *access.context;
     context.require_writable("starting " + access.title());
@@ -244,7 +246,7 @@ void start_pool(const PoolPointer& pool, BuildMode build, Job* job)
 
 void stop_pool(const PoolPointer& pool, Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     PoolAccess access(pool, Context::Impl::Look::full);
     auto& context = *access.context;
     context.require_writable("stopping " + access.title());
@@ -268,7 +270,7 @@ void stop_pool(const PoolPointer& pool, Job* job)
 
 void undefine_pool(const PoolPointer& pool, Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     PoolAccess access(pool, Context::Impl::Look::full);
     auto& context = *access.context;
     context.require_writable("undefining " + access.title());
@@ -314,7 +316,7 @@ void require_expendable(Backend& backend, const std::string& title, BlockerKind 
 
 void delete_pool(const PoolPointer& pool, BlockerKind allowed, Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     PoolAccess access(pool, Context::Impl::Look::full);
     auto& context = *access.context;
     context.require_writable("deleting " + access.title());
@@ -336,7 +338,7 @@ void delete_pool(const PoolPointer& pool, BlockerKind allowed, Job* job)
 
 void set_autostart(const PoolPointer& pool, bool on, Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     PoolAccess access(pool, Context::Impl::Look::full);
     auto& context = *access.context;
     context.require_writable("changing the autostart of " + access.title());

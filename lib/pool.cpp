@@ -162,7 +162,7 @@ void Pool::delete_storage(BlockerKind allowed, Job* job)
 void Pool::refresh(Job* job)
 {
     return operate(object_, job, [pool = object_](Job* own) {
-        begin(own);
+        const CallScope call(own);
         PoolAccess access(pool, Context::Impl::Look::full);
         access.refresh(own, PoolAccess::Announce::refresh);
     });

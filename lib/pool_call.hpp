@@ -21,6 +21,7 @@ auto limited_call(const PoolPointer& pool, Job* job, Deadline limit, Work work)
 {
     return result_with_patience(pool->left_calls, job, limit, "pool '" + pool->name + "'",
                                 [pool, work = std::move(work)](Job* own) mutable {
+                                    const CallScope call(own);
                                     learn_steadiness(*pool);
                                     return work(own);
                                 });

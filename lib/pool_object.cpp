@@ -16,10 +16,13 @@ std::shared_ptr<const PoolFiles> PoolObject::files() const
 void PoolObject::set_files(std::shared_ptr<const PoolFiles> files)
 {
     bool other_start = false;
+    std::shared_ptr<Backend> unused; // what it has open is closed without the lock
     {
         const std::lock_guard lock(files_mutex_);
         other_start = files_->started != files->started;
         files_ = std::move(files);
+        if (!files_->started)
+            unused = std::move(backend_);
     }
     if (other_start) { // the volumes were those of the run before
         steadiness = Steadiness::unknown;
@@ -79,7 +82,9 @@ void PoolAccess::require_started() const
 Backend& PoolAccess::active_backend()
 {
     require_started();
-    const auto presence = backend().presence();
+    auto presence = backend().presence();
+    if (presence.assumed)
+        presence = backend().health();
     if (presence.state == PoolState::inactive)
         throw Error(ErrorCode::invalid_state,
                     title() + " is started, but not accessible: " + presence.reason,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "transfer.hpp"
 
+#include "content_writer.hpp"
 #include "digest.hpp"
 #include "file_io.hpp"
 #include "image/extents.hpp"
@@ -24,10 +25,6 @@ namespace {
 constexpr std::size_t buffer_size = std::size_t{1} << 20;
 // In the kernel: large enough to cost nothing, small enough to be cancelled soon.
 constexpr std::uint64_t kernel_piece = std::uint64_t{16} << 20;
-// What is looked at for zeros: as large as the file systems' blocks.
-constexpr std::size_t zero_block = 4096;
-
-using Bytes = std::span<const std::byte>;
 
 bool is_regular(int fd)
 {
@@ -110,88 +107,7 @@ private:
     std::optional<Sha256> digest_{};
 };
 
-// ---- into a file ------------------------------------------------------------------------------
-
-/** Puts data and zeros one behind the other into a file. */
-class FileWriter {
-public:
-    FileWriter(int fd, std::uint64_t at, const std::string& path)
-        : fd_(fd), at_(at), end_(content_length(fd, path)), path_(path)
-    {
-    }
-
-    std::uint64_t position() const { return at_; }
-    std::uint64_t known_end() const { return end_; }
-    void advance_to(std::uint64_t at)
-    {
-        at_ = at;
-        end_ = std::max(end_, at);
-    }
-
-    void write(Bytes data)
-    {
-        write_at(fd_, at_, data, path_);
-        advance_to(at_ + data.size());
-    }
-
-    /** The same, but zeros become holes where that can be. */
-    void write_sparse(Bytes data)
-    {
-        while (!data.empty()) {
-            const bool zero = is_zero_block(data);
-            std::size_t size = 0;
-            while (size < data.size() && is_zero_block(data.subspan(size)) == zero)
-                size += std::min(zero_block, data.size() - size);
-            if (zero)
-                write_zeros(size);
-            else
-                write(data.first(size));
-            data = data.subspan(size);
-        }
-    }
-
-    void write_zeros(std::uint64_t length)
-    {
-        const auto inside = std::min(length, end_ > at_ ? end_ - at_ : 0);
-        if (inside > 0)
-            clear(inside);
-        // Behind the end nothing needs to be done until it is known how long the file becomes.
-        at_ += length;
-    }
-
-    /** The file is at least as long as what was written, zeros included. */
-    void finish()
-    {
-        if (at_ > end_ && ::ftruncate(fd_, static_cast<off_t>(at_)) != 0)
-            throw system_error(errno, "cannot set the size of '" + path_ + "' to " +
-                                          std::to_string(at_) + " bytes");
-        end_ = std::max(end_, at_);
-    }
-
-private:
-    static bool is_zero_block(Bytes data)
-    {
-        return is_zero(data.data(), std::min(zero_block, data.size()));
-    }
-
-    void clear(std::uint64_t length)
-    {
-        if (::fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(at_),
-                        static_cast<off_t>(length)) == 0)
-            return;
-        static constexpr std::array<std::byte, 65536> zeros{};
-        const auto start = at_;
-        for (const auto end = at_ + length; at_ < end;)
-            write(Bytes(zeros).first(
-                static_cast<std::size_t>(std::min<std::uint64_t>(zeros.size(), end - at_))));
-        at_ = start;
-    }
-
-    int fd_;
-    std::uint64_t at_;
-    std::uint64_t end_; ///< up to where the file is known to reach
-    const std::string& path_;
-};
+// ---- into a volume -----------------------------------------------------------------------------
 
 /**
  * Copies between two files in the kernel. @return bytes copied; 0: at the end, or not possible
@@ -214,10 +130,11 @@ std::uint64_t copy_in_kernel(int from, std::uint64_t from_at, int to, std::uint6
 
 class Receiving {
 public:
-    Receiving(const UploadSource& source, const TransferOptions& options, int fd,
-              const std::string& path, std::uint64_t room, Job* job)
+    /** @param fd  of the file that the writer writes; -1 where it is none */
+    Receiving(const UploadSource& source, const TransferOptions& options, ContentWriter& writer,
+              int fd, const std::string& path, std::uint64_t room, Job* job)
         : source_(source), options_(options), fd_(fd), path_(path), job_(job), digest_(options),
-          writer_(fd, options.offset, path), what_("uploading to '" + path + "'")
+          writer_(writer), what_("uploading to '" + path + "'")
     {
         if (options.length > room)
             throw does_not_fit(options.length, room);
@@ -387,6 +304,10 @@ private:
                 take_hole(data.start - at);
             at = data.start;
             while (at < data.end) {
+                if (fd_ < 0) {
+                    at += read_source(at, data.end);
+                    continue;
+                }
                 const auto n =
                     copy_in_kernel(source_.fd, at, fd_, writer_.position(), data.end - at);
                 if (n == 0) {
@@ -400,6 +321,25 @@ private:
             }
         }
         ::lseek(source_.fd, static_cast<off_t>(at), SEEK_SET);
+    }
+
+    /** Takes a piece of [at, end) of a source that is a file. */
+    std::uint64_t read_source(std::uint64_t at, std::uint64_t end)
+    {
+        buffer_.resize(buffer_size);
+        const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(buffer_size, end - at));
+        for (;;) {
+            const auto n = ::pread(source_.fd, buffer_.data(), want, static_cast<off_t>(at));
+            if (n < 0 && errno == EINTR)
+                continue;
+            if (n < 0)
+                throw system_error(errno, what_ + ": cannot read the source");
+            if (n == 0)
+                throw Error(ErrorCode::io, what_ + ": the source became shorter",
+                            "transfer it again");
+            take(Bytes(buffer_).first(static_cast<std::size_t>(n)));
+            return static_cast<std::uint64_t>(n);
+        }
     }
 
     void check_length() const
@@ -425,21 +365,24 @@ private:
     const std::string& path_;
     Job* job_;
     DigestCheck digest_;
-    FileWriter writer_;
+    ContentWriter& writer_;
     std::string what_;
     std::uint64_t room_{};
     std::uint64_t received_{};
     bool seekable_{};
+    std::vector<std::byte> buffer_{};
 };
 
 // ---- out of a file ----------------------------------------------------------------------------
 
 class Sending {
 public:
-    Sending(int fd, const std::string& path, std::uint64_t length, const DownloadTarget& target,
-            const TransferOptions& options, Job* job)
-        : fd_(fd), path_(path), at_(options.offset), end_(options.offset + length), target_(target),
-          sparse_(options.sparse), job_(job), digest_(options), what_("downloading '" + path + "'")
+    /** @param content  read instead of the descriptor, unless null */
+    Sending(int fd, BlockContent* content, const std::string& path, std::uint64_t length,
+            const DownloadTarget& target, const TransferOptions& options, Job* job)
+        : fd_(fd), content_(content), path_(path), at_(options.offset),
+          end_(options.offset + length), target_(target), sparse_(options.sparse), job_(job),
+          digest_(options), what_("downloading '" + path + "'")
     {
     }
 
@@ -455,7 +398,7 @@ public:
                 file_.emplace(target_.fd, static_cast<std::uint64_t>(start), target_name);
         }
         while (at_ < end_) {
-            const auto data = sparse_ ? next_data(fd_, at_, end_, path_) : Extent{at_, end_};
+            const auto data = sparse_ ? find_data() : Extent{at_, end_};
             if (data.start > at_)
                 give_hole(data.start - at_);
             give_data(data.end);
@@ -473,6 +416,31 @@ private:
         at_ += n;
         advance(job_, n);
         check(job_, what_);
+    }
+
+    Extent find_data()
+    {
+        return content_ ? content_->next_data(at_, end_) : next_data(fd_, at_, end_, path_);
+    }
+
+    std::size_t read(std::uint64_t end)
+    {
+        const auto piece = std::span(buffer_).first(
+            static_cast<std::size_t>(std::min<std::uint64_t>(buffer_size, end - at_)));
+        if (content_)
+            return content_->read(at_, piece);
+        for (;;) {
+            const auto n = ::pread(fd_, piece.data(), piece.size(), static_cast<off_t>(at_));
+            if (n < 0 && errno == EINTR)
+                continue;
+            if (n < 0)
+                throw system_error(errno, "cannot read '" + path_ + "' at " + std::to_string(at_));
+            if (n == 0)
+                throw Error(ErrorCode::invalid_state,
+                            "'" + path_ + "' became shorter while it was read",
+                            "read it when nobody changes its size");
+            return static_cast<std::size_t>(n);
+        }
     }
 
     void give_hole(std::uint64_t length)
@@ -495,7 +463,7 @@ private:
 
     void give_data(std::uint64_t end)
     {
-        while (file_ && !digest_.wanted() && at_ < end) {
+        while (file_ && !content_ && !digest_.wanted() && at_ < end) {
             const auto n = copy_in_kernel(fd_, at_, target_.fd, file_->position(), end - at_);
             if (n == 0)
                 break;
@@ -504,19 +472,7 @@ private:
         }
         while (at_ < end) {
             buffer_.resize(buffer_size);
-            const auto n =
-                ::pread(fd_, buffer_.data(),
-                        static_cast<std::size_t>(std::min<std::uint64_t>(buffer_size, end - at_)),
-                        static_cast<off_t>(at_));
-            if (n < 0 && errno == EINTR)
-                continue;
-            if (n < 0)
-                throw system_error(errno, "cannot read '" + path_ + "' at " + std::to_string(at_));
-            if (n == 0)
-                throw Error(ErrorCode::invalid_state,
-                            "'" + path_ + "' became shorter while it was read",
-                            "read it when nobody changes its size");
-            const auto data = Bytes(buffer_).first(static_cast<std::size_t>(n));
+            const auto data = Bytes(buffer_).first(read(end));
             digest_.update(data);
             if (file_)
                 sparse_ ? file_->write_sparse(data) : file_->write(data);
@@ -547,6 +503,7 @@ private:
 
     inline static const std::string target_name = "the target of the download";
     int fd_;
+    BlockContent* content_;
     const std::string& path_;
     std::uint64_t at_;
     std::uint64_t end_;
@@ -564,14 +521,44 @@ private:
 std::uint64_t receive_content(const UploadSource& source, const TransferOptions& options, int fd,
                               const std::string& path, std::uint64_t room, Job* job)
 {
-    return Receiving(source, options, fd, path, room, job).run();
+    FileWriter writer(fd, options.offset, path);
+    return Receiving(source, options, writer, fd, path, room, job).run();
+}
+
+std::uint64_t receive_content(const UploadSource& source, const TransferOptions& options,
+                              BlockContent& content, const std::string& path, Job* job)
+{
+    BlockWriter writer(content, options.offset);
+    const auto room = content.length() - std::min(content.length(), options.offset);
+    return Receiving(source, options, writer, -1, path, room, job).run();
 }
 
 std::uint64_t send_content(int fd, const std::string& path, std::uint64_t length,
                            const DownloadTarget& target, const TransferOptions& options, Job* job)
 {
-    Sending(fd, path, length, target, options, job).run();
+    Sending(fd, nullptr, path, length, target, options, job).run();
     return length;
+}
+
+std::uint64_t send_content(BlockContent& content, const std::string& path, std::uint64_t length,
+                           const DownloadTarget& target, const TransferOptions& options, Job* job)
+{
+    Sending(-1, &content, path, length, target, options, job).run();
+    return length;
+}
+
+void copy_block_content(const OpenContent& open, const std::string& source_path, int fd,
+                        const std::string& path, bool digest, Job* job)
+{
+    const auto content = open();
+    FileWriter writer(fd, 0, path);
+    const DownloadTarget target([&](Bytes data, std::uint64_t hole) {
+        writer.write_sparse(data);
+        writer.write_zeros(hole);
+    });
+    send_content(*content, source_path, content->length(), target,
+                 {.sparse = true, .digest = digest}, job);
+    writer.finish();
 }
 
 std::string digest_content(int fd, const std::string& path, std::uint64_t length, Job* job)

@@ -2,6 +2,8 @@
 // Transfers: bytes from a caller into a volume's file, and from there to a caller.
 #pragma once
 
+#include "block_content.hpp"
+
 #include <basin/volume.hpp>
 
 namespace storage::inline v1 {
@@ -19,6 +21,16 @@ std::uint64_t receive_content(const UploadSource& source, const TransferOptions&
 /** Gives a caller [options.offset, options.offset + length) of a file; all of it must be there. */
 std::uint64_t send_content(int fd, const std::string& path, std::uint64_t length,
                            const DownloadTarget& target, const TransferOptions& options, Job* job);
+
+/** The same for content that has no descriptor. Its end is the end. */
+std::uint64_t receive_content(const UploadSource& source, const TransferOptions& options,
+                              BlockContent& content, const std::string& path, Job* job);
+std::uint64_t send_content(BlockContent& content, const std::string& path, std::uint64_t length,
+                           const DownloadTarget& target, const TransferOptions& options, Job* job);
+
+/** Copies all of it into a file or device; holes stay, as far as the target is empty there. */
+void copy_block_content(const OpenContent& open, const std::string& source_path, int fd,
+                        const std::string& path, bool digest, Job* job);
 
 /** The SHA-256 of a file's first bytes, or all. */
 std::string digest_content(int fd, const std::string& path, std::uint64_t length, Job* job);

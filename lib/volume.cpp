@@ -120,7 +120,7 @@ std::string Volume::identity() const
 void Volume::refresh(Job* job)
 {
     return operate(pool_, job, [pool = pool_, name = name_](Job* own) {
-        begin(own);
+        const CallScope call(own);
         PoolAccess access(pool);
         access.require_started();
         const auto before = known_record(access, name);
@@ -152,7 +152,7 @@ std::uint64_t Volume::download(const DownloadTarget& target, const TransferOptio
 {
     return operate(pool_, job,
                    [pool = pool_, name = name_, target = kept(target), options](Job* own) {
-                       begin(own);
+                       const CallScope call(own);
                        PoolAccess access(pool);
                        access.require_started();
                        access.require(Capability::download, "give downloads");

@@ -93,7 +93,7 @@ std::vector<Blocker> Volume::blockers() const
 void Volume::delete_storage(BlockerKind allowed, Job* job)
 {
     return operate(pool_, job, [pool = pool_, name = name_, allowed](Job* own) {
-        begin(own);
+        const CallScope call(own);
         PoolAccess access(pool);
         if (change_volume(access, name,
                           {"vol-delete", "deleting", Capability::delete_volume, "delete volumes"},
@@ -149,7 +149,7 @@ std::uint64_t new_capacity(std::uint64_t before, std::uint64_t number, ResizeFla
 void Volume::resize(std::uint64_t number, ResizeFlags flags, BlockerKind allowed, Job* job)
 {
     return operate(pool_, job, [pool = pool_, name = name_, number, flags, allowed](Job* own) {
-        begin(own);
+        const CallScope call(own);
         PoolAccess access(pool);
         const auto capability =
             has(flags, ResizeFlags::shrink) ? Capability::shrink_volume : Capability::grow_volume;
@@ -176,7 +176,7 @@ namespace {
 bool rename_in(const PoolPointer& pool, const std::string& name, const std::string& new_name,
                BlockerKind allowed, Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     check_volume_name(new_name);
     PoolAccess access(pool);
     access.require_started();
@@ -221,7 +221,7 @@ void Volume::rename(const std::string& new_name, BlockerKind allowed, Job* job)
 void Volume::wipe(WipeAlgorithm algorithm, BlockerKind allowed, Job* job)
 {
     return operate(pool_, job, [pool = pool_, name = name_, algorithm, allowed](Job* own) {
-        begin(own);
+        const CallScope call(own);
         PoolAccess access(pool);
         if (change_volume(access, name,
                           {"vol-wipe", "wiping", Capability::wipe_volume, "wipe volumes"}, allowed,
@@ -237,7 +237,7 @@ std::uint64_t Volume::upload(const UploadSource& source, const TransferOptions& 
 {
     return operate(
         pool_, job, [pool = pool_, name = name_, source = kept(source), options](Job* own) {
-            begin(own);
+            const CallScope call(own);
             PoolAccess access(pool);
             std::uint64_t received = 0;
             // As libvirt: an upload may go into a volume that somebody has open, at the caller's
@@ -291,6 +291,14 @@ void require_snapshot(Backend& backend, const std::string& volume, const std::st
                     "list its snapshots");
 }
 
+/** Where snapshots are the storage's own work, neither users nor clones are in their way. */
+BlockerKind allowed_for_snapshots(PoolAccess& access)
+{
+    return access.backend().snapshots_while_open()
+               ? seen_by_the_system | BlockerKind::snapshot | BlockerKind::backing_image
+               : BlockerKind::snapshot;
+}
+
 constexpr VolumeOperation snapshot_operation{"vol-snapshot", "changing the snapshots of",
                                              Capability::snapshots, "make snapshots"};
 
@@ -299,13 +307,11 @@ constexpr VolumeOperation snapshot_operation{"vol-snapshot", "changing the snaps
 Snapshot Volume::create_snapshot(const std::string& name, Job* job)
 {
     return operate(pool_, job, [pool = pool_, volume = name_, name](Job* own) {
-        begin(own);
+        const CallScope call(own);
         const auto title = volume_title(volume, *pool);
         check_snapshot_name(name, title);
         PoolAccess access(pool);
-        const auto allowed = access.backend().snapshots_while_open()
-                                 ? seen_by_the_system | BlockerKind::snapshot
-                                 : BlockerKind::snapshot;
+        const auto allowed = allowed_for_snapshots(access);
         const bool made = change_volume(
             access, volume, snapshot_operation, allowed, own, [&](PoolAccess& now, Change& change) {
                 auto& backend = now.active_backend();
@@ -333,9 +339,9 @@ namespace {
 void change_snapshot(const PoolPointer& pool, const std::string& name, const std::string& snapshot,
                      void (Backend::*list)(const VolumeDef&, const std::string&, Change&), Job* job)
 {
-    begin(job);
+    const CallScope call(job);
     PoolAccess access(pool);
-    if (change_volume(access, name, snapshot_operation, BlockerKind::snapshot, job,
+    if (change_volume(access, name, snapshot_operation, allowed_for_snapshots(access), job,
                       [&](PoolAccess& now, Change& change) {
                           auto& backend = now.active_backend();
                           require_snapshot(backend, name, snapshot, volume_title(name, *pool));

@@ -120,7 +120,7 @@ std::string untrusted_reference(Context::Impl& context, const Volume& volume)
 Volume Pool::create_volume(const VolumeDef& given, CreateFlags flags, Job* job)
 {
     return operate(object_, job, [pool = object_, given, flags](Job* own) {
-        begin(own);
+        const CallScope call(own);
         PoolAccess access(pool);
         access.require_started();
         access.require(Capability::create_volume, "create volumes");
@@ -139,7 +139,7 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
                                 Job* job)
 {
     return operate(object_, job, [pool = object_, given, source, flags](Job* own) {
-        begin(own);
+        const CallScope call(own);
         PoolAccess access(pool);
         access.require_started();
         access.require(Capability::create_from, "copy volumes");
@@ -153,7 +153,8 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
                 VolumeUse::read));
         CopySource from{.volume = source_access.active_backend().describe(source.name()),
                         .pool_name = source_pool->name,
-                        .untrusted_reference = untrusted_reference(*access.context, source)};
+                        .untrusted_reference = untrusted_reference(*access.context, source),
+                        .content = source_access.active_backend().content(source.name())};
         if (from.volume.type == VolumeType::block) // its format, if any, says what it is used for
             from.volume.target.format = "raw";
         auto wanted = given;
@@ -170,7 +171,10 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
                             volume_title(given.name, *pool) +
                                 ": a linked clone of an encrypted raw volume",
                             "make a copy instead");
-            if (wanted.target.format.empty() || wanted.target.format == "raw")
+            const auto formats = access.info().volume_formats;
+            const bool has_qcow2 = formats.empty() || std::find(formats.begin(), formats.end(),
+                                                                "qcow2") != formats.end();
+            if (has_qcow2 && (wanted.target.format.empty() || wanted.target.format == "raw"))
                 wanted.target.format = "qcow2";
             wanted.backing = {
                 {.path = from.volume.target.path, .format = from.volume.target.format}};
@@ -191,7 +195,7 @@ Volume Pool::upload_volume(const VolumeDef& given, const UploadSource& source,
                            const TransferOptions& options, Job* job)
 {
     return operate(object_, job, [pool = object_, given, source = kept(source), options](Job* own) {
-        begin(own);
+        const CallScope call(own);
         PoolAccess access(pool);
         access.require_started();
         access.require(Capability::create_volume, "create volumes");
@@ -217,7 +221,7 @@ std::optional<std::uint64_t> Pool::partial_upload(const std::string& volume_name
 void Pool::discard_upload(const std::string& volume_name, Job* job)
 {
     return operate(object_, job, [pool = object_, volume_name](Job* own) {
-        begin(own);
+        const CallScope call(own);
         PoolAccess access(pool);
         access.context->require_writable("forgetting an upload in " + access.title());
         access.require_started();

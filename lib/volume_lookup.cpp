@@ -68,11 +68,17 @@ bool keeps_volumes_in_target(const PoolDef& def)
     return backend_type(def.type).info.volume_type == VolumeType::file;
 }
 
+/** Network objects are not named by paths of this host: their servers need not be asked. */
+bool may_know(const PoolDef& def, std::string_view path)
+{
+    return backend_type(def.type).info.volume_type != VolumeType::network || !path.starts_with('/');
+}
+
 /** The started pools in which a volume may have this key or path, as it is written. */
 std::vector<PoolPointer> candidates(const Context::Impl& context, std::string_view text)
 {
     return context.all_where([&](const PoolFiles& files) {
-        return files.started &&
+        return files.started && may_know(files.started->definition, text) &&
                (!entry_below(files.started->definition.target.path, text).empty() ||
                 !keeps_volumes_in_target(files.started->definition));
     });
@@ -129,6 +135,9 @@ std::string find_in(PoolAccess& access, std::string_view text, bool by_key)
         return std::string(name);
     if (keeps_volumes_in_target(access.def()))
         return {}; // key and path are always target and name
+    if (const auto scheme = backend_type(access.def().type).path_scheme;
+        !by_key && !scheme.empty() && text.starts_with(scheme))
+        text.remove_prefix(scheme.size());
     const auto volumes = present_volumes(access);
     const auto index =
         by_key ? volumes.table->find_by_key(text) : volumes.table->find_by_path(text);
@@ -260,7 +269,9 @@ std::vector<Volume> dependents_of(Context::Impl& context, const std::string& pat
 {
     std::vector<Volume> dependents;
     SameFile refers(path);
-    for (const auto& pool : started_pools(context))
+    for (const auto& pool : context.all_where([&](const PoolFiles& files) {
+             return files.started && may_know(files.started->definition, path);
+         }))
         visit_references(context, pool, [&](std::string_view name, std::string_view reference) {
             if (!refers(reference))
                 return;

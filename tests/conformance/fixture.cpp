@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "fixture.hpp"
 
+#include "fakes/fake_ceph.hpp"
 #include "lab.hpp"
 #include "mounts.hpp"
 
 #include <cstdlib>
+#include <fstream>
 #include <map>
+#include <sys/stat.h>
 #include <unistd.h>
 
 std::string example_definition(std::string_view type, const Scratch& scratch)
@@ -95,6 +98,32 @@ std::string logical_definition(std::shared_ptr<void>& source, std::string& why_n
            "'/><name>conformance</name></source></pool>";
 }
 
+/** In the cluster that tests/lab/clusters/ceph started, else in a simulated one. */
+std::string rbd_definition(const Scratch& scratch, std::shared_ptr<void>& source)
+{
+    constexpr auto uuid = "2ec115d7-3a88-4ceb-bc12-0ac909a6fd87";
+    std::string host = "name='fake.example'";
+    std::string key;
+    if (const char* directory = std::getenv("BASIN_CEPH")) {
+        std::string name;
+        std::string port;
+        std::ifstream(std::string(directory) + "/monitor") >> name >> port;
+        host = "name='" + name + "' port='" + port + "'";
+        std::ifstream(std::string(directory) + "/virt.key") >> key;
+    } else {
+        const auto cluster = std::make_shared<fake_ceph::Cluster>();
+        key = cluster->key;
+        source = cluster;
+    }
+    ::mkdir((scratch.directory / "secrets").c_str(), 0700);
+    const auto file = scratch.directory / "secrets/" + uuid;
+    std::ofstream(file) << key;
+    ::chmod(file.c_str(), 0600);
+    return "<pool type='rbd'><name>example</name><source><name>rbd</name><host " + host +
+           "/><auth type='ceph' username='virt'><secret uuid='" + uuid +
+           "'/></auth></source></pool>";
+}
+
 } // namespace
 
 bool needs_lab(std::string_view type)
@@ -113,6 +142,8 @@ std::string working_definition(std::string_view type, const Scratch& scratch,
         return disk_definition(scratch, source, why_not);
     if (type == "logical")
         return logical_definition(source, why_not);
+    if (type == "rbd")
+        return rbd_definition(scratch, source);
     why_not = "there is none";
     return {};
 }

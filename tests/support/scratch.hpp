@@ -6,6 +6,8 @@
 
 #include <basin/context.hpp>
 
+#include <filesystem>
+
 struct Scratch {
     TemporaryDirectory directory{};
     std::vector<std::string> log{};
@@ -17,6 +19,8 @@ struct Scratch {
 #ifdef BASIN_TEST_HELPERS
         result.helper_directory = BASIN_TEST_HELPERS;
 #endif
+        if (std::filesystem::exists(directory / "secrets"))
+            result.secrets = storage::secret_directory(directory / "secrets");
         result.log = [this](storage::LogLevel, std::string_view line) { log.emplace_back(line); };
         return result;
     }

@@ -1,0 +1,492 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rbd_connection.hpp"
+
+#include "job_impl.hpp"
+#include "names.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <thread>
+#include <unistd.h>
+
+namespace storage::inline v1 {
+namespace {
+
+using std::chrono::seconds;
+
+/** Where neither the call nor the definition says how long. libvirt waits as long. */
+constexpr seconds default_patience{30};
+
+std::string monitor_text(const SourceHost& host)
+{
+    auto name = host.name;
+    if (name.find(':') != name.npos && !name.starts_with('['))
+        name = '[' + name + ']';
+    // Without a port Ceph tries those of both protocols.
+    return host.port.value_or(0) > 0 ? name + ':' + std::to_string(*host.port) : name;
+}
+
+const std::string* option(const PoolDef& def, std::string_view name)
+{
+    for (const auto& given : def.config_options)
+        if (given.name == name)
+            return &given.value;
+    return nullptr;
+}
+
+seconds patience_of(const PoolDef& def)
+{
+    int value = 0;
+    if (const auto* text = option(def, "rados_osd_op_timeout"))
+        std::from_chars(text->data(), text->data() + text->size(), value);
+    return value > 0 ? std::min(seconds(value), seconds(3600)) : default_patience;
+}
+
+/** In whole seconds, as Ceph counts. */
+seconds patience_until(const PoolDef& def, const Job* job)
+{
+    const auto most = patience_of(def);
+    const auto deadline = job ? job->deadline() : std::nullopt;
+    if (!deadline)
+        return most;
+    const auto left = std::chrono::ceil<seconds>(*deadline - std::chrono::steady_clock::now());
+    return std::clamp(left, seconds(1), most);
+}
+
+/** A key as Ceph prints it; a secret of libvirt has the bytes that this stands for. */
+Secret key_text(const Secret& secret)
+{
+    auto bytes = secret.bytes();
+    while (bytes.ends_with('\n') || bytes.ends_with('\r'))
+        bytes.remove_suffix(1);
+    constexpr std::string_view digits =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    if (!bytes.empty() &&
+        bytes.find_first_not_of(digits) >= std::min(bytes.find('='), bytes.size()))
+        return Secret(bytes);
+    bytes = secret.bytes();
+    std::vector<char> text; // of the final length at once: no copy is left behind
+    text.reserve((bytes.size() + 2) / 3 * 4 + 1);
+    for (std::size_t at = 0; at < bytes.size(); at += 3) {
+        std::uint32_t group = 0;
+        for (std::size_t i = 0; i != 3; ++i)
+            group = group << 8 |
+                    (at + i < bytes.size() ? static_cast<unsigned char>(bytes[at + i]) : 0u);
+        for (std::size_t i = 0; i != 4; ++i)
+            text.push_back(at + i <= bytes.size() && (i < 2 || at + i - 1 < bytes.size())
+                               ? digits[group >> (18 - 6 * i) & 63]
+                               : '=');
+    }
+    Secret result(std::string_view(text.data(), text.size()));
+    explicit_bzero(text.data(), text.size());
+    return result;
+}
+
+// ---- the connections of this process -----------------------------------------------------------
+
+struct Shared {
+    std::mutex opening{}; ///< one connects, the others wait for it
+    std::shared_ptr<RbdConnection> connection{};
+    int keepers{};
+};
+
+std::mutex connections_mutex;
+std::map<std::string, std::shared_ptr<Shared>>& connections()
+{
+    // Never destroyed: Ceph's threads may outlive main().
+    static auto& all = *new std::map<std::string, std::shared_ptr<Shared>>;
+    return all;
+}
+
+/** One context's secrets do not open another's connection. */
+std::string key_of(const PoolDef& def, const Host& host)
+{
+    PoolDef source{.type = def.type,
+                   .name = def.name,
+                   .source = def.source,
+                   .config_options = def.config_options};
+    return std::to_string(reinterpret_cast<std::uintptr_t>(&host)) + ' ' + to_json(source);
+}
+
+std::shared_ptr<Shared> shared_of(const std::string& key)
+{
+    const std::lock_guard lock(connections_mutex);
+    auto& entry = connections()[key];
+    if (!entry)
+        entry = std::make_shared<Shared>();
+    return entry;
+}
+
+/** Closing waits for what is not answered; nobody else has to. */
+void close_elsewhere(std::shared_ptr<RbdConnection> connection)
+{
+    std::thread([old = std::move(connection)]() mutable { old.reset(); }).detach();
+}
+
+bool is_usable(const std::shared_ptr<RbdConnection>& connection)
+{
+    return connection && connection->is_ours() && !connection->is_broken();
+}
+
+std::shared_ptr<RbdConnection> get_connection(const PoolDef& def, const Host& host,
+                                              seconds patience)
+{
+    const auto shared = shared_of(key_of(def, host));
+    const std::unique_lock lock(shared->opening);
+    if (is_usable(shared->connection))
+        return shared->connection;
+    if (shared->connection && shared->connection->is_ours())
+        close_elsewhere(std::move(shared->connection));
+    shared->connection = std::make_shared<RbdConnection>(def, host, patience);
+    return shared->connection;
+}
+
+} // namespace
+
+RbdPlace rbd_place(const PoolDef& def)
+{
+    const auto& name = def.source.name;
+    const auto slash = name.find('/');
+    if (slash == name.npos)
+        return {.pool = name};
+    return {.pool = name.substr(0, slash), .name_space = name.substr(slash + 1)};
+}
+
+std::string rbd_monitors(const PoolDef& def)
+{
+    std::string result;
+    for (const auto& host : def.source.hosts)
+        result += (result.empty() ? "" : ",") + monitor_text(host);
+    return result;
+}
+
+// ---- one connection ----------------------------------------------------------------------------
+
+RbdConnection::RbdConnection(const PoolDef& def, const Host& host, seconds patience)
+    : library_(rbd_library()), monitors_(rbd_monitors(def)), place_(def.source.name),
+      user_(def.source.auth ? def.source.auth->username : std::string("admin")), pid_(::getpid()),
+      patience_(patience)
+{
+    const auto place = rbd_place(def);
+    const auto user = "client." + user_;
+    if (const auto code = library_.rados_create2(&cluster_, "ceph", user.c_str(), 0); code < 0)
+        throw error(code, "cannot prepare a connection to Ceph as user '" + user_ + "'");
+    try {
+        configure(def, host, patience);
+        check(connect(), "cannot connect");
+        std::array<char, 64> fsid{};
+        check(library_.rados_cluster_fsid(cluster_, fsid.data(), fsid.size()),
+              "cannot ask for the cluster's id");
+        // Asked at once: a monitor that has just answered. For an unknown pool it is asked again,
+        // and Ceph has no limit for that.
+        check(library_.rados_ioctx_create(cluster_, place.pool.c_str(), &pool_),
+              "cannot open RADOS pool " + shown(place.pool));
+        if (!place.name_space.empty())
+            library_.rados_ioctx_set_namespace(pool_, place.name_space.c_str());
+        identity_ = std::string(fsid.data()) + ' ' +
+                    std::to_string(library_.rados_ioctx_get_id(pool_)) +
+                    (place.name_space.empty() ? "" : " " + place.name_space);
+    } catch (...) {
+        if (pool_)
+            library_.rados_ioctx_destroy(pool_);
+        library_.rados_shutdown(cluster_);
+        throw;
+    }
+}
+
+RbdConnection::~RbdConnection()
+{
+    if (!is_ours())
+        return; // a child must not touch what belongs to threads that it does not have
+    library_.rados_ioctx_destroy(pool_);
+    library_.rados_shutdown(cluster_);
+}
+
+bool RbdConnection::is_ours() const
+{
+    return pid_ == ::getpid();
+}
+
+/**
+ * On a new thread: Ceph draws the random part of a client's address from a generator of the thread,
+ * which a forked child has in the same state as its parent. Two clients with one address would be
+ * locked out together when one of them dies with a lock.
+ */
+int RbdConnection::connect()
+{
+    int code = 0;
+    std::thread([&] { code = library_.rados_connect(cluster_); }).join();
+    return code;
+}
+
+void RbdConnection::set(const std::string& name, const std::string& value)
+{
+    if (const auto code = library_.rados_conf_set(cluster_, name.c_str(), value.c_str()); code < 0)
+        throw Error(ErrorCode::invalid_argument,
+                    "Ceph does not accept option '" + name + "' with value " + shown(value),
+                    "correct the pool's config_opts", {}, static_cast<int>(-code));
+}
+
+void RbdConnection::configure(const PoolDef& def, const Host& host, seconds patience)
+{
+    // Nothing is read from the host's files unless the definition asks for it.
+    if (const auto* file = option(def, "conf"))
+        check(library_.rados_conf_read_file(cluster_, file->c_str()),
+              "cannot read Ceph's configuration " + shown(*file));
+    if (!def.source.hosts.empty())
+        set("mon_host", monitors_);
+    // The application's standard error is not Ceph's to write to.
+    for (const auto* name : {"log_to_stderr", "err_to_stderr"})
+        set(name, "false");
+    // A discard that does not cover whole objects would be left out, and the data stay readable.
+    // The first is of Ceph 14.2.2 on, the second of those before.
+    library_.rados_conf_set(cluster_, "rbd_discard_granularity_bytes", "0");
+    library_.rados_conf_set(cluster_, "rbd_skip_partial_discard", "false");
+    // Not auth_supported, which Ceph 20 does not have any more. What the cluster itself uses
+    // between its daemons is nothing that a client would be asked.
+    const auto& auth = def.source.auth;
+    const std::string method = auth ? "cephx" : "none";
+    for (const auto* name :
+         {"auth_client_required", "auth_service_required", "auth_cluster_required"})
+        if (auth || !option(def, "conf"))
+            set(name, method);
+    if (auth) {
+        const auto key = key_text(host.secret({.usage = SecretUsage::ceph,
+                                               .reference = auth->secret,
+                                               .pool_name = def.name,
+                                               .volume_name = {}}));
+        std::vector<char> text(key.bytes().begin(), key.bytes().end());
+        text.push_back('\0');
+        const auto code = library_.rados_conf_set(cluster_, "key", text.data());
+        explicit_bzero(text.data(), text.size());
+        check(code, "Ceph does not accept the key of user '" + user_ + "'");
+    }
+    for (const auto& given : def.config_options)
+        if (given.name != "conf")
+            set(given.name, given.value);
+    for (const auto* name :
+         {"client_mount_timeout", "rados_mon_op_timeout", "rados_osd_op_timeout"}) {
+        // A definition may ask for less, as may the call.
+        int value = 0;
+        if (const auto* text = option(def, name))
+            std::from_chars(text->data(), text->data() + text->size(), value);
+        const auto most = value > 0 ? std::min(seconds(value), patience) : patience;
+        set(name, std::to_string(most.count()));
+    }
+}
+
+void RbdConnection::set_patience()
+{
+    // Of calls that run at once, none may lose its time to another's haste.
+    const auto longest = waiting_.empty() ? patience_ : *waiting_.rbegin();
+    if (longest == patience_)
+        return;
+    patience_ = longest;
+    for (const auto* name : {"rados_mon_op_timeout", "rados_osd_op_timeout"})
+        library_.rados_conf_set(cluster_, name, std::to_string(longest.count()).c_str());
+}
+
+void RbdConnection::enter(seconds patience)
+{
+    const std::lock_guard lock(mutex_);
+    waiting_.insert(patience);
+    set_patience();
+}
+
+void RbdConnection::leave(seconds patience)
+{
+    const std::lock_guard lock(mutex_);
+    waiting_.erase(waiting_.find(patience));
+}
+
+void RbdConnection::remember_new(const std::string& name, std::uint64_t size)
+{
+    const std::lock_guard lock(mutex_);
+    if (new_.size() < 64) // who creates also reads, normally
+        new_.insert_or_assign(name, size);
+}
+
+std::optional<std::uint64_t> RbdConnection::take_new(std::string_view name)
+{
+    const std::lock_guard lock(mutex_);
+    const auto found = new_.find(name);
+    if (found == new_.end())
+        return std::nullopt;
+    const auto size = found->second;
+    new_.erase(found);
+    return size;
+}
+
+Error RbdConnection::error(std::int64_t code, const std::string& what)
+{
+    const auto number = static_cast<int>(-code);
+    const auto text = [&](ErrorCode kind, const std::string& why, const std::string& remedy = {}) {
+        return Error(kind, what + ": " + why, remedy, {}, number);
+    };
+    const auto at = monitors_.empty() ? "the cluster" : "the cluster at " + monitors_;
+    switch (number) {
+    case ETIMEDOUT:
+    case ESHUTDOWN:
+        broken_ = true;
+        return text(ErrorCode::timed_out,
+                    (pool_ ? at : "monitor " + monitors_) + " did not answer within " +
+                        std::to_string(patience_.count()) + " s",
+                    pool_ ? "see whether its daemons run ('ceph status'), then try again"
+                          : "see whether it runs and can be reached");
+    case ECONNREFUSED:
+    case ENOTCONN:
+    case ECONNRESET:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+        broken_ = true;
+        return text(ErrorCode::connection, at + ": " + std::strerror(number),
+                    "see whether it runs and can be reached");
+    case ENOENT: return text(ErrorCode::not_found, "there is no such thing");
+    case EEXIST: return text(ErrorCode::already_exists, "it exists", "choose another name");
+    case EBUSY:
+        return text(ErrorCode::busy, "it is in use", "end its use, or wait until it has ended");
+    case EROFS: return text(ErrorCode::busy, "another client holds its lock", "end its use first");
+    case ENOTEMPTY:
+        return text(ErrorCode::busy, "it has snapshots, or clones that are based on it",
+                    "delete these first");
+    case ENOSPC:
+    case EDQUOT:
+        return text(ErrorCode::no_space, "the pool is full, or has used up its quota",
+                    "free space, or give the pool more");
+    case EPERM:
+    case EACCES:
+        return text(ErrorCode::permission_denied, "user '" + user_ + "' may not",
+                    pool_ ? "give the user rights on the pool: 'ceph auth caps'"
+                          : "see whether the user exists and the key is right: 'ceph auth get'");
+    case EOPNOTSUPP:
+        return text(pool_ ? ErrorCode::not_supported : ErrorCode::permission_denied,
+                    pool_ ? "the cluster or this version of librbd does not do that"
+                          : "the cluster does not accept this way to log in",
+                    pool_ ? "" : "add <auth type='ceph'> to the definition");
+    case ENOSYS: return text(ErrorCode::not_supported, "this version of librbd does not do that");
+    case EINVAL:
+        return text(ErrorCode::invalid_argument,
+                    pool_ ? "Ceph does not accept the values"
+                          : "an address is wrong, or the key is not one",
+                    pool_ ? "" : "correct the hosts " + monitors_ + ", or the secret");
+    case ENOMEM: return text(ErrorCode::no_memory, "out of memory");
+    case ECANCELED: return text(ErrorCode::cancelled, "cancelled");
+    default: return text(ErrorCode::io, std::strerror(number));
+    }
+}
+
+// ---- using it ----------------------------------------------------------------------------------
+
+RbdUse::RbdUse(const PoolDef& def, const Host& host, Job* job)
+    : patience_(patience_until(def, job ? job : current_job())),
+      connection_(get_connection(def, host, patience_))
+{
+    connection_->enter(patience_);
+}
+
+std::shared_ptr<RbdConnection> open_rbd_connection(const PoolDef& def, const Host& host)
+{
+    const auto shared = shared_of(key_of(def, host));
+    const std::unique_lock lock(shared->opening, std::try_to_lock);
+    return lock && is_usable(shared->connection) ? shared->connection : nullptr;
+}
+
+RbdKeeper::RbdKeeper(const PoolDef& def, const Host& host) : key_(key_of(def, host))
+{
+    const auto shared = shared_of(key_);
+    const std::lock_guard lock(connections_mutex);
+    ++shared->keepers;
+}
+
+RbdKeeper::~RbdKeeper()
+{
+    std::shared_ptr<Shared> last;
+    {
+        const std::lock_guard lock(connections_mutex);
+        const auto found = connections().find(key_);
+        if (found == connections().end() || --found->second->keepers > 0)
+            return;
+        last = std::move(found->second);
+        connections().erase(found);
+    }
+    if (last->connection && last->connection->is_ours() && last->connection->is_broken())
+        close_elsewhere(std::move(last->connection));
+}
+
+// ---- images ------------------------------------------------------------------------------------
+
+int RbdImage::try_open(RbdConnection& connection, std::string_view name, RbdHandle& handle)
+{
+    return connection.library().rbd_open_read_only(connection.pool(), std::string(name).c_str(),
+                                                   &handle, nullptr);
+}
+
+RbdImage::RbdImage(const std::shared_ptr<RbdConnection>& connection, std::string_view name,
+                   Mode mode, const char* snapshot)
+    : connection_(connection), path_(connection->path_of(name))
+{
+    const auto open = mode == Mode::read ? library().rbd_open_read_only : library().rbd_open;
+    const auto code = open(connection_->pool(), std::string(name).c_str(), &handle_, snapshot);
+    if (code == -ENOENT)
+        throw Error(ErrorCode::not_found, shown(path_) + ": there is no such image", {}, {},
+                    ENOENT);
+    connection_->check(code, "cannot open " + shown(path_));
+}
+
+RbdImage::~RbdImage()
+{
+    if (!connection_->is_ours())
+        return;
+    if (!connection_->is_broken()) {
+        library().rbd_close(handle_);
+        return;
+    }
+    // Each part of closing would wait for an answer again.
+    std::thread([connection = connection_, handle = handle_] {
+        connection->library().rbd_close(handle);
+    }).detach();
+}
+
+std::string RbdImage::id() const
+{
+    std::array<char, 256> id{};
+    check(library().rbd_get_id(handle_, id.data(), id.size()), "cannot ask for its id");
+    return id.data();
+}
+
+RbdImageInfo RbdImage::info() const
+{
+    RbdImageInfo info{};
+    check(library().rbd_stat(handle_, &info, sizeof info), "cannot ask for its size");
+    return info;
+}
+
+void RbdImage::require_id(const std::string& wanted) const
+{
+    if (id() != wanted)
+        throw Error(ErrorCode::not_found,
+                    "'" + path_ + "' is not the image any more that was meant",
+                    "refresh the pool and look again");
+}
+
+int RbdJob::report(std::uint64_t done, std::uint64_t total, void* self) noexcept
+{
+    auto& state = *static_cast<RbdJob*>(self);
+    if (!state.job)
+        return 0;
+    if (state.job->is_cancelled())
+        return -ECANCELED;
+    if (const auto deadline = state.job->deadline();
+        deadline && std::chrono::steady_clock::now() >= *deadline)
+        return -ECANCELED;
+    if (done > state.told && done <= total) {
+        advance(state.job, done - state.told);
+        state.told = done;
+    }
+    return 0;
+}
+
+} // namespace storage::inline v1

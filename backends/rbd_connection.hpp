@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// A connection to the RADOS pool of one storage pool: shared by all calls of a process, opened when
+// it is first needed, given up when the cluster did not answer.
+#pragma once
+
+#include "host.hpp"
+#include "rados_library.hpp"
+
+#include <basin/error.hpp>
+#include <basin/job.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <sys/types.h>
+
+namespace storage::inline v1 {
+
+/** "pool/namespace" as a definition has it. */
+struct RbdPlace {
+    std::string pool{};
+    std::string name_space{};
+};
+RbdPlace rbd_place(const PoolDef& def);
+
+/** The monitors as messages name them. */
+std::string rbd_monitors(const PoolDef& def);
+
+class RbdConnection : public std::enable_shared_from_this<RbdConnection> {
+public:
+    /** Connects. @throws Error timed_out, connection, permission_denied, not_found, unavailable */
+    RbdConnection(const PoolDef& def, const Host& host, std::chrono::seconds patience);
+    ~RbdConnection();
+    RbdConnection(const RbdConnection&) = delete;
+    RbdConnection& operator=(const RbdConnection&) = delete;
+
+    const RbdLibrary& library() const { return library_; }
+    RadosPool pool() const { return pool_; }
+    RadosCluster cluster() const { return cluster_; }
+    /** "cluster's fsid, pool's id, namespace". */
+    const std::string& identity() const { return identity_; }
+    /** "pool" or "pool/namespace". */
+    const std::string& place() const { return place_; }
+    /** The name that libvirt prints as key and path. */
+    std::string path_of(std::string_view image) const { return place_ + '/' + std::string(image); }
+
+    /** Whether the cluster did not answer a call. */
+    bool is_broken() const { return broken_; }
+    /** Whether it can be used: not in a child that was forked off, where its threads are not. */
+    bool is_ours() const;
+
+    /**
+     * The Error for a negative answer.
+     * @param what  "cannot open 'rbd/a'"
+     */
+    Error error(std::int64_t code, const std::string& what);
+    /** Throws it, where the answer is negative. */
+    void check(std::int64_t code, const std::string& what)
+    {
+        if (code < 0)
+            throw error(code, what);
+    }
+
+    /** Calls that run now limit how long Ceph waits for an answer. */
+    void enter(std::chrono::seconds patience);
+    void leave(std::chrono::seconds patience);
+
+    /** What a creation just made, for who reads it next: spares opening it again. */
+    void remember_new(const std::string& name, std::uint64_t size);
+    std::optional<std::uint64_t> take_new(std::string_view name);
+
+private:
+    void configure(const PoolDef& def, const Host& host, std::chrono::seconds patience);
+    int connect();
+    void set(const std::string& name, const std::string& value);
+    void set_patience();
+
+    const RbdLibrary& library_;
+    std::string monitors_;
+    std::string place_;
+    std::string user_;
+    pid_t pid_;
+    RadosCluster cluster_{};
+    RadosPool pool_{};
+    std::string identity_{};
+    std::atomic<bool> broken_{false};
+
+    std::mutex mutex_{};
+    std::multiset<std::chrono::seconds> waiting_{};
+    std::chrono::seconds patience_;
+    std::map<std::string, std::uint64_t, std::less<>> new_{};
+};
+
+/** A connection as long as one call uses it, with the call's deadline. */
+class RbdUse {
+public:
+    /** @param job  whose deadline counts; null: that of the call that runs on this thread */
+    RbdUse(const PoolDef& def, const Host& host, Job* job = nullptr);
+    ~RbdUse() { connection_->leave(patience_); }
+    RbdUse(const RbdUse&) = delete;
+    RbdUse& operator=(const RbdUse&) = delete;
+
+    RbdConnection* operator->() const { return connection_.get(); }
+    RbdConnection& operator*() const { return *connection_; }
+    const RbdLibrary& library() const { return connection_->library(); }
+    const std::shared_ptr<RbdConnection>& shared() const { return connection_; }
+
+private:
+    std::chrono::seconds patience_;
+    std::shared_ptr<RbdConnection> connection_;
+};
+
+/** The connection that is open, or null. Asks nobody. */
+std::shared_ptr<RbdConnection> open_rbd_connection(const PoolDef& def, const Host& host);
+
+/** Keeps a pool's connection open between calls. */
+class RbdKeeper {
+public:
+    RbdKeeper(const PoolDef& def, const Host& host);
+    ~RbdKeeper();
+    RbdKeeper(const RbdKeeper&) = delete;
+    RbdKeeper& operator=(const RbdKeeper&) = delete;
+
+private:
+    std::string key_;
+};
+
+/** An image that is open. */
+class RbdImage {
+public:
+    enum class Mode : bool { read, write };
+    /** @throws Error not_found */
+    RbdImage(const std::shared_ptr<RbdConnection>& connection, std::string_view name, Mode mode,
+             const char* snapshot = nullptr);
+    ~RbdImage();
+    RbdImage(const RbdImage&) = delete;
+    RbdImage& operator=(const RbdImage&) = delete;
+
+    /** The code instead of an exception, and no image. */
+    static int try_open(RbdConnection& connection, std::string_view name, RbdHandle& handle);
+
+    RbdHandle get() const { return handle_; }
+    const RbdLibrary& library() const { return connection_->library(); }
+    RbdConnection& connection() const { return *connection_; }
+    const std::string& path() const { return path_; }
+    void check(std::int64_t code, const std::string& what) const
+    {
+        connection_->check(code, "'" + path_ + "': " + what);
+    }
+    std::string id() const;
+    RbdImageInfo info() const;
+    /** @throws Error not_found  it is another one by now */
+    void require_id(const std::string& id) const;
+
+private:
+    std::shared_ptr<RbdConnection> connection_;
+    std::string path_;
+    RbdHandle handle_{};
+};
+
+/** Gives an RbdProgress the job to tell of, and ends the call when the job ends. */
+struct RbdJob {
+    Job* job{};
+    std::uint64_t told{};
+    static int report(std::uint64_t done, std::uint64_t total, void* self) noexcept;
+};
+
+} // namespace storage::inline v1

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The images of a RADOS pool: what Ceph says of them as names, records, descriptions and blockers.
+#pragma once
+
+#include "backend.hpp"
+#include "rbd_connection.hpp"
+
+namespace storage::inline v1 {
+
+/** One line of the pool's directory of images. */
+struct RbdEntry {
+    std::string name{};
+    std::string id{};
+};
+
+/** All images but those that are not finished; one call. */
+std::vector<RbdEntry> list_images(RbdConnection& connection);
+/** Whether the name is that of one which is being made. */
+bool is_unfinished_image(std::string_view name);
+
+/** How allocation is found. */
+enum class RbdAllocation {
+    upper_bound, ///< all objects, as if each were there: asks nobody
+    cheap,       ///< by the object map where that is valid, else the upper bound
+    exact,       ///< looks at every object where there is no valid map
+};
+
+VolumeRecord image_record(const RbdImage& image, std::string_view name, RbdAllocation allocation);
+VolumeDef describe_image(const RbdImage& image, std::string_view name, RbdAllocation allocation);
+
+/** Fills an empty table; images that did not change are taken over from the last one. */
+void refresh_images(const std::shared_ptr<RbdConnection>& connection, RbdAllocation allocation,
+                    const VolumeTable* previous, VolumeTable& table, Job* job);
+
+/** The user's snapshots, oldest first. */
+std::vector<Snapshot> image_snapshots(const RbdImage& image);
+/** Clones that are based on a snapshot, as "pool/image". */
+std::vector<std::string> image_children(const RbdImage& image);
+std::vector<Blocker> image_blockers(const RbdImage& image);
+
+/** Locks out who has it open, for good: for an image that nobody but a dead process can have open,
+ * which Ceph would else wait half a minute for. */
+void evict_watchers(const RbdImage& image);
+
+/** The pool's own numbers: what is stored, and what quota and cluster still leave. */
+PoolSizes rbd_pool_sizes(RbdConnection& connection, const RbdPlace& place);
+
+} // namespace storage::inline v1

@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "rbd_steps.hpp"
+
+#include "file_io.hpp"
+#include "job_impl.hpp"
+#include "names.hpp"
+#include "numbers.hpp"
+#include "rbd_images.hpp"
+#include "step_parts.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <thread>
+
+namespace storage::inline v1 {
+namespace {
+
+using Mode = RbdImage::Mode;
+
+/** The pool that a step works in, with the call's deadline; in a recovery there is none. */
+class StepPool {
+public:
+    explicit StepPool(const StepRun& run)
+        : def_(pool_from_json(run.argument("pool"))), use_(def_, run.host(), run.job())
+    {
+    }
+    RbdConnection* operator->() const { return &*use_; }
+    RbdConnection& operator*() const { return *use_; }
+    const RbdLibrary& library() const { return use_.library(); }
+    const std::shared_ptr<RbdConnection>& shared() const { return use_.shared(); }
+
+private:
+    PoolDef def_;
+    RbdUse use_;
+};
+
+std::uint64_t size_argument(const StepRun& run, std::string_view name)
+{
+    return std::stoull(run.argument(name));
+}
+
+class Options {
+public:
+    explicit Options(const RbdLibrary& library) : library_(library)
+    {
+        library_.rbd_image_options_create(&options_);
+    }
+    ~Options() { library_.rbd_image_options_destroy(options_); }
+    Options(const Options&) = delete;
+    Options& operator=(const Options&) = delete;
+    void set(int option, std::uint64_t value)
+    {
+        library_.rbd_image_options_set_uint64(options_, option, value);
+    }
+    RbdOptions get() const { return options_; }
+
+private:
+    const RbdLibrary& library_;
+    RbdOptions options_{};
+};
+
+bool is_listed(RbdConnection& connection, const std::string& name)
+{
+    const auto entries = list_images(connection);
+    return std::any_of(entries.begin(), entries.end(),
+                       [&](const auto& entry) { return entry.name == name; });
+}
+
+/** "": there is none. */
+std::string id_of(const StepPool& pool, const std::string& name)
+{
+    try {
+        return RbdImage(pool.shared(), name, Mode::read).id();
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::not_found)
+            throw;
+        return {};
+    }
+}
+
+// Features, order, stripes and data pool are Ceph's defaults, which a definition's config_opts
+// change: rbd_default_features and so on.
+int create(const StepPool& pool, const std::string& name, std::uint64_t size)
+{
+    const Options options(pool.library());
+    return pool.library().rbd_create4(pool->pool(), name.c_str(), size, options.get());
+}
+
+int remove_image(const StepPool& pool, const std::string& name)
+{
+    RbdJob nobody; // half of it gone is no use: not to be cancelled
+    return pool.library().rbd_remove_with_progress(pool->pool(), name.c_str(), RbdJob::report,
+                                                   &nobody);
+}
+
+void apply_create(StepRun& run)
+{
+    const StepPool pool(run);
+    const auto& name = run.argument("name");
+    const auto size = size_argument(run, "size");
+    pool->check(create(pool, name, size), "cannot create '" + pool->path_of(name) + "'");
+    run.remember("made", "yes");
+    pool->remember_new(name, size);
+}
+
+/** An image that can be opened is whole, and who knows whose: it stays. What a kill left behind
+ * cannot be opened. */
+void undo_create(StepRun& run)
+{
+    const StepPool pool(run);
+    const auto& name = run.argument("name");
+    if (!run.evidence("made").empty() || !id_of(pool, name).empty() || !is_listed(*pool, name))
+        return;
+    const auto code = remove_image(pool, name);
+    if (code != -ENOENT)
+        pool->check(code, "cannot remove what is left of '" + pool->path_of(name) + "'");
+}
+
+void apply_begin(StepRun& run)
+{
+    const StepPool pool(run);
+    pool->check(create(pool, run.argument("temporary"), size_argument(run, "size")),
+                "cannot create '" + pool->path_of(run.argument("name")) + "'");
+}
+
+/** Whatever has the random name is ours, and who has it open is the process that died. */
+void undo_begin(StepRun& run)
+{
+    const StepPool pool(run);
+    const auto& name = run.argument("temporary");
+    auto code = remove_image(pool, name);
+    if (code == -EBUSY)
+        evict_watchers(RbdImage(pool.shared(), name, Mode::read));
+    constexpr int attempts = 50;
+    for (int attempt = 0; code == -EBUSY && attempt != attempts; ++attempt) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        code = remove_image(pool, name);
+    }
+    if (code != -ENOENT)
+        pool->check(code, "cannot remove the unfinished '" +
+                              pool->path_of(run.argument("temporary")) + "'");
+}
+
+/** The pool of a clone's source, by the connection of the clone. */
+class SourcePool {
+public:
+    SourcePool(const StepRun& run, const StepPool& pool) : library_(pool.library())
+    {
+        pool->check(library_.rados_ioctx_create(pool->cluster(),
+                                                run.argument("source_pool").c_str(), &pool_),
+                    "cannot open RADOS pool '" + run.argument("source_pool") + "'");
+        library_.rados_ioctx_set_namespace(pool_, run.argument("source_namespace").c_str());
+    }
+    ~SourcePool() { library_.rados_ioctx_destroy(pool_); }
+    SourcePool(const SourcePool&) = delete;
+    SourcePool& operator=(const SourcePool&) = delete;
+    RadosPool get() const { return pool_; }
+
+private:
+    const RbdLibrary& library_;
+    RadosPool pool_{};
+};
+
+/** The source, open for making and removing the snapshot. */
+class SourceImage {
+public:
+    SourceImage(const StepRun& run, const StepPool& pool, const SourcePool& source)
+        : library_(pool.library())
+    {
+        const auto& name = run.argument("source");
+        pool->check(library_.rbd_open(source.get(), name.c_str(), &handle_, nullptr),
+                    "cannot open '" + name + "'");
+        char id[256] = {};
+        const auto code = library_.rbd_get_id(handle_, id, sizeof id);
+        if (code < 0 || run.argument("source_id") != id) {
+            library_.rbd_close(handle_);
+            pool->check(code, "cannot ask for the id of '" + name + "'");
+            throw Error(ErrorCode::not_found,
+                        "'" + name + "' is not the image any more that was meant",
+                        "refresh the pool and look again");
+        }
+    }
+    ~SourceImage() { library_.rbd_close(handle_); }
+    SourceImage(const SourceImage&) = delete;
+    SourceImage& operator=(const SourceImage&) = delete;
+    RbdHandle get() const { return handle_; }
+
+private:
+    const RbdLibrary& library_;
+    RbdHandle handle_{};
+};
+
+int remove_snapshot(const RbdLibrary& library, RbdHandle image, const std::string& snapshot)
+{
+    RbdJob nobody;
+    return library.rbd_snap_remove2(image, snapshot.c_str(), rbd_snap_remove_unprotect,
+                                    RbdJob::report, &nobody);
+}
+
+void apply_clone(StepRun& run)
+{
+    const StepPool pool(run);
+    const auto& library = pool.library();
+    const SourcePool source_pool(run, pool);
+    const SourceImage source(run, pool, source_pool);
+    const auto& snapshot = run.argument("temporary");
+    const auto what = "cannot clone '" + run.argument("source") + "'";
+    pool->check(library.rbd_snap_create(source.get(), snapshot.c_str()), what);
+    Options options(library);
+    options.set(rbd_option_clone_format, 2);
+    const auto cloned =
+        library.rbd_clone3(source_pool.get(), run.argument("source").c_str(), snapshot.c_str(),
+                           pool->pool(), run.argument("temporary").c_str(), options.get());
+    // A clone of format 2 keeps the snapshot alive, in Ceph's trash and out of sight.
+    const auto removed = remove_snapshot(library, source.get(), snapshot);
+    pool->check(cloned, what + " (clones of format 2 need a cluster of Ceph 13 or later)");
+    pool->check(removed, what + ": its snapshot cannot be taken away");
+}
+
+void undo_clone(StepRun& run)
+{
+    undo_begin(run);
+    const StepPool pool(run);
+    const SourcePool source_pool(run, pool);
+    const SourceImage source(run, pool, source_pool);
+    const auto code = remove_snapshot(pool.library(), source.get(), run.argument("temporary"));
+    if (code != -ENOENT)
+        pool->check(code, "cannot remove the snapshot for a clone");
+}
+
+void apply_fill(StepRun& run)
+{
+    run.work(-1, run.argument("path"));
+}
+
+void resize(const RbdImage& image, std::uint64_t size, Job* job)
+{
+    RbdJob progress{.job = job};
+    image.check(image.library().rbd_resize2(image.get(), size, true, RbdJob::report, &progress),
+                "cannot make its size " + std::to_string(size) + " bytes");
+}
+
+void apply_extend(StepRun& run)
+{
+    const StepPool pool(run);
+    const RbdImage image(pool.shared(), run.argument("temporary"), Mode::write);
+    resize(image, size_argument(run, "size"), run.job());
+}
+
+void apply_publish(StepRun& run)
+{
+    const StepPool pool(run);
+    const auto& temporary = run.argument("temporary");
+    const auto& name = run.argument("name");
+    run.declare("id", id_of(pool, temporary));
+    pool->check(pool.library().rbd_rename(pool->pool(), temporary.c_str(), name.c_str()),
+                "cannot give '" + pool->path_of(name) + "' its name");
+}
+
+void undo_publish(StepRun& run)
+{
+    const StepPool pool(run);
+    const auto& name = run.argument("name");
+    const auto& id = run.evidence("id");
+    if (!id.empty() && id_of(pool, name) == id)
+        pool->check(pool.library().rbd_rename(pool->pool(), name.c_str(),
+                                              run.argument("temporary").c_str()),
+                    "cannot take the name of '" + pool->path_of(name) + "' back");
+}
+
+// ---- on images that exist ----------------------------------------------------------------------
+
+void apply_remove(StepRun& run)
+{
+    const StepPool pool(run);
+    const auto& name = run.argument("name");
+    RbdImage(pool.shared(), name, Mode::read).require_id(run.argument("id"));
+    enter_phase(run.job(), "removing", 0);
+    const auto code = remove_image(pool, name);
+    if (code == -ENOENT)
+        throw Error(ErrorCode::not_found, "'" + pool->path_of(name) + "': there is no such image",
+                    {}, {}, ENOENT);
+    pool->check(code, "cannot remove '" + pool->path_of(name) + "'");
+}
+
+void rename(const StepPool& pool, const std::string& from, const std::string& to)
+{
+    pool->check(pool.library().rbd_rename(pool->pool(), from.c_str(), to.c_str()),
+                "cannot rename '" + pool->path_of(from) + "' to '" + to + "'");
+}
+
+void apply_rename(StepRun& run)
+{
+    const StepPool pool(run);
+    const auto& name = run.argument("name");
+    RbdImage(pool.shared(), name, Mode::read).require_id(run.argument("id"));
+    rename(pool, name, run.argument("new_name"));
+}
+
+void undo_rename(StepRun& run)
+{
+    const StepPool pool(run);
+    if (id_of(pool, run.argument("new_name")) == run.argument("id") &&
+        id_of(pool, run.argument("name")).empty())
+        rename(pool, run.argument("new_name"), run.argument("name"));
+}
+
+void apply_resize(StepRun& run)
+{
+    const StepPool pool(run);
+    const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
+    image.require_id(run.argument("id"));
+    resize(image, size_argument(run, "size"), run.job());
+}
+
+void apply_snapshot(StepRun& run)
+{
+    const StepPool pool(run);
+    const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
+    image.require_id(run.argument("id"));
+    image.check(image.library().rbd_snap_create(image.get(), run.argument("snapshot").c_str()),
+                "cannot make snapshot '" + run.argument("snapshot") + "'");
+}
+
+void apply_remove_snapshot(StepRun& run)
+{
+    const StepPool pool(run);
+    const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
+    image.require_id(run.argument("id"));
+    image.check(remove_snapshot(image.library(), image.get(), run.argument("snapshot")),
+                "cannot remove snapshot '" + run.argument("snapshot") + "'");
+}
+
+void apply_roll_back(StepRun& run)
+{
+    const StepPool pool(run);
+    const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
+    image.require_id(run.argument("id"));
+    enter_phase(run.job(), "rolling back", image.info().num_objs);
+    RbdJob progress{}; // half of it back is no state that anybody wants
+    image.check(image.library().rbd_snap_rollback_with_progress(
+                    image.get(), run.argument("snapshot").c_str(), RbdJob::report, &progress),
+                "cannot go back to snapshot '" + run.argument("snapshot") + "'");
+}
+
+Step image_step(std::string_view action, const PoolDef& def, Arguments arguments, StepRecord record)
+{
+    // Who recovers it connects by this; the secret is not in it, only its name.
+    PoolDef source{.type = def.type,
+                   .name = def.name,
+                   .source = def.source,
+                   .config_options = def.config_options};
+    arguments["pool"] = to_json(source);
+    return make_step(action, std::move(arguments), std::move(record));
+}
+
+std::string path_of(const PoolDef& def, const std::string& name)
+{
+    return def.source.name + '/' + name;
+}
+
+} // namespace
+
+const std::array<Action, rbd_action_count> rbd_actions{
+    // One call, but of many messages: what a kill leaves behind has to be cleared away.
+    Action{"rbd_create", apply_create, undo_create},
+    Action{"rbd_begin", apply_begin, undo_begin},
+    Action{"rbd_clone", apply_clone, undo_clone},
+    Action{"rbd_fill", apply_fill, nullptr},
+    Action{"rbd_change", apply_fill, nullptr, true}, // in place: cannot be taken back
+    Action{"rbd_extend", apply_extend, nullptr},
+    Action{"rbd_publish", apply_publish, undo_publish},
+    Action{"rbd_remove", apply_remove, nullptr, true}, // cannot be taken back
+    Action{"rbd_rename", apply_rename, undo_rename},
+    Action{"rbd_resize", apply_resize, nullptr, true},
+    Action{"rbd_snapshot", apply_snapshot, nullptr, true},
+    Action{"rbd_remove_snapshot", apply_remove_snapshot, nullptr, true},
+    Action{"rbd_roll_back", apply_roll_back, nullptr, true},
+};
+
+Step create_image_step(const PoolDef& def, const std::string& name, std::uint64_t size)
+{
+    return image_step(
+        "rbd_create", def, {{"name", name}, {"size", std::to_string(size)}},
+        {.call = {"rbd_create4", path_of(def, name), std::to_string(size)},
+         .summary = "make image '" + path_of(def, name) + "' of " + std::to_string(size) + " bytes",
+         .undo = "remove it"});
+}
+
+Step begin_image_step(const PoolDef& def, const std::string& temporary, const std::string& name,
+                      std::uint64_t size)
+{
+    return image_step("rbd_begin", def,
+                      {{"temporary", temporary}, {"name", name}, {"size", std::to_string(size)}},
+                      {.call = {"rbd_create4", path_of(def, temporary), std::to_string(size)},
+                       .summary = "make an image of " + std::to_string(size) + " bytes for '" +
+                                  path_of(def, name) + "'",
+                       .undo = "remove it"});
+}
+
+Step clone_image_step(const PoolDef& def, const std::string& temporary, const std::string& name,
+                      const RbdCloneSource& source)
+{
+    const auto from = source.pool + '/' +
+                      (source.name_space.empty() ? "" : source.name_space + '/') + source.image;
+    return image_step("rbd_clone", def,
+                      {{"temporary", temporary},
+                       {"name", name},
+                       {"source_pool", source.pool},
+                       {"source_namespace", source.name_space},
+                       {"source", source.image},
+                       {"source_id", source.id}},
+                      {.call = {"rbd_clone3", from, path_of(def, temporary)},
+                       .summary = "make a clone of '" + from + "' for '" + path_of(def, name) + "'",
+                       .undo = "remove it"});
+}
+
+Step fill_image_step(const PoolDef& def, const std::string& temporary, const std::string& name,
+                     std::string summary, FileFunction fill)
+{
+    auto step = image_step(
+        "rbd_fill", def, {{"path", path_of(def, name)}},
+        {.call = {"rbd_aio_write", path_of(def, temporary)}, .summary = std::move(summary)});
+    step.work = std::move(fill);
+    return step;
+}
+
+Step extend_image_step(const PoolDef& def, const std::string& temporary, std::uint64_t size)
+{
+    return image_step(
+        "rbd_extend", def, {{"temporary", temporary}, {"size", std::to_string(size)}},
+        {.call = {"rbd_resize2", path_of(def, temporary), std::to_string(size)},
+         .summary = "make it larger than its source: " + std::to_string(size) + " bytes"});
+}
+
+Step publish_image_step(const PoolDef& def, const std::string& temporary, const std::string& name)
+{
+    return image_step("rbd_publish", def, {{"temporary", temporary}, {"name", name}},
+                      {.call = {"rbd_rename", path_of(def, temporary), path_of(def, name)},
+                       .summary = "give '" + path_of(def, name) + "' its name",
+                       .undo = "take the name back"});
+}
+
+Step remove_image_step(const PoolDef& def, const std::string& name, const std::string& id)
+{
+    return image_step("rbd_remove", def, {{"name", name}, {"id", id}},
+                      {.call = {"rbd_remove", path_of(def, name)},
+                       .summary = "remove image '" + path_of(def, name) + "'",
+                       .destructive = true});
+}
+
+Step rename_image_step(const PoolDef& def, const std::string& name, const std::string& id,
+                       const std::string& new_name)
+{
+    return image_step("rbd_rename", def, {{"name", name}, {"id", id}, {"new_name", new_name}},
+                      {.call = {"rbd_rename", path_of(def, name), path_of(def, new_name)},
+                       .summary = "rename '" + path_of(def, name) + "' to '" + new_name + "'",
+                       .undo = "rename it back"});
+}
+
+Step resize_image_step(const PoolDef& def, const std::string& name, const std::string& id,
+                       std::uint64_t before, std::uint64_t size)
+{
+    return image_step("rbd_resize", def,
+                      {{"name", name}, {"id", id}, {"size", std::to_string(size)}},
+                      {.call = {"rbd_resize2", path_of(def, name), std::to_string(size)},
+                       .summary = "set the size of '" + path_of(def, name) + "' from " +
+                                  std::to_string(before) + " to " + std::to_string(size) + " bytes",
+                       .destructive = size < before});
+}
+
+Step change_image_step(const PoolDef& def, const std::string& name, std::vector<std::string> call,
+                       std::string summary, FileFunction change)
+{
+    auto step =
+        image_step("rbd_change", def, {{"path", path_of(def, name)}},
+                   {.call = std::move(call), .summary = std::move(summary), .destructive = true});
+    step.work = std::move(change);
+    return step;
+}
+
+Step create_image_snapshot_step(const PoolDef& def, const std::string& name, const std::string& id,
+                                const std::string& snapshot)
+{
+    return image_step(
+        "rbd_snapshot", def, {{"name", name}, {"id", id}, {"snapshot", snapshot}},
+        {.call = {"rbd_snap_create", path_of(def, name) + '@' + snapshot},
+         .summary = "make snapshot '" + snapshot + "' of '" + path_of(def, name) + "'"});
+}
+
+Step remove_image_snapshot_step(const PoolDef& def, const std::string& name, const std::string& id,
+                                const std::string& snapshot)
+{
+    return image_step(
+        "rbd_remove_snapshot", def, {{"name", name}, {"id", id}, {"snapshot", snapshot}},
+        {.call = {"rbd_snap_remove2", path_of(def, name) + '@' + snapshot},
+         .summary = "remove snapshot '" + snapshot + "' of '" + path_of(def, name) + "'",
+         .destructive = true});
+}
+
+Step roll_back_image_step(const PoolDef& def, const std::string& name, const std::string& id,
+                          const std::string& snapshot)
+{
+    return image_step(
+        "rbd_roll_back", def, {{"name", name}, {"id", id}, {"snapshot", snapshot}},
+        {.call = {"rbd_snap_rollback", path_of(def, name) + '@' + snapshot},
+         .summary = "bring '" + path_of(def, name) + "' back to snapshot '" + snapshot + "'",
+         .destructive = true});
+}
+
+} // namespace storage::inline v1

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// A Ceph cluster in this process' memory, behind the functions of librados and librbd that basin
+// uses: as much as the tests of the rbd pool see of one, with every call able to fail.
+#pragma once
+
+#include "rados_library.hpp"
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace fake_ceph {
+
+/** The objects of an image at one moment: 4 MiB each, those never written are not there. */
+using Objects = std::map<std::uint64_t, std::string>;
+
+struct Image;
+struct Snapshot {
+    std::uint64_t id{};
+    std::string name{};
+    std::uint64_t size{};
+    Objects objects{};
+    bool in_trash{}; ///< deleted, but clones need it
+};
+
+struct Image {
+    std::string id{};
+    std::string name{};
+    std::string pool{};
+    std::string name_space{};
+    std::uint64_t size{};
+    Objects objects{};
+    std::vector<std::shared_ptr<Snapshot>> snapshots{};
+    std::shared_ptr<Image> parent{};
+    std::shared_ptr<Snapshot> parent_snapshot{};
+    std::uint64_t version{1}; ///< of its header
+    int writers{};
+    bool has_header{true}; ///< false: what a killed creation leaves behind
+};
+
+/** One cluster; while it lives, rbd_library() gives its functions. */
+class Cluster {
+public:
+    Cluster();
+    ~Cluster();
+    Cluster(const Cluster&) = delete;
+    Cluster& operator=(const Cluster&) = delete;
+
+    std::string key{"AQBFakeKeyOfTheTestsAAAAAAAAAAAAAAAAAA=="};
+    std::string monitor{"fake.example"};
+    bool has_manager{true};
+    std::uint64_t quota{};
+    std::set<std::string> known_options{};
+
+    /** From the n-th call on (1: the next), `times` calls of this function answer with the code. */
+    void fail(const std::string& function, int code, int after = 1, int times = 1);
+    void heal();
+    int calls(const std::string& function) const;
+    void forget_calls();
+    int connections() const { return connections_; }
+    /** Every option that was set but the key, as "name=value". */
+    const std::vector<std::string>& options() const { return options_; }
+
+    Image* find(const std::string& pool, const std::string& name,
+                const std::string& name_space = {});
+    std::size_t image_count() const { return images_.size(); }
+    void add_half_made(const std::string& pool, const std::string& name);
+
+    // For the functions.
+    std::recursive_mutex mutex{};
+    /** Counts the call; the code that it is to fail with, or 0. */
+    int enter(const char* function);
+    std::vector<std::shared_ptr<Image>> images_{};
+    std::map<std::string, std::int64_t> pools_{{"rbd", 1}, {"other", 2}};
+    std::vector<std::string> options_{};
+    int connections_{};
+    std::uint64_t next_id_{0x1000};
+
+private:
+    struct Fault {
+        int code{};
+        int after{};
+        int times{};
+    };
+    std::map<std::string, Fault> faults_{};
+    std::map<std::string, int> calls_{};
+};
+
+} // namespace fake_ceph
