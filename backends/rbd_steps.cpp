@@ -363,7 +363,7 @@ std::string path_of(const PoolDef& def, const std::string& name)
 
 const std::array<Action, rbd_action_count> rbd_actions{
     // One call, but of many messages: what a kill leaves behind has to be cleared away.
-    Action{"rbd_create", apply_create, undo_create},
+    Action{.name = "rbd_create", .apply = apply_create, .undo = undo_create, .brief = true},
     Action{"rbd_begin", apply_begin, undo_begin},
     Action{"rbd_clone", apply_clone, undo_clone},
     Action{"rbd_fill", apply_fill, nullptr},

@@ -143,7 +143,7 @@ public:
     void open()
     {
         if (!entry_)
-            entry_.emplace(journal_.open_entry(change_.serialise()));
+            entry_.emplace(journal_.open_entry(change_.serialise(), durability()));
     }
     void note(const char* what, std::size_t index)
     {
@@ -167,6 +167,14 @@ public:
     }
 
 private:
+    Durability durability() const
+    {
+        return std::all_of(change_.steps_.begin(), change_.steps_.end(),
+                           [](const Step& step) { return step.action->brief; })
+                   ? Durability::volatile_file
+                   : Durability::durable;
+    }
+
     const Change& change_;
     const Journal& journal_;
     std::optional<JournalEntry> entry_{};

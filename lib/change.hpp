@@ -81,6 +81,10 @@ struct Action {
     /** apply() is one system call that happens or does not, so a step on its own needs no journal.
      */
     bool atomic{};
+    /** apply() is over at once and undo() only clears away what nobody can use: the journal of a
+     * change of such steps alone survives a kill, and is not flushed for the loss of power, after
+     * which the remains stay until somebody comes upon them. */
+    bool brief{};
 };
 
 /** The action of that name, or null. Defined where the actions are. */

@@ -26,7 +26,7 @@ JournalEntry::~JournalEntry()
 void JournalEntry::append(const std::string& line)
 {
     write_all(fd_.get(), line + '\n', path_);
-    if (::fdatasync(fd_.get()) != 0)
+    if (durability_ == Durability::durable && ::fdatasync(fd_.get()) != 0)
         throw system_error(errno, "cannot flush '" + path_ + "'");
 }
 
@@ -42,7 +42,7 @@ void JournalEntry::remove() noexcept
     ::unlink(path_.c_str());
 }
 
-JournalEntry Journal::open_entry(const std::string& first_line) const
+JournalEntry Journal::open_entry(const std::string& first_line, Durability durability) const
 {
     make_directories(directory_, 0700);
     const auto path = directory_ + '/' + temporary_name() + std::string(suffix);
@@ -51,10 +51,11 @@ JournalEntry Journal::open_entry(const std::string& first_line) const
     while (::flock(fd.get(), LOCK_EX) != 0)
         if (errno != EINTR)
             throw system_error(errno, "cannot lock '" + path + "'");
-    JournalEntry entry(std::move(fd), path);
+    JournalEntry entry(std::move(fd), path, durability);
     try {
         entry.append(first_line);
-        sync_directory(directory_);
+        if (durability == Durability::durable)
+            sync_directory(directory_);
     } catch (...) {
         entry.remove();
         throw;

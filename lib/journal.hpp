@@ -11,12 +11,15 @@ namespace storage::inline v1 {
 /** A change's journal file, open and locked. Lines of JSON; the first one describes the change. */
 class JournalEntry {
 public:
-    JournalEntry(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+    JournalEntry(UniqueFd fd, std::string path, Durability durability = Durability::durable)
+        : fd_(std::move(fd)), path_(std::move(path)), durability_(durability)
+    {
+    }
     JournalEntry(JournalEntry&&) noexcept = default;
     JournalEntry& operator=(JournalEntry&&) = delete;
     ~JournalEntry();
 
-    /** Adds a line; on the disk when it returns. */
+    /** Adds a line; on the disk when it returns, unless the entry is volatile. */
     void append(const std::string& line);
     std::string read() const;
     /** The change is over: removes the file. */
@@ -26,13 +29,15 @@ public:
 private:
     UniqueFd fd_;
     std::string path_;
+    Durability durability_;
 };
 
 class Journal {
 public:
     explicit Journal(std::string directory) : directory_(std::move(directory)) {}
 
-    JournalEntry open_entry(const std::string& first_line) const;
+    JournalEntry open_entry(const std::string& first_line,
+                            Durability durability = Durability::durable) const;
     /** The entries whose process is gone, locked for the caller. */
     std::vector<JournalEntry> abandoned() const;
     /** Keeps an entry that cannot be understood out of the way, under another name. */
