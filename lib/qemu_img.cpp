@@ -340,7 +340,8 @@ void qemu_img_create(CommandRunner& runner, const QemuImage& target, const QemuI
             runner.run(command, job);
             return;
         } catch (const Error& error) {
-            const std::string_view message = error.what();
+            // Not always its last words: it may fail to delete what it began, too.
+            const auto message = error.what() + error.detail();
             if (!target.secret || attempt == attempts ||
                 error.code() != ErrorCode::command_failed ||
                 message.find("Unable to get accurate CPU usage") == message.npos)
