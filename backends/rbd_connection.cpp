@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "rbd_connection.hpp"
 
+#include "dynamic_library.hpp"
 #include "job_impl.hpp"
 #include "names.hpp"
 
@@ -123,6 +124,7 @@ std::shared_ptr<Shared> shared_of(const std::string& key)
 /** Closing waits for what is not answered; nobody else has to. */
 void close_elsewhere(std::shared_ptr<RbdConnection> connection)
 {
+    keep_this_library();
     std::thread([old = std::move(connection)]() mutable { old.reset(); }).detach();
 }
 
@@ -444,6 +446,7 @@ RbdImage::~RbdImage()
         library().rbd_close(handle_);
         return;
     }
+    keep_this_library();
     // Each part of closing would wait for an answer again.
     std::thread([connection = connection_, handle = handle_] {
         connection->library().rbd_close(handle);

@@ -44,6 +44,13 @@ DynamicLibrary::~DynamicLibrary()
         ::dlclose(handle_);
 }
 
+void keep_this_library() noexcept
+{
+    ::Dl_info info{};
+    if (::dladdr(reinterpret_cast<void*>(&keep_this_library), &info) != 0)
+        ::dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
 void* DynamicLibrary::symbol(const char* name) const
 {
     void* const found = ::dlsym(handle_, name);

@@ -42,4 +42,7 @@ private:
     void* handle_;
 };
 
+/** basin itself must not be unloaded under a thread that will go on in it. */
+void keep_this_library() noexcept;
+
 } // namespace storage::inline v1

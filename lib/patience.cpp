@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "patience.hpp"
 
+#include "dynamic_library.hpp"
 #include "file_io.hpp"
 
 #include <csignal>
-#include <dlfcn.h>
 #include <exception>
 #include <thread>
 #include <unistd.h>
@@ -101,14 +101,6 @@ void perform(const std::shared_ptr<Call>& call, const std::shared_ptr<LeftCalls>
 }
 
 /** Signals are for the program's own threads. */
-/** A library must not be unloaded under a thread that will go on in it. */
-void keep_library()
-{
-    ::Dl_info info{};
-    if (::dladdr(reinterpret_cast<void*>(&perform), &info) != 0)
-        ::dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
-}
-
 std::thread start(const std::shared_ptr<Call>& call, const std::shared_ptr<LeftCalls>& left)
 {
     sigset_t all, before;
@@ -246,7 +238,7 @@ void call_with_patience(const std::shared_ptr<LeftCalls>& left, Job* job, Deadli
     prepare(call->job, job, limit);
     auto thread = start(call, left);
     if (!await(*call, *left, job, limit)) {
-        keep_library();
+        keep_this_library();
         thread.detach();
         const bool cancelled = job && job->is_cancelled();
         throw Error(cancelled ? ErrorCode::cancelled : ErrorCode::timed_out,

@@ -336,12 +336,17 @@ Snapshot Volume::create_snapshot(const std::string& name, Job* job)
 
 namespace {
 
+using SnapshotChange = void (Backend::*)(const VolumeDef&, const std::string&, Change&);
+
 void change_snapshot(const PoolPointer& pool, const std::string& name, const std::string& snapshot,
-                     void (Backend::*list)(const VolumeDef&, const std::string&, Change&), Job* job)
+                     SnapshotChange list, Job* job)
 {
     const CallScope call(job);
     PoolAccess access(pool);
-    if (change_volume(access, name, snapshot_operation, allowed_for_snapshots(access), job,
+    // A guest that writes does not see that its disk went back.
+    const auto allowed =
+        list == &Backend::revert_snapshot ? BlockerKind::snapshot : allowed_for_snapshots(access);
+    if (change_volume(access, name, snapshot_operation, allowed, job,
                       [&](PoolAccess& now, Change& change) {
                           auto& backend = now.active_backend();
                           require_snapshot(backend, name, snapshot, volume_title(name, *pool));
