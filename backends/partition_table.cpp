@@ -2,6 +2,7 @@
 #include "partition_table.hpp"
 
 #include "job_impl.hpp"
+#include "names.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -66,7 +67,8 @@ Partition read_partition(const Json& json)
         .guid = text(json, "guid"),
         .start = bytes(json, "start"),
         .length = bytes(json, "length")};
-    if (partition.number < 1 || partition.name().empty())
+    if (partition.number < 1 || !partition.path.starts_with('/') || partition.name().empty() ||
+        control_character(partition.path))
         senseless("a partition without number or path");
     return partition;
 }

@@ -259,16 +259,8 @@ void RbdBackend::upload(const VolumeDef& volume, const UploadSource& source,
                         const TransferOptions& options, std::uint64_t& received, Change& change)
 {
     const auto& path = volume.target.path;
-    if (options.offset > volume.capacity)
-        throw Error(ErrorCode::invalid_argument,
-                    "'" + path + "': offset " + std::to_string(options.offset) +
-                        " is behind the end at " + std::to_string(volume.capacity) + " bytes");
-    if (options.length > volume.capacity - options.offset)
-        throw Error(ErrorCode::invalid_argument,
-                    "'" + path + "': " + std::to_string(options.length) + " bytes at offset " +
-                        std::to_string(options.offset) + " reach behind the end at " +
-                        std::to_string(volume.capacity) + " bytes",
-                    "make the volume larger first");
+    check_range(path, options.offset, options.length, volume.capacity,
+                "make the volume larger first");
     change.add(change_image_step(
         def_, volume.name, {"rbd_aio_write", path},
         "write an upload into '" + path + "' at offset " + std::to_string(options.offset),
@@ -288,16 +280,8 @@ std::uint64_t RbdBackend::download(std::string_view name, const DownloadTarget& 
     RbdContent content(def_, host_, name, RbdImage::Mode::read, RbdContent::State::used, job);
     const auto path = path_of(name);
     const auto length = content.length();
-    if (options.offset > length)
-        throw Error(ErrorCode::invalid_argument,
-                    "'" + path + "': offset " + std::to_string(options.offset) +
-                        " is behind the end at " + std::to_string(length) + " bytes");
-    if (options.length > length - options.offset)
-        throw Error(ErrorCode::invalid_argument,
-                    "'" + path + "': " + std::to_string(options.length) + " bytes at offset " +
-                        std::to_string(options.offset) + " reach behind the end at " +
-                        std::to_string(length) + " bytes",
-                    "use a length of 0 for all up to the end");
+    check_range(path, options.offset, options.length, length,
+                "use a length of 0 for all up to the end");
     const auto wanted = options.length ? options.length : length - options.offset;
     if (is_dry_run(job))
         return wanted;

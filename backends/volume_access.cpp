@@ -49,17 +49,9 @@ void list_upload(const VolumeDef& volume, const UploadSource& source,
     // An image file may become longer, as its format sees fit; what a guest sees as it is may not.
     const bool is_fixed = is_plain(volume) || volume.type == VolumeType::block;
     const auto length = is_fixed ? volume.capacity : volume.physical;
-    if (options.offset > length)
-        throw Error(ErrorCode::invalid_argument,
-                    "'" + path + "': offset " + std::to_string(options.offset) +
-                        " is behind the end at " + std::to_string(length) + " bytes");
+    check_range(path, options.offset, is_fixed ? options.length : 0, length,
+                "make the volume larger first");
     const auto room = is_fixed ? length - options.offset : std::uint64_t{UINT64_MAX};
-    if (options.length > room)
-        throw Error(ErrorCode::invalid_argument,
-                    "'" + path + "': " + std::to_string(options.length) + " bytes at offset " +
-                        std::to_string(options.offset) + " reach behind the end at " +
-                        std::to_string(length) + " bytes",
-                    "make the volume larger first");
     change.add(change_file_step(
         path, {"pwrite", path},
         "write an upload into '" + path + "' at offset " + std::to_string(options.offset),
@@ -80,12 +72,8 @@ std::uint64_t download_content(const std::string& path, const DownloadTarget& ta
         throw Error(ErrorCode::not_supported,
                     "'" + path + "' is not a file or device: it has no content to read");
     const auto length = content_length(fd.get(), path);
-    if (options.offset > length || options.length > length - options.offset)
-        throw Error(ErrorCode::invalid_argument,
-                    "'" + path + "': " + std::to_string(options.length) + " bytes at offset " +
-                        std::to_string(options.offset) + " reach behind the end at " +
-                        std::to_string(length) + " bytes",
-                    "use a length of 0 for all up to the end");
+    check_range(path, options.offset, options.length, length,
+                "use a length of 0 for all up to the end");
     const auto wanted = options.length ? options.length : length - options.offset;
     if (is_dry_run(job))
         return wanted;

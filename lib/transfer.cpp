@@ -547,6 +547,21 @@ std::uint64_t send_content(BlockContent& content, const std::string& path, std::
     return length;
 }
 
+void check_range(const std::string& path, std::uint64_t offset, std::uint64_t length,
+                 std::uint64_t end, const char* remedy)
+{
+    const auto start = "'" + path + "': ";
+    const auto behind = " behind the end at " + std::to_string(end) + " bytes";
+    if (offset > end)
+        throw Error(ErrorCode::invalid_argument,
+                    start + "offset " + std::to_string(offset) + " is" + behind);
+    if (length > end - offset)
+        throw Error(ErrorCode::invalid_argument,
+                    start + std::to_string(length) + " bytes at offset " + std::to_string(offset) +
+                        " reach" + behind,
+                    remedy);
+}
+
 void copy_block_content(const OpenContent& open, const std::string& source_path, int fd,
                         const std::string& path, bool digest, Job* job)
 {

@@ -28,6 +28,10 @@ std::uint64_t receive_content(const UploadSource& source, const TransferOptions&
 std::uint64_t send_content(BlockContent& content, const std::string& path, std::uint64_t length,
                            const DownloadTarget& target, const TransferOptions& options, Job* job);
 
+/** Refuses a range that reaches behind a volume's end. @throws Error invalid_argument */
+void check_range(const std::string& path, std::uint64_t offset, std::uint64_t length,
+                 std::uint64_t end, const char* remedy);
+
 /** Copies all of it into a file or device; holes stay, as far as the target is empty there. */
 void copy_block_content(const OpenContent& open, const std::string& source_path, int fd,
                         const std::string& path, bool digest, Job* job);
