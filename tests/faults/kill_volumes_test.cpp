@@ -2,6 +2,7 @@
 // Sudden death during calls that change volumes: each is whole or absent, has its old or its new
 // name and size, and the pool's directory holds nothing else.
 #include "killing.hpp"
+#include "mounts.hpp"
 
 using namespace storage;
 
@@ -364,6 +365,82 @@ TEST_CASE("killed while uploading into a volume: it stays with its size", "[faul
                 CHECK(found.size() == content.size());
                 return found == content;
             });
+}
+
+// Few points: each run tries for two seconds how much work a passphrase is worth.
+TEST_CASE("killed while encrypting a new volume: it is whole or absent", "[faults]")
+{
+    if (!have("cryptsetup")) {
+        WARN("skipped: needs cryptsetup");
+        return;
+    }
+    const auto with_secret = [](Scratch& scratch) {
+        ContextOptions options = scratch.options();
+        options.secrets = [](const SecretRequest&) { return Secret("correct horse"); };
+        return options;
+    };
+    auto def = raw_volume("a", mib, mib);
+    def.target.encryption =
+        Encryption{.format = "luks", .secrets = {{.uuid = "2ec115d7-3a88-4ceb-bc12-0ac909a6fd87"}}};
+    kill_everywhere(
+        make_running,
+        [&](Scratch& scratch, Context&) {
+            Context context(with_secret(scratch));
+            context.find_pool("pool").create_volume(def);
+        },
+        [&](Scratch& scratch, Context& context) {
+            if (!shows(scratch, context, "a")) {
+                CHECK(occupied(scratch.target()) == 0);
+                return false;
+            }
+            CHECK(succeeds(
+                "printf 'correct horse' | cryptsetup open --test-passphrase --key-file - " +
+                scratch.target("pool/a")));
+            return true;
+        },
+        {.most = 4});
+}
+
+TEST_CASE("killed while deleting a snapshot or going back to one: the image is sound", "[faults]")
+{
+    if (!have("qemu-img") || !have("qemu-io")) {
+        WARN("skipped: needs qemu-img and qemu-io");
+        return;
+    }
+    const std::string before(64 * 1024, 'b'), after(64 * 1024, 'a');
+    const auto write = [](Scratch& scratch, Context& context, const std::string& content) {
+        scratch.directory.write("part", content);
+        const auto image = context.find_pool("pool").find_volume("a").path();
+        REQUIRE(succeeds("qemu-io -f qcow2 -c 'write -s " + (scratch.directory / "part") +
+                         " 0 64k' " + image + " >/dev/null"));
+    };
+    const auto read = [](Scratch& scratch, const Volume& volume) {
+        const auto out = scratch.directory / "out";
+        REQUIRE(succeeds("qemu-img convert -U -f qcow2 -O raw " + volume.path() + ' ' + out));
+        return scratch.directory.read("out").substr(0, 64 * 1024);
+    };
+    for (const bool reverts : {false, true})
+        kill_everywhere(
+            [&](Scratch& scratch, Context& context) {
+                auto volume =
+                    scratch.running_pool(context).create_volume(volume_def("a", "qcow2", 4 * mib));
+                write(scratch, context, before);
+                volume.create_snapshot("state");
+                write(scratch, context, after);
+            },
+            [&](Scratch&, Context& context) {
+                auto volume = context.find_pool("pool").find_volume("a");
+                reverts ? volume.revert_snapshot("state") : volume.delete_snapshot("state");
+            },
+            [&](Scratch& scratch, Context& context) {
+                REQUIRE(shows(scratch, context, "a"));
+                const auto volume = context.find_pool("pool").find_volume("a");
+                CHECK(is_healthy(volume.path(), "3"));
+                const auto content = read(scratch, volume);
+                CHECK((content == after || (reverts && content == before)));
+                return reverts ? content == before : volume.snapshots().empty();
+            },
+            {.most = 30});
 }
 
 TEST_CASE("killed while making a snapshot: it is there or not, and the image is sound", "[faults]")
