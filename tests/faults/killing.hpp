@@ -51,6 +51,7 @@ public:
             std::shuffle(points.begin(), points.end(), random);
             points.resize(static_cast<std::size_t>(options_.most));
             std::sort(points.begin(), points.end());
+            points.back() = calls; // once it is done for sure
         }
         for (const auto point : points)
             run_and_kill_at(point);
