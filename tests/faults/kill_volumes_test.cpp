@@ -398,7 +398,7 @@ TEST_CASE("killed while encrypting a new volume: it is whole or absent", "[fault
                 scratch.target("pool/a")));
             return true;
         },
-        {.most = 8});
+        {.most = 4});
 }
 
 TEST_CASE("killed while deleting a snapshot or going back to one: the image is sound", "[faults]")
