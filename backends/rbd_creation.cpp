@@ -125,7 +125,7 @@ private:
                        "image can be a copy of",
                    "make a raw copy first");
         return [pool = pool_, &host = host_, temporary, path = volume.target.path,
-                open = source.content, length = volume.capacity,
+                open = source.content,
                 digest = has(request_.flags, CreateFlags::digest)](const FileWork& work) {
             RbdContent content(pool, host, temporary, RbdImage::Mode::write,
                                RbdContent::State::fresh, work.job);
