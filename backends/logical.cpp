@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <fcntl.h>
 #include <filesystem>
+#include <unistd.h>
 
 namespace storage::inline v1 {
 namespace {
@@ -154,9 +155,23 @@ private:
     /** What has no device node has no content to be read or written. */
     void require_usable(const VolumeDef& volume) const;
     const LvmLv& snapshot_of(const LvmGroup& group, const LvmLv& lv, const std::string& name) const;
+    /** Who wrote to it and closed it made udev look at it, for a moment. */
+    bool stays_open(const LvmLv& lv) const
+    {
+        constexpr int looks = 8;
+        constexpr useconds_t pause = 250000;
+        for (int i = 0; i != looks; ++i) {
+            ::usleep(pause);
+            const auto group = find_lvm_group(host_.runner, volumes_.group_name(), nullptr);
+            const auto* now = group ? group->find_uuid(lv.uuid) : nullptr;
+            if (!now || !now->open)
+                return false;
+        }
+        return true;
+    }
     void refuse_open(const LvmLv& lv, const char* what) const
     {
-        if (lv.open)
+        if (lv.open && stays_open(lv))
             throw Error(ErrorCode::busy,
                         "'" + volumes_.path_of(lv.name) + "' is open: " + what + " needs it closed",
                         "end its use first");
