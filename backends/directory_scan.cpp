@@ -4,11 +4,10 @@
 #include "backing_chain.hpp"
 #include "image/inspection.hpp"
 #include "job_impl.hpp"
+#include "signal_guard.hpp"
 
 #include <algorithm>
-#include <csignal>
 #include <dirent.h>
-#include <pthread.h>
 #include <thread>
 
 namespace storage::inline v1 {
@@ -35,23 +34,6 @@ bool is_usable_name(std::string_view name) noexcept
 }
 
 namespace {
-
-/** While it lives, threads that this one starts block all signals: handlers stay with the host. */
-class SignalsBlocked {
-public:
-    SignalsBlocked()
-    {
-        ::sigset_t all;
-        ::sigfillset(&all);
-        ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-    SignalsBlocked(const SignalsBlocked&) = delete;
-    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
-private:
-    ::sigset_t before_{};
-};
 
 /** A second thread; or none, where there is no second processor or the system refuses. */
 template <typename Work>

@@ -25,7 +25,7 @@ public:
 
     Presence presence() override
     {
-        if (const auto connection = open_rbd_connection(def_, host_))
+        if (const auto connection = keeper_.open_connection())
             return {.state = PoolState::running, .identity = connection->identity()};
         return {.state = PoolState::running, .assumed = true};
     }

@@ -4,6 +4,7 @@
 #include "dynamic_library.hpp"
 #include "job_impl.hpp"
 #include "names.hpp"
+#include "signal_guard.hpp"
 
 #include <algorithm>
 #include <array>
@@ -86,64 +87,24 @@ Secret key_text(const Secret& secret)
     return result;
 }
 
-// ---- the connections of this process -----------------------------------------------------------
-
-struct Shared {
-    std::mutex opening{}; ///< one connects, the others wait for it
-    std::shared_ptr<RbdConnection> connection{};
-    int keepers{};
-};
-
-std::mutex connections_mutex;
-std::map<std::string, std::shared_ptr<Shared>>& connections()
+/** Starts a thread that may outlive the call: signals are for the program's own threads. */
+template <typename Work>
+std::thread quiet_thread(Work work)
 {
-    // Never destroyed: Ceph's threads may outlive main().
-    static auto& all = *new std::map<std::string, std::shared_ptr<Shared>>;
-    return all;
-}
-
-/** One context's secrets do not open another's connection. */
-std::string key_of(const PoolDef& def, const Host& host)
-{
-    PoolDef source{.type = def.type,
-                   .name = def.name,
-                   .source = def.source,
-                   .config_options = def.config_options};
-    return std::to_string(reinterpret_cast<std::uintptr_t>(&host)) + ' ' + to_json(source);
-}
-
-std::shared_ptr<Shared> shared_of(const std::string& key)
-{
-    const std::lock_guard lock(connections_mutex);
-    auto& entry = connections()[key];
-    if (!entry)
-        entry = std::make_shared<Shared>();
-    return entry;
+    const SignalsBlocked blocked;
+    return std::thread(std::move(work));
 }
 
 /** Closing waits for what is not answered; nobody else has to. */
 void close_elsewhere(std::shared_ptr<RbdConnection> connection)
 {
     keep_this_library();
-    std::thread([old = std::move(connection)]() mutable { old.reset(); }).detach();
+    quiet_thread([old = std::move(connection)]() mutable { old.reset(); }).detach();
 }
 
 bool is_usable(const std::shared_ptr<RbdConnection>& connection)
 {
     return connection && connection->is_ours() && !connection->is_broken();
-}
-
-std::shared_ptr<RbdConnection> get_connection(const PoolDef& def, const Host& host,
-                                              seconds patience)
-{
-    const auto shared = shared_of(key_of(def, host));
-    const std::unique_lock lock(shared->opening);
-    if (is_usable(shared->connection))
-        return shared->connection;
-    if (shared->connection && shared->connection->is_ours())
-        close_elsewhere(std::move(shared->connection));
-    shared->connection = std::make_shared<RbdConnection>(def, host, patience);
-    return shared->connection;
 }
 
 } // namespace
@@ -184,8 +145,13 @@ RbdConnection::RbdConnection(const PoolDef& def, const Host& host, seconds patie
               "cannot ask for the cluster's id");
         // Asked at once: a monitor that has just answered. For an unknown pool it is asked again,
         // and Ceph has no limit for that.
-        check(library_.rados_ioctx_create(cluster_, place.pool.c_str(), &pool_),
-              "cannot open RADOS pool " + shown(place.pool));
+        const auto code = library_.rados_ioctx_create(cluster_, place.pool.c_str(), &pool_);
+        if (code == -ENOENT)
+            throw Error(ErrorCode::not_found,
+                        "the cluster at " + monitors_ + " has no RADOS pool " + shown(place.pool),
+                        "create it ('ceph osd pool create'), or correct the name of the source", {},
+                        ENOENT);
+        check(code, "cannot open RADOS pool " + shown(place.pool));
         if (!place.name_space.empty())
             library_.rados_ioctx_set_namespace(pool_, place.name_space.c_str());
         identity_ = std::string(fsid.data()) + ' ' +
@@ -220,7 +186,7 @@ bool RbdConnection::is_ours() const
 int RbdConnection::connect()
 {
     int code = 0;
-    std::thread([&] { code = library_.rados_connect(cluster_); }).join();
+    quiet_thread([&] { code = library_.rados_connect(cluster_); }).join();
     return code;
 }
 
@@ -382,40 +348,82 @@ Error RbdConnection::error(std::int64_t code, const std::string& what)
 
 // ---- using it ----------------------------------------------------------------------------------
 
-RbdUse::RbdUse(const PoolDef& def, const Host& host, Job* job)
-    : patience_(patience_until(def, job ? job : current_job())),
-      connection_(get_connection(def, host, patience_))
+struct RbdKeeper::Shared {
+    std::mutex opening{}; ///< one connects, the others wait for it
+    std::shared_ptr<RbdConnection> connection{};
+    int keepers{};
+};
+
+namespace {
+
+std::mutex connections_mutex;
+
+/** One context's secrets do not open another's connection. */
+std::string key_of(const PoolDef& def, const Host& host)
 {
-    connection_->enter(patience_);
+    const PoolDef source{.type = def.type,
+                         .name = def.name,
+                         .source = def.source,
+                         .config_options = def.config_options};
+    return std::to_string(host.id) + ' ' + to_json(source);
 }
 
-std::shared_ptr<RbdConnection> open_rbd_connection(const PoolDef& def, const Host& host)
+} // namespace
+
+std::map<std::string, std::shared_ptr<RbdKeeper::Shared>>& RbdKeeper::all()
 {
-    const auto shared = shared_of(key_of(def, host));
-    const std::unique_lock lock(shared->opening, std::try_to_lock);
-    return lock && is_usable(shared->connection) ? shared->connection : nullptr;
+    // Never destroyed: Ceph's threads may outlive main().
+    static auto& connections = *new std::map<std::string, std::shared_ptr<Shared>>;
+    return connections;
 }
 
 RbdKeeper::RbdKeeper(const PoolDef& def, const Host& host) : key_(key_of(def, host))
 {
-    const auto shared = shared_of(key_);
     const std::lock_guard lock(connections_mutex);
-    ++shared->keepers;
+    auto& entry = all()[key_];
+    if (!entry)
+        entry = std::make_shared<Shared>();
+    shared_ = entry;
+    ++shared_->keepers;
 }
 
 RbdKeeper::~RbdKeeper()
 {
-    std::shared_ptr<Shared> last;
     {
         const std::lock_guard lock(connections_mutex);
-        const auto found = connections().find(key_);
-        if (found == connections().end() || --found->second->keepers > 0)
+        if (--shared_->keepers > 0)
             return;
-        last = std::move(found->second);
-        connections().erase(found);
+        all().erase(key_);
     }
-    if (last->connection && last->connection->is_ours() && last->connection->is_broken())
-        close_elsewhere(std::move(last->connection));
+    auto& connection = shared_->connection;
+    if (connection && connection->is_ours() && connection->is_broken())
+        close_elsewhere(std::move(connection));
+}
+
+std::shared_ptr<RbdConnection> RbdKeeper::open_connection() const
+{
+    const std::unique_lock lock(shared_->opening, std::try_to_lock);
+    return lock && is_usable(shared_->connection) ? shared_->connection : nullptr;
+}
+
+std::shared_ptr<RbdConnection> RbdKeeper::connection(const PoolDef& def, const Host& host,
+                                                     seconds patience) const
+{
+    const std::lock_guard lock(shared_->opening);
+    auto& connection = shared_->connection;
+    if (is_usable(connection))
+        return connection;
+    if (connection && connection->is_ours())
+        close_elsewhere(std::move(connection));
+    connection = std::make_shared<RbdConnection>(def, host, patience);
+    return connection;
+}
+
+RbdUse::RbdUse(const PoolDef& def, const Host& host, Job* job)
+    : patience_(patience_until(def, job ? job : current_job())), keeper_(def, host),
+      connection_(keeper_.connection(def, host, patience_))
+{
+    connection_->enter(patience_);
 }
 
 // ---- images ------------------------------------------------------------------------------------
@@ -448,7 +456,7 @@ RbdImage::~RbdImage()
     }
     keep_this_library();
     // Each part of closing would wait for an answer again.
-    std::thread([connection = connection_, handle = handle_] {
+    quiet_thread([connection = connection_, handle = handle_] {
         connection->library().rbd_close(handle);
     }).detach();
 }

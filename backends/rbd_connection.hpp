@@ -95,6 +95,28 @@ private:
     std::map<std::string, std::uint64_t, std::less<>> new_{};
 };
 
+/** Keeps a pool's connection open, once a use has opened it. */
+class RbdKeeper {
+public:
+    RbdKeeper(const PoolDef& def, const Host& host);
+    ~RbdKeeper();
+    RbdKeeper(const RbdKeeper&) = delete;
+    RbdKeeper& operator=(const RbdKeeper&) = delete;
+
+    /** The connection that is open, or null. Asks nobody. */
+    std::shared_ptr<RbdConnection> open_connection() const;
+    /** Connects where need be. */
+    std::shared_ptr<RbdConnection> connection(const PoolDef& def, const Host& host,
+                                              std::chrono::seconds patience) const;
+
+private:
+    struct Shared;
+    static std::map<std::string, std::shared_ptr<Shared>>& all();
+
+    std::string key_;
+    std::shared_ptr<Shared> shared_;
+};
+
 /** A connection as long as one call uses it, with the call's deadline. */
 class RbdUse {
 public:
@@ -111,22 +133,8 @@ public:
 
 private:
     std::chrono::seconds patience_;
+    RbdKeeper keeper_;
     std::shared_ptr<RbdConnection> connection_;
-};
-
-/** The connection that is open, or null. Asks nobody. */
-std::shared_ptr<RbdConnection> open_rbd_connection(const PoolDef& def, const Host& host);
-
-/** Keeps a pool's connection open between calls. */
-class RbdKeeper {
-public:
-    RbdKeeper(const PoolDef& def, const Host& host);
-    ~RbdKeeper();
-    RbdKeeper(const RbdKeeper&) = delete;
-    RbdKeeper& operator=(const RbdKeeper&) = delete;
-
-private:
-    std::string key_;
 };
 
 /** An image that is open. */

@@ -4,6 +4,7 @@
 #include "file_io.hpp"
 #include "job_impl.hpp"
 #include "names.hpp"
+#include "signal_guard.hpp"
 
 #include <algorithm>
 #include <array>
@@ -161,6 +162,7 @@ void in_parallel(std::size_t count, Do&& work)
     };
     std::vector<std::thread> threads;
     try {
+        const SignalsBlocked blocked;
         while (threads.size() + 1 < std::min<std::size_t>(parallel_opens, count))
             threads.emplace_back(loop);
     } catch (const std::system_error&) { // fewer, then

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include "calling_thread.hpp"
 #include "change.hpp"
 #include "job_impl.hpp"
 #include "lifecycle.hpp"

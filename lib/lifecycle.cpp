@@ -200,7 +200,6 @@ PoolPointer create_pool(Context::Impl& context, const PoolDef& given, BuildMode 
 
 void build_pool(const PoolPointer& pool, BuildMode mode, Job* job)
 {
-    const CallScope call(job);
     PoolAccess access(pool, Context::Impl::Look::full);
     access.context->require_writable("building " + access.title());
     require_stopped(access, "building");
@@ -220,7 +219,6 @@ void build_pool(const PoolPointer& pool, BuildMode mode, Job* job)
 
 void start_pool(const PoolPointer& pool, BuildMode build, Job* job)
 {
-    const CallScope call(job);
     PoolAccess access(pool, Context::Impl::Look::full);
     auto& context = *access.context;
     context.require_writable("starting " + access.title());
@@ -246,7 +244,6 @@ void start_pool(const PoolPointer& pool, BuildMode build, Job* job)
 
 void stop_pool(const PoolPointer& pool, Job* job)
 {
-    const CallScope call(job);
     PoolAccess access(pool, Context::Impl::Look::full);
     auto& context = *access.context;
     context.require_writable("stopping " + access.title());
@@ -316,7 +313,6 @@ void require_expendable(Backend& backend, const std::string& title, BlockerKind 
 
 void delete_pool(const PoolPointer& pool, BlockerKind allowed, Job* job)
 {
-    const CallScope call(job);
     PoolAccess access(pool, Context::Impl::Look::full);
     auto& context = *access.context;
     context.require_writable("deleting " + access.title());

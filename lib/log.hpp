@@ -4,7 +4,7 @@
 
 #include <basin/context.hpp>
 
-#include "patience.hpp"
+#include "calling_thread.hpp"
 
 namespace storage::inline v1 {
 

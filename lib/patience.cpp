@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "patience.hpp"
 
+#include "calling_thread.hpp"
 #include "dynamic_library.hpp"
 #include "file_io.hpp"
+#include "signal_guard.hpp"
 
-#include <csignal>
 #include <exception>
 #include <thread>
 #include <unistd.h>
@@ -86,6 +87,7 @@ void perform(const std::shared_ptr<Call>& call, const std::shared_ptr<LeftCalls>
     current = call.get();
     std::exception_ptr error;
     try {
+        const CallScope scope(&call->job);
         call->work(&call->job);
     } catch (...) {
         error = std::current_exception();
@@ -100,21 +102,14 @@ void perform(const std::shared_ptr<Call>& call, const std::shared_ptr<LeftCalls>
     call->changed.notify_all();
 }
 
-/** Signals are for the program's own threads. */
 std::thread start(const std::shared_ptr<Call>& call, const std::shared_ptr<LeftCalls>& left)
 {
-    sigset_t all, before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    std::thread thread;
+    const SignalsBlocked blocked;
     try {
-        thread = std::thread([call, left] { perform(call, left); });
+        return std::thread([call, left] { perform(call, left); });
     } catch (const std::system_error& error) {
-        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
         throw system_error(error.code().value(), "cannot start a thread");
     }
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    return thread;
 }
 
 /** Whether a thread has run since it was last asked. */
@@ -231,6 +226,7 @@ void call_with_patience(const std::shared_ptr<LeftCalls>& left, Job* job, Deadli
         work(job);
         return;
     }
+    begin(job);
     left->await(job, limit, title);
     const auto call = std::make_shared<Call>();
     call->work = std::move(work);

@@ -43,12 +43,6 @@ private:
 void call_with_patience(const std::shared_ptr<LeftCalls>& left, Job* job, Deadline limit,
                         const std::string& title, std::function<void(Job*)> work);
 
-/**
- * Calls what a program gave the library on the thread on which the program waits.
- * @throws Error cancelled  it does not wait any more; and whatever the callback throws
- */
-void on_calling_thread(const std::function<void()>& callback);
-
 /** The same for work that returns something. */
 template <typename Work>
 auto result_with_patience(const std::shared_ptr<LeftCalls>& left, Job* job, Deadline limit,

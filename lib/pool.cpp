@@ -138,16 +138,15 @@ void Pool::set_autostart(bool on, Job* job)
 }
 void Pool::build(BuildMode mode, Job* job)
 {
-    return operate(object_, job, [pool = object_, mode](Job* own) { build_pool(pool, mode, own); });
+    operate(object_, job, [pool = object_, mode](Job* own) { build_pool(pool, mode, own); });
 }
 void Pool::start(BuildMode build, Job* job)
 {
-    return operate(object_, job,
-                   [pool = object_, build](Job* own) { start_pool(pool, build, own); });
+    operate(object_, job, [pool = object_, build](Job* own) { start_pool(pool, build, own); });
 }
 void Pool::stop(Job* job)
 {
-    return operate(object_, job, [pool = object_](Job* own) { stop_pool(pool, own); });
+    operate(object_, job, [pool = object_](Job* own) { stop_pool(pool, own); });
 }
 void Pool::undefine(Job* job)
 {
@@ -155,14 +154,12 @@ void Pool::undefine(Job* job)
 }
 void Pool::delete_storage(BlockerKind allowed, Job* job)
 {
-    return operate(object_, job,
-                   [pool = object_, allowed](Job* own) { delete_pool(pool, allowed, own); });
+    operate(object_, job, [pool = object_, allowed](Job* own) { delete_pool(pool, allowed, own); });
 }
 
 void Pool::refresh(Job* job)
 {
-    return operate(object_, job, [pool = object_](Job* own) {
-        const CallScope call(own);
+    operate(object_, job, [pool = object_](Job* own) {
         PoolAccess access(pool, Context::Impl::Look::full);
         access.refresh(own, PoolAccess::Announce::refresh);
     });

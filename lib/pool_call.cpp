@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "pool_call.hpp"
 
+#include "calling_thread.hpp"
 #include "file_io.hpp"
 
 #include <fcntl.h>

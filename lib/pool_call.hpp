@@ -21,7 +21,6 @@ auto limited_call(const PoolPointer& pool, Job* job, Deadline limit, Work work)
 {
     return result_with_patience(pool->left_calls, job, limit, "pool '" + pool->name + "'",
                                 [pool, work = std::move(work)](Job* own) mutable {
-                                    const CallScope call(own);
                                     learn_steadiness(*pool);
                                     return work(own);
                                 });
@@ -48,6 +47,7 @@ auto operate(const PoolPointer& pool, Job* job, Work work)
     const auto limit = job ? job->deadline() : std::nullopt;
     if (limit || (job && pool->steadiness == Steadiness::may_hang))
         return limited_call(pool, job, limit, std::move(work));
+    const CallScope call(job);
     return work(job);
 }
 

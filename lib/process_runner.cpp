@@ -418,8 +418,8 @@ CommandResult ProcessRunner::run(const Command& command, Job* job)
     if (path.empty())
         throw missing_program(command.program);
     auto environment = environment_;
-    // Where udev does not run (containers), programs of device-mapper are to make the devices'
-    // names themselves; that libdevmapper 1.02 sees it by itself does not hold for LVM's links.
+    // Where udev does not run (containers), LVM has to make the links to its volumes itself. It
+    // (2.03.16) does so only if told; otherwise it waits for links that nobody makes, and fails.
     if (::access("/run/udev/control", F_OK) != 0)
         environment.emplace_back("DM_DISABLE_UDEV=1");
     return Session(command, job).run(path, environment);

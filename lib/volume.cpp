@@ -119,8 +119,7 @@ std::string Volume::identity() const
 
 void Volume::refresh(Job* job)
 {
-    return operate(pool_, job, [pool = pool_, name = name_](Job* own) {
-        const CallScope call(own);
+    operate(pool_, job, [pool = pool_, name = name_](Job*) {
         PoolAccess access(pool);
         access.require_started();
         const auto before = known_record(access, name);
@@ -152,7 +151,6 @@ std::uint64_t Volume::download(const DownloadTarget& target, const TransferOptio
 {
     return operate(pool_, job,
                    [pool = pool_, name = name_, target = kept(target), options](Job* own) {
-                       const CallScope call(own);
                        PoolAccess access(pool);
                        access.require_started();
                        access.require(Capability::download, "give downloads");

@@ -92,8 +92,7 @@ std::vector<Blocker> Volume::blockers() const
 
 void Volume::delete_storage(BlockerKind allowed, Job* job)
 {
-    return operate(pool_, job, [pool = pool_, name = name_, allowed](Job* own) {
-        const CallScope call(own);
+    operate(pool_, job, [pool = pool_, name = name_, allowed](Job* own) {
         PoolAccess access(pool);
         if (change_volume(access, name,
                           {"vol-delete", "deleting", Capability::delete_volume, "delete volumes"},
@@ -148,8 +147,7 @@ std::uint64_t new_capacity(std::uint64_t before, std::uint64_t number, ResizeFla
 
 void Volume::resize(std::uint64_t number, ResizeFlags flags, BlockerKind allowed, Job* job)
 {
-    return operate(pool_, job, [pool = pool_, name = name_, number, flags, allowed](Job* own) {
-        const CallScope call(own);
+    operate(pool_, job, [pool = pool_, name = name_, number, flags, allowed](Job* own) {
         PoolAccess access(pool);
         const auto capability =
             has(flags, ResizeFlags::shrink) ? Capability::shrink_volume : Capability::grow_volume;
@@ -176,7 +174,6 @@ namespace {
 bool rename_in(const PoolPointer& pool, const std::string& name, const std::string& new_name,
                BlockerKind allowed, Job* job)
 {
-    const CallScope call(job);
     check_volume_name(new_name);
     PoolAccess access(pool);
     access.require_started();
@@ -220,8 +217,7 @@ void Volume::rename(const std::string& new_name, BlockerKind allowed, Job* job)
 
 void Volume::wipe(WipeAlgorithm algorithm, BlockerKind allowed, Job* job)
 {
-    return operate(pool_, job, [pool = pool_, name = name_, algorithm, allowed](Job* own) {
-        const CallScope call(own);
+    operate(pool_, job, [pool = pool_, name = name_, algorithm, allowed](Job* own) {
         PoolAccess access(pool);
         if (change_volume(access, name,
                           {"vol-wipe", "wiping", Capability::wipe_volume, "wipe volumes"}, allowed,
@@ -237,7 +233,6 @@ std::uint64_t Volume::upload(const UploadSource& source, const TransferOptions& 
 {
     return operate(
         pool_, job, [pool = pool_, name = name_, source = kept(source), options](Job* own) {
-            const CallScope call(own);
             PoolAccess access(pool);
             std::uint64_t received = 0;
             // As libvirt: an upload may go into a volume that somebody has open, at the caller's
@@ -307,7 +302,6 @@ constexpr VolumeOperation snapshot_operation{"vol-snapshot", "changing the snaps
 Snapshot Volume::create_snapshot(const std::string& name, Job* job)
 {
     return operate(pool_, job, [pool = pool_, volume = name_, name](Job* own) {
-        const CallScope call(own);
         const auto title = volume_title(volume, *pool);
         check_snapshot_name(name, title);
         PoolAccess access(pool);
@@ -341,7 +335,6 @@ using SnapshotChange = void (Backend::*)(const VolumeDef&, const std::string&, C
 void change_snapshot(const PoolPointer& pool, const std::string& name, const std::string& snapshot,
                      SnapshotChange list, Job* job)
 {
-    const CallScope call(job);
     PoolAccess access(pool);
     // A guest that writes does not see that its disk went back.
     const auto allowed =

@@ -120,7 +120,6 @@ std::string untrusted_reference(Context::Impl& context, const Volume& volume)
 Volume Pool::create_volume(const VolumeDef& given, CreateFlags flags, Job* job)
 {
     return operate(object_, job, [pool = object_, given, flags](Job* own) {
-        const CallScope call(own);
         PoolAccess access(pool);
         access.require_started();
         access.require(Capability::create_volume, "create volumes");
@@ -139,7 +138,6 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
                                 Job* job)
 {
     return operate(object_, job, [pool = object_, given, source, flags](Job* own) {
-        const CallScope call(own);
         PoolAccess access(pool);
         access.require_started();
         access.require(Capability::create_from, "copy volumes");
@@ -195,7 +193,6 @@ Volume Pool::upload_volume(const VolumeDef& given, const UploadSource& source,
                            const TransferOptions& options, Job* job)
 {
     return operate(object_, job, [pool = object_, given, source = kept(source), options](Job* own) {
-        const CallScope call(own);
         PoolAccess access(pool);
         access.require_started();
         access.require(Capability::create_volume, "create volumes");
@@ -220,8 +217,7 @@ std::optional<std::uint64_t> Pool::partial_upload(const std::string& volume_name
 
 void Pool::discard_upload(const std::string& volume_name, Job* job)
 {
-    return operate(object_, job, [pool = object_, volume_name](Job* own) {
-        const CallScope call(own);
+    operate(object_, job, [pool = object_, volume_name](Job* own) {
         PoolAccess access(pool);
         access.context->require_writable("forgetting an upload in " + access.title());
         access.require_started();

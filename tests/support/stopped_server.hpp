@@ -17,8 +17,9 @@ public:
     {
         const auto image = directory_ / "image";
         directory_.write("image", "");
-        if (!succeeds("command -v fuse2fs") || !private_mounts() || ::mkdir(path().c_str(), 0755) != 0 ||
-            ::truncate(image.c_str(), 64 << 20) != 0 || !succeeds("mkfs.ext4 -q " + image))
+        if (!succeeds("command -v fuse2fs") || !private_mounts() ||
+            ::mkdir(path().c_str(), 0755) != 0 || ::truncate(image.c_str(), 64 << 20) != 0 ||
+            !succeeds("mkfs.ext4 -q " + image))
             return;
         pid_ = ::fork();
         if (pid_ == 0) {
