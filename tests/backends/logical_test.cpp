@@ -6,6 +6,7 @@
 #include "lvm_commands.hpp"
 #include "lvm_report.hpp"
 
+#include <fstream>
 #include <set>
 
 using namespace storage;
@@ -115,6 +116,32 @@ TEST_CASE("logical: a missing device is told, and which volumes it takes along")
     const auto health = (**asked).health();
     CHECK(health.state == PoolState::degraded);
     CHECK_THAT(health.reason, Catch::Contains("1 of 2 devices"));
+}
+
+TEST_CASE("logical: a volume that is open for a moment is not in use")
+{
+    std::ifstream file(BASIN_TRANSCRIPTS "/lvm/all-kinds");
+    const std::string open{std::istreambuf_iterator<char>(file), {}};
+    const std::string word = "\"lv_device_open\":\"open\"";
+    const auto line = open.find("\"lv_name\":\"striped\"");
+    const auto at = open.find(word, line);
+    REQUIRE(at < open.find('\n', line));
+    const auto closed = std::string(open).replace(at, word.size(), "\"lv_device_open\":\"\"");
+    const auto uuid = open.substr(open.find("\"lv_uuid\":\"", line) + 11, 38) + '\n';
+    const auto stop = [&](const std::string& transcript) {
+        ScriptedRunner lvm(transcript);
+        LogicalStage stage(lvm);
+        return error_code([&] {
+            Change change("test");
+            stage->stop(uuid, change);
+        });
+    };
+    CHECK(stop(closed) == ErrorCode{});
+    CHECK(stop(open + open + closed) == ErrorCode{});
+    std::string stays;
+    for (int i = 0; i != 9; ++i)
+        stays += open;
+    CHECK(stop(stays) == ErrorCode::busy);
 }
 
 TEST_CASE("logical: what is made is said in the definition, or decided by one rule")

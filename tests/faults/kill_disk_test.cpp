@@ -60,6 +60,19 @@ Volume make_partition(Pool pool, std::uint64_t size = 4 * mib)
     return pool.create_volume({.name = "", .capacity = size});
 }
 
+/** A pool that runs, of a new table with so many partitions. */
+std::function<void(Scratch&, Context&)> running(const Disk& disk, const std::string& format,
+                                                int partitions)
+{
+    return [&disk, format, partitions](Scratch&, Context& context) {
+        disk.clear();
+        auto pool = context.define_pool(disk.definition(format));
+        pool.start(BuildMode::overwrite);
+        for (int i = 0; i != partitions; ++i)
+            make_partition(pool);
+    };
+}
+
 /** The pool with what a killed process left finished or undone, and read. */
 Pool settled(Context& context)
 {
@@ -117,10 +130,7 @@ TEST_CASE("killed while making a partition: it is there for all or for none", "[
     }
     for (const std::string format : {"gpt", "dos"})
         kill_everywhere(
-            [&](Scratch&, Context& context) {
-                disk.clear();
-                context.define_pool(disk.definition(format)).start(BuildMode::overwrite);
-            },
+            running(disk, format, 0),
             [](Scratch&, Context& context) { make_partition(context.find_pool("pool")); },
             [&](Scratch&, Context& context) {
                 const auto pool = settled(context);
@@ -141,13 +151,7 @@ TEST_CASE("killed while deleting a partition: it is there for all or for none", 
         return;
     }
     kill_everywhere(
-        [&](Scratch&, Context& context) {
-            disk.clear();
-            auto pool = context.define_pool(disk.definition("dos"));
-            pool.start(BuildMode::overwrite);
-            make_partition(pool);
-            make_partition(pool);
-        },
+        running(disk, "dos", 2),
         [&](Scratch&, Context& context) {
             context.find_volume_by_path(disk.partition(1)).delete_storage();
         },
@@ -169,12 +173,7 @@ TEST_CASE("killed while growing a partition: it has its old or its new size", "[
         return;
     }
     kill_everywhere(
-        [&](Scratch&, Context& context) {
-            disk.clear();
-            auto pool = context.define_pool(disk.definition("gpt"));
-            pool.start(BuildMode::overwrite);
-            make_partition(pool);
-        },
+        running(disk, "gpt", 1),
         [&](Scratch&, Context& context) {
             context.find_volume_by_path(disk.partition(1)).resize(8 * mib);
         },
