@@ -213,6 +213,31 @@ ContentPlan plan_luks(const NewVolume& volume)
 
 // ---- qcow2, natively --------------------------------------------------------------------------
 
+/** Looks at the file that shall keep the data: that it is there, its size, whether it is free. */
+void check_data_file(const NewVolume& volume, std::uint64_t capacity)
+{
+    const auto& file = *volume.def.target.data_file;
+    const auto refuse = [&](const std::string& what, const std::string& remedy) {
+        throw Error(ErrorCode::invalid_argument,
+                    "'" + volume.path() + "': data file '" + file.path + "' " + what, remedy);
+    };
+    if (!file.path.starts_with('/'))
+        refuse("is not an absolute path", "use the path of a raw volume");
+    if (preallocation_of(volume) == Preallocation::falloc ||
+        preallocation_of(volume) == Preallocation::full)
+        refuse("is what the space is in, and it is there already",
+               "allocate it when it is made, and leave the flag out");
+    const auto fd = open_existing(file.path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const auto length = content_length(fd.get(), file.path);
+    const auto wanted = (capacity + 511) / 512 * 512;
+    if (length < wanted || (file.raw && length != wanted))
+        refuse("has " + size_text(length) + ", not the capacity of " + size_text(wanted),
+               "resize it, or give the image another capacity");
+    if (!file.raw && ::lseek(fd.get(), 0, SEEK_DATA) >= 0)
+        refuse("has content that nobody would see",
+               "use an empty sparse volume, or raw='yes' for an image that shows it");
+}
+
 Qcow2Options qcow2_options(const NewVolume& volume)
 {
     const auto& def = volume.def;
@@ -221,8 +246,14 @@ Qcow2Options qcow2_options(const NewVolume& volume)
                          .cluster_size = def.target.cluster_size,
                          .extended_l2 = has_feature(def, "extended_l2"),
                          .lazy_refcounts = has_feature(def, "lazy_refcounts"),
+                         .refcount_bits = def.target.refcount_bits,
                          .preallocation = preallocation_of(volume)};
     add_backing(volume, options);
+    if (def.target.data_file) {
+        options.data_file = def.target.data_file->path;
+        options.data_file_raw = def.target.data_file->raw;
+        check_data_file(volume, options.capacity);
+    }
     return options;
 }
 
@@ -233,6 +264,8 @@ ContentPlan plan_qcow2(const NewVolume& volume)
     auto summary = "qcow2 image '" + volume.path() + "' of " + size_text(options.capacity);
     if (!options.backing_path.empty())
         summary += ", on top of '" + options.backing_path + "'";
+    if (!options.data_file.empty())
+        summary += ", with its data in '" + options.data_file + "'";
     return {.content = {.summary = std::move(summary), .fill = [options](const FileWork& work) {
                             write_qcow2(work.fd, -1, options, work.path, work.job);
                             return true;
@@ -250,7 +283,8 @@ QemuImgOptions tool_options(const NewVolume& volume)
                            .compat = def.target.compat,
                            .cluster_size = def.target.cluster_size,
                            .lazy_refcounts = has_feature(def, "lazy_refcounts"),
-                           .extended_l2 = has_feature(def, "extended_l2")};
+                           .extended_l2 = has_feature(def, "extended_l2"),
+                           .refcount_bits = def.target.refcount_bits};
     add_backing(volume, options);
     return options;
 }
@@ -374,6 +408,8 @@ std::string why_not_bytes(const NewVolume& volume)
     const auto& target = def.target;
     if (!target.compat.empty() && target.compat != source.target.compat)
         return "compat is another one";
+    if (target.refcount_bits != 0 && target.refcount_bits != source.target.refcount_bits)
+        return "the reference counts are of another width";
     if (target.cluster_size != 0 && target.cluster_size != source.target.cluster_size)
         return "the cluster size is another one";
     if (!target.features.empty() && target.features != source.target.features)
@@ -590,8 +626,12 @@ void check_options(const NewVolume& volume)
     if (target.format != "qcow2" &&
         (!target.compat.empty() || !target.features.empty() || target.cluster_size != 0))
         refuse(format_text + "compat, features or cluster size", "leave them out");
-    if (has_feature(def, "data_file"))
-        refuse("an external data file cannot be asked for here", "leave the feature out");
+    if (target.format != "qcow2" && (target.refcount_bits != 0 || target.data_file))
+        refuse(format_text + "reference counts or data file", "use format 'qcow2'");
+    if (target.data_file && (volume.source || target.encryption))
+        refuse("an external data file for a copy or an encrypted image", "leave it out");
+    if (has_feature(def, "data_file") && !target.data_file)
+        refuse("the feature data_file does not say which file that is", "name it with <dataFile>");
     if (!def.backing.empty() && target.format != "qcow2" && target.format != "qed" &&
         target.format != "qcow" && target.format != "vmdk")
         refuse(format_text + "backing image", "use format 'qcow2'");

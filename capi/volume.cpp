@@ -161,6 +161,17 @@ int basin_volume_get_identity(basin_volume* volume, uint32_t flags, char** ident
                     [](const Volume& source) { return source.identity(); });
 }
 
+int basin_volume_expect(basin_volume* volume, const char* identity, uint32_t flags,
+                        basin_error** error)
+{
+    return guard(error, [&] {
+        auto& target = required(volume, "volume");
+        const auto text = required_text(identity, "identity");
+        reject_unknown_flags(flags, 0);
+        target.cpp = target.cpp.expecting(std::string(text));
+    });
+}
+
 int basin_volume_get_xml(basin_volume* volume, uint32_t flags, char** xml, basin_error** error)
 {
     return get_text(

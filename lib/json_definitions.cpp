@@ -207,6 +207,13 @@ static void fields(Io& io, Provisioning& value)
 }
 
 template <typename Io>
+static void fields(Io& io, DataFile& value)
+{
+    io.always("path", value.path);
+    io("raw", value.raw);
+}
+
+template <typename Io>
 static void fields(Io& io, VolumeTarget& value)
 {
     io("path", value.path);
@@ -218,6 +225,8 @@ static void fields(Io& io, VolumeTarget& value)
     io("nocow", value.nocow);
     io("cluster_size", value.cluster_size);
     io("features", value.features);
+    io("refcount_bits", value.refcount_bits);
+    io("data_file", value.data_file);
     io("provisioning", value.provisioning);
 }
 

@@ -239,6 +239,7 @@ struct Volume::Access {
         return Volume(std::move(pool), std::move(name));
     }
     static const PoolPointer& pool(const Volume& volume) { return volume.pool_; }
+    static const std::string& expected(const Volume& volume) { return volume.expected_; }
 };
 
 /** Refuses what cannot be a volume's name in any pool. @throws Error invalid_argument */

@@ -164,9 +164,10 @@ Options format_options(const QemuImage& target, const QemuImgOptions& options)
     if (target.format == "vpc") // else rounded to a size with a geometry of heads and cylinders
         list.emplace_back("force_size=on");
     const bool qcow2 = target.format == "qcow2";
-    if (!qcow2 && (!options.compat.empty() || options.lazy_refcounts || options.extended_l2))
+    if (!qcow2 && (!options.compat.empty() || options.lazy_refcounts || options.extended_l2 ||
+                   options.refcount_bits))
         throw not_supported(shown(target.path) + ": format " + shown(target.format) +
-                            " has no compat level and no features");
+                            " has no compat level, features or reference counts");
     if (!options.compat.empty())
         list.push_back("compat=" + word("compat level", options.compat));
     else if (qcow2)
@@ -181,6 +182,8 @@ Options format_options(const QemuImage& target, const QemuImgOptions& options)
         list.emplace_back("lazy_refcounts=on");
     if (options.extended_l2)
         list.emplace_back("extended_l2=on");
+    if (options.refcount_bits)
+        list.push_back("refcount_bits=" + std::to_string(options.refcount_bits));
     return list;
 }
 

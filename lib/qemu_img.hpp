@@ -45,7 +45,8 @@ struct QemuImgOptions {
     std::uint64_t cluster_size{};  ///< 0: the format's default
     bool lazy_refcounts{};
     bool extended_l2{};
-    bool direct{}; ///< convert past the page cache; not every file system can
+    std::uint32_t refcount_bits{}; ///< 0: QEMU's default
+    bool direct{};                 ///< convert past the page cache; not every file system can
 };
 
 /**

@@ -117,6 +117,17 @@ std::string Volume::identity() const
     });
 }
 
+Volume Volume::expecting(const std::string& identity) const
+{
+    if (identity.empty())
+        throw Error(ErrorCode::invalid_argument,
+                    volume_title(name_, *pool_) + ": an empty identity",
+                    "give what identity() said");
+    auto result = *this;
+    result.expected_ = identity;
+    return result;
+}
+
 void Volume::refresh(Job* job)
 {
     operate(pool_, job, [pool = pool_, name = name_](Job*) {

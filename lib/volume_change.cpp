@@ -77,6 +77,16 @@ void require_unblocked(PoolAccess& access, const std::string& name, BlockerKind 
                 "end its use, or allow it explicitly (" + kinds + ")", lines);
 }
 
+void require_expected(PoolAccess& access, const Volume& volume)
+{
+    const auto& expected = Volume::Access::expected(volume);
+    if (!expected.empty() && access.active_backend().identity(volume.name()) != expected)
+        throw Error(ErrorCode::not_found,
+                    volume_title(volume.name(), *access.pool) +
+                        " is not the one that was meant: another one has its name",
+                    "look again, and decide anew");
+}
+
 std::vector<Blocker> Volume::blockers() const
 {
     return look(pool_, [pool = pool_, name = name_] {
@@ -92,9 +102,9 @@ std::vector<Blocker> Volume::blockers() const
 
 void Volume::delete_storage(BlockerKind allowed, Job* job)
 {
-    operate(pool_, job, [pool = pool_, name = name_, allowed](Job* own) {
+    operate(pool_, job, [self = *this, pool = pool_, name = name_, allowed](Job* own) {
         PoolAccess access(pool);
-        if (change_volume(access, name,
+        if (change_volume(access, self,
                           {"vol-delete", "deleting", Capability::delete_volume, "delete volumes"},
                           allowed, own, [&](PoolAccess& now, Change& change) {
                               now.active_backend().delete_volume(name, change);
@@ -147,33 +157,36 @@ std::uint64_t new_capacity(std::uint64_t before, std::uint64_t number, ResizeFla
 
 void Volume::resize(std::uint64_t number, ResizeFlags flags, BlockerKind allowed, Job* job)
 {
-    operate(pool_, job, [pool = pool_, name = name_, number, flags, allowed](Job* own) {
-        PoolAccess access(pool);
-        const auto capability =
-            has(flags, ResizeFlags::shrink) ? Capability::shrink_volume : Capability::grow_volume;
-        // Snapshots keep their own size, and what is in a thin pool too.
-        const auto ignored = allowed | BlockerKind::snapshot | BlockerKind::volume;
-        if (change_volume(access, name, {"vol-resize", "resizing", capability, "resize volumes"},
-                          ignored, own, [&](PoolAccess& now, Change& change) {
-                              auto& backend = now.active_backend();
-                              const auto volume = backend.describe(name);
-                              const auto capacity = new_capacity(volume.capacity, number, flags,
-                                                                 volume_title(name, *pool));
-                              refuse_foreign_data(now, volume);
-                              backend.resize_volume(volume, capacity, flags, change);
-                          })) {
-            access.context->emit(EventKind::volume_changed, *pool, name);
-            access.update_others();
-        }
-    });
+    operate(
+        pool_, job, [self = *this, pool = pool_, name = name_, number, flags, allowed](Job* own) {
+            PoolAccess access(pool);
+            const auto capability = has(flags, ResizeFlags::shrink) ? Capability::shrink_volume
+                                                                    : Capability::grow_volume;
+            // Snapshots keep their own size, and what is in a thin pool too.
+            const auto ignored = allowed | BlockerKind::snapshot | BlockerKind::volume;
+            if (change_volume(access, self,
+                              {"vol-resize", "resizing", capability, "resize volumes"}, ignored,
+                              own, [&](PoolAccess& now, Change& change) {
+                                  auto& backend = now.active_backend();
+                                  const auto volume = backend.describe(name);
+                                  const auto capacity = new_capacity(volume.capacity, number, flags,
+                                                                     volume_title(name, *pool));
+                                  refuse_foreign_data(now, volume);
+                                  backend.resize_volume(volume, capacity, flags, change);
+                              })) {
+                access.context->emit(EventKind::volume_changed, *pool, name);
+                access.update_others();
+            }
+        });
 }
 
 namespace {
 
 /** @return false in a dry run */
-bool rename_in(const PoolPointer& pool, const std::string& name, const std::string& new_name,
-               BlockerKind allowed, Job* job)
+bool rename_in(const Volume& volume, const std::string& new_name, BlockerKind allowed, Job* job)
 {
+    const auto& pool = Volume::Access::pool(volume);
+    const auto& name = volume.name();
     check_volume_name(new_name);
     PoolAccess access(pool);
     access.require_started();
@@ -187,7 +200,7 @@ bool rename_in(const PoolPointer& pool, const std::string& name, const std::stri
         target_lock.emplace(
             access.context->locks.lock_volume(pool->uuid, pool->name, new_name, "vol-rename", job));
     allowed = allowed | BlockerKind::snapshot | BlockerKind::volume; // they go with it
-    if (!change_volume(access, name,
+    if (!change_volume(access, volume,
                        {"vol-rename", "renaming", Capability::rename_volume, "rename volumes"},
                        allowed, job, [&](PoolAccess& now, Change& change) {
                            now.active_backend().rename_volume(name, new_name, change);
@@ -207,19 +220,18 @@ bool rename_in(const PoolPointer& pool, const std::string& name, const std::stri
 
 void Volume::rename(const std::string& new_name, BlockerKind allowed, Job* job)
 {
-    const bool renamed =
-        operate(pool_, job, [pool = pool_, name = name_, new_name, allowed](Job* own) {
-            return rename_in(pool, name, new_name, allowed, own);
-        });
+    const bool renamed = operate(pool_, job, [self = *this, new_name, allowed](Job* own) {
+        return rename_in(self, new_name, allowed, own);
+    });
     if (renamed)
         name_ = new_name;
 }
 
 void Volume::wipe(WipeAlgorithm algorithm, BlockerKind allowed, Job* job)
 {
-    operate(pool_, job, [pool = pool_, name = name_, algorithm, allowed](Job* own) {
+    operate(pool_, job, [self = *this, pool = pool_, name = name_, algorithm, allowed](Job* own) {
         PoolAccess access(pool);
-        if (change_volume(access, name,
+        if (change_volume(access, self,
                           {"vol-wipe", "wiping", Capability::wipe_volume, "wipe volumes"}, allowed,
                           own, [&](PoolAccess& now, Change& change) {
                               auto& backend = now.active_backend();
@@ -232,7 +244,8 @@ void Volume::wipe(WipeAlgorithm algorithm, BlockerKind allowed, Job* job)
 std::uint64_t Volume::upload(const UploadSource& source, const TransferOptions& options, Job* job)
 {
     return operate(
-        pool_, job, [pool = pool_, name = name_, source = kept(source), options](Job* own) {
+        pool_, job,
+        [self = *this, pool = pool_, name = name_, source = kept(source), options](Job* own) {
             PoolAccess access(pool);
             std::uint64_t received = 0;
             // As libvirt: an upload may go into a volume that somebody has open, at the caller's
@@ -246,7 +259,7 @@ std::uint64_t Volume::upload(const UploadSource& source, const TransferOptions& 
                             volume_title(name, *pool) +
                                 ": an upload into a volume cannot be resumed",
                             "upload into a new volume, or give the offset");
-            if (change_volume(access, name,
+            if (change_volume(access, self,
                               {"vol-upload", "uploading to", Capability::upload, "take uploads"},
                               allowed, own, [&](PoolAccess& now, Change& change) {
                                   auto& backend = now.active_backend();
@@ -301,13 +314,13 @@ constexpr VolumeOperation snapshot_operation{"vol-snapshot", "changing the snaps
 
 Snapshot Volume::create_snapshot(const std::string& name, Job* job)
 {
-    return operate(pool_, job, [pool = pool_, volume = name_, name](Job* own) {
+    return operate(pool_, job, [self = *this, pool = pool_, volume = name_, name](Job* own) {
         const auto title = volume_title(volume, *pool);
         check_snapshot_name(name, title);
         PoolAccess access(pool);
         const auto allowed = allowed_for_snapshots(access);
         const bool made = change_volume(
-            access, volume, snapshot_operation, allowed, own, [&](PoolAccess& now, Change& change) {
+            access, self, snapshot_operation, allowed, own, [&](PoolAccess& now, Change& change) {
                 auto& backend = now.active_backend();
                 if (find_snapshot(backend.snapshots(volume), name))
                     throw Error(ErrorCode::already_exists,
@@ -332,14 +345,16 @@ namespace {
 
 using SnapshotChange = void (Backend::*)(const VolumeDef&, const std::string&, Change&);
 
-void change_snapshot(const PoolPointer& pool, const std::string& name, const std::string& snapshot,
-                     SnapshotChange list, Job* job)
+void change_snapshot(const Volume& target, const std::string& snapshot, SnapshotChange list,
+                     Job* job)
 {
+    const auto& pool = Volume::Access::pool(target);
+    const auto& name = target.name();
     PoolAccess access(pool);
     // A guest that writes does not see that its disk went back.
     const auto allowed =
         list == &Backend::revert_snapshot ? BlockerKind::snapshot : allowed_for_snapshots(access);
-    if (change_volume(access, name, snapshot_operation, allowed, job,
+    if (change_volume(access, target, snapshot_operation, allowed, job,
                       [&](PoolAccess& now, Change& change) {
                           auto& backend = now.active_backend();
                           require_snapshot(backend, name, snapshot, volume_title(name, *pool));
@@ -354,15 +369,15 @@ void change_snapshot(const PoolPointer& pool, const std::string& name, const std
 
 void Volume::delete_snapshot(const std::string& name, Job* job)
 {
-    operate(pool_, job, [pool = pool_, volume = name_, name](Job* own) {
-        change_snapshot(pool, volume, name, &Backend::delete_snapshot, own);
+    operate(pool_, job, [self = *this, name](Job* own) {
+        change_snapshot(self, name, &Backend::delete_snapshot, own);
     });
 }
 
 void Volume::revert_snapshot(const std::string& name, Job* job)
 {
-    operate(pool_, job, [pool = pool_, volume = name_, name](Job* own) {
-        change_snapshot(pool, volume, name, &Backend::revert_snapshot, own);
+    operate(pool_, job, [self = *this, name](Job* own) {
+        change_snapshot(self, name, &Backend::revert_snapshot, own);
     });
 }
 

@@ -15,6 +15,9 @@ std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, Bl
 void require_unblocked(PoolAccess& access, const std::string& name, BlockerKind allowed,
                        std::string_view operation);
 
+/** @throws Error not_found  the handle means another object than the one that has the name now */
+void require_expected(PoolAccess& access, const Volume& volume);
+
 /** The call that changes one volume which exists. */
 struct VolumeOperation {
     std::string_view name{}; ///< "vol-wipe"
@@ -29,10 +32,11 @@ struct VolumeOperation {
  * @return whether it was done: false in a dry run. The table is up to date then; the caller tells.
  */
 template <typename List>
-bool change_volume(PoolAccess& access, const std::string& volume, const VolumeOperation& operation,
+bool change_volume(PoolAccess& access, const Volume& target, const VolumeOperation& operation,
                    BlockerKind allowed, Job* job, List&& list)
 {
     const auto pool = access.pool;
+    const auto& volume = target.name();
     auto& context = *access.context;
     context.require_writable(std::string(operation.verb) + ' ' + volume_title(volume, *pool));
     access.require_started();
@@ -43,6 +47,7 @@ bool change_volume(PoolAccess& access, const std::string& volume, const VolumeOp
             context.locks.lock_volume(pool->uuid, pool->name, volume, operation.name, job));
         access = PoolAccess(pool);
     }
+    require_expected(access, target);
     require_unblocked(access, volume, allowed, operation.verb);
     Change change(std::string(operation.name) + ' ' + pool->name + ' ' + volume);
     list(access, change);

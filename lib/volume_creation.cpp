@@ -115,6 +115,27 @@ std::string untrusted_reference(Context::Impl& context, const Volume& volume)
     return {};
 }
 
+/** A file that another image keeps its data in would be written by two. */
+void check_data_file(Context::Impl& context, const PoolObject& pool, const VolumeDef& def)
+{
+    const auto refuse = [&](ErrorCode code, const std::string& what, const std::string& remedy) {
+        throw Error(code,
+                    volume_title(def.name, pool) + ": data file '" + def.target.data_file->path +
+                        "' " + what,
+                    remedy);
+    };
+    const auto& path = def.target.data_file->path;
+    const auto volume = volume_with_path(context, path);
+    if (!volume)
+        refuse(ErrorCode::not_found, "is no volume of an active pool", "create it first");
+    if (const auto format = volume->definition().target.format;
+        !format.empty() && format != "raw" && format != "none")
+        refuse(ErrorCode::invalid_argument, "is of format '" + format + "'", "use a raw volume");
+    if (const auto users = dependents_of(context, path); !users.empty())
+        refuse(ErrorCode::busy, "is used by '" + users.front().path() + "'",
+               "use a volume of its own");
+}
+
 } // namespace
 
 Volume Pool::create_volume(const VolumeDef& given, CreateFlags flags, Job* job)
@@ -127,6 +148,8 @@ Volume Pool::create_volume(const VolumeDef& given, CreateFlags flags, Job* job)
         refuse(flags, CreateFlags::reflink | CreateFlags::linked | CreateFlags::digest,
                volume_title(def.name, *pool) +
                    ": reflink, linked and digest need a volume to copy from");
+        if (def.target.data_file)
+            check_data_file(*access.context, *pool, def);
         return create(access, pool, def, "vol-create", own,
                       [&](Backend& backend, const VolumeDef& named, Change& change) {
                           backend.create_volume(named, nullptr, flags, change);

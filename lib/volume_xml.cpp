@@ -8,6 +8,7 @@
 #include "xml_parts.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace storage::inline v1 {
 namespace {
@@ -47,14 +48,14 @@ std::string read_compat(const XmlElement& target)
     return text;
 }
 
-std::vector<std::string> read_features(const XmlElement& target, bool describe)
+std::vector<std::string> read_features(const XmlElement& target, bool has_data_file)
 {
     std::vector<std::string> result;
     const auto features = target.child("features");
     if (!features)
         return result;
-    // An external data file is a property of an existing image, not something to ask for.
-    const auto known = std::span(image_features).first(describe ? 3 : 2);
+    // Libvirt's word says only that there is an external data file; <dataFile> asks for one.
+    const auto known = std::span(image_features).first(has_data_file ? 3 : 2);
     for (const auto name : known)
         if (features.child(XmlName(name, {})))
             result.emplace_back(name);
@@ -71,6 +72,30 @@ std::uint64_t read_cluster_size(const XmlElement& target)
     return element ? read_size(element) : 0;
 }
 
+std::uint32_t read_refcount_bits(const XmlElement& target)
+{
+    const auto element = target.child("refcountBits");
+    if (!element)
+        return 0;
+    const auto text = element.text();
+    const auto bits = to_integer<std::uint32_t>(text);
+    if (!bits || *bits > 64 || !std::has_single_bit(*bits))
+        element.fail_value(text, "is not a width of reference counts: 1, 2, 4, 8, 16, 32 or 64");
+    return *bits;
+}
+
+std::optional<DataFile> read_data_file(const XmlElement& target)
+{
+    const auto element = target.child("dataFile");
+    if (!element)
+        return std::nullopt;
+    DataFile result{.path = element.required_attribute("path"),
+                    .raw = element.yes_no("raw").value_or(false)};
+    if (const auto found = control_character(result.path))
+        element.fail_attribute("path", "contains the control character " + *found);
+    return result;
+}
+
 /** The part that a volume and the images below it have in common. */
 template <typename Image>
 void read_image(const XmlElement& element, const Reading& reading, Image& image)
@@ -84,7 +109,7 @@ void read_image(const XmlElement& element, const Reading& reading, Image& image)
     image.encryption = read_encryption(element);
     image.compat = read_compat(element);
     image.cluster_size = read_cluster_size(element);
-    image.features = read_features(element, reading.describe);
+    image.features = read_features(element, reading.describe || bool(element.child("dataFile")));
     if (element.child("features") && image.compat.empty())
         image.compat = "1.1"; // features came with version 3 of qcow2
 }
@@ -125,6 +150,8 @@ void read_target(const XmlElement& volume, const Reading& reading, VolumeTarget&
         element.accept("path");
     read_image(element, reading, target);
     target.nocow = bool(element.child("nocow"));
+    target.refcount_bits = read_refcount_bits(element);
+    target.data_file = read_data_file(element);
     if (reading.info.provisioning)
         target.provisioning = read_provisioning(element);
 }
@@ -231,6 +258,21 @@ void write_provisioning(XmlWriter& xml, const Provisioning& provisioning)
     xml.close();
 }
 
+/** What libvirt does not have. */
+void write_own_parts(XmlWriter& xml, const VolumeTarget& target)
+{
+    xml.optional_text("refcountBits",
+                      target.refcount_bits ? std::to_string(target.refcount_bits) : "");
+    if (target.data_file) {
+        xml.open("dataFile").attribute("path", target.data_file->path);
+        if (target.data_file->raw)
+            xml.attribute("raw", "yes");
+        xml.close();
+    }
+    if (target.provisioning)
+        write_provisioning(xml, *target.provisioning);
+}
+
 template <typename Image>
 void write_image(XmlWriter& xml, const Image& image, const BackendInfo& info, bool declared)
 {
@@ -262,8 +304,7 @@ void write_image(XmlWriter& xml, const Image& image, const BackendInfo& info, bo
         xml.close();
     }
     if constexpr (requires { image.provisioning; })
-        if (image.provisioning)
-            write_provisioning(xml, *image.provisioning);
+        write_own_parts(xml, image);
 }
 
 void write_extents(XmlWriter& xml, const std::vector<SourceExtent>& extents)

@@ -206,6 +206,12 @@ Volume Call::volume_anywhere(const std::string& text)
 
 Volume Call::volume(std::string_view option, std::string_view pool_option)
 {
+    const auto found = named_volume(option, pool_option);
+    return option == "vol" && given("expect") ? found.expecting(text("expect")) : found;
+}
+
+Volume Call::named_volume(std::string_view option, std::string_view pool_option)
+{
     const auto wanted = text(option);
     if (!given(pool_option)) {
         try {

@@ -85,6 +85,7 @@ private:
     void print_plan();
     void print_facts();
     Volume volume_anywhere(const std::string& text);
+    Volume named_volume(std::string_view option, std::string_view pool_option);
     void log(storage::LogLevel level, std::string_view line);
 
     const Invocation& invocation_;

@@ -34,6 +34,11 @@ inline constexpr Option allow_option{.name = "allow",
                                      .named_only = true,
                                      .list = true};
 
+inline constexpr Option expect_option{.name = "expect",
+                                      .takes = Takes::text,
+                                      .help = "what vol-identity printed; refuse another volume",
+                                      .named_only = true};
+
 /** What --allow says, and --delete-snapshots. @throws UsageError for what cannot be allowed */
 storage::BlockerKind allowed_blockers(const Call& call);
 

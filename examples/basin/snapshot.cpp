@@ -109,13 +109,13 @@ std::vector<Verb> snapshot_verbs()
          group,
          "Forget a saved state",
          "basin vol-snapshot-delete disk.qcow2 before-upgrade --pool vms",
-         {volume_option, existing, optional_pool_option},
+         {volume_option, existing, optional_pool_option, expect_option},
          snapshot_delete},
         {"vol-snapshot-revert",
          group,
          "Bring a volume back to a saved state",
          "basin vol-snapshot-revert disk.qcow2 before-upgrade --pool vms",
-         {volume_option, existing, optional_pool_option},
+         {volume_option, existing, optional_pool_option, expect_option},
          snapshot_revert},
     };
 }

@@ -231,6 +231,7 @@ std::vector<Verb> transfer_verbs()
            .help = "local file, - for standard input",
            .required = true},
           optional_pool_option,
+          expect_option,
           offset,
           length,
           sparse,

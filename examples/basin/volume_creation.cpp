@@ -138,6 +138,8 @@ VolumeDef copy_of(const VolumeDef& original, const std::string& name)
     def.extents.clear();
     def.target.path.clear();
     def.target.timestamps.reset();
+    def.target.data_file.reset(); // which no two images may use
+    std::erase(def.target.features, "data_file");
     return def;
 }
 

@@ -125,6 +125,13 @@ void vol_key(Call& call)
     call.value(key, identity(volume).text("key", key));
 }
 
+void vol_identity(Call& call)
+{
+    const auto volume = call.volume();
+    const auto text = volume.identity();
+    call.value(text, identity(volume).text("identity", text));
+}
+
 void vol_name(Call& call)
 {
     const auto volume = call.volume();
@@ -220,6 +227,8 @@ std::vector<Verb> volume_query_verbs()
          vol_dumpxml},
         {"vol-key", group, "Print the key of a volume", "basin vol-key disk.img --pool vms",
          one_volume, vol_key},
+        {"vol-identity", group, "Print what tells this volume from another of its name",
+         "basin vol-identity disk.img --pool vms", one_volume, vol_identity},
         {"vol-name",
          group,
          "Print the name of a volume",

@@ -1848,6 +1848,19 @@ BASIN_API int basin_volume_get_identity(basin_volume* volume, uint32_t flags, ch
                                         basin_error** error);
 
 /**
+ * Makes this handle mean the object of that identity and no other one of its name: each call
+ * through it that changes, overwrites or deletes then looks first, with the volume locked, and
+ * answers BASIN_E_NOT_FOUND if another one has taken the name since. Does not look now.
+ * @param identity  what basin_volume_get_identity() gave; kept as a copy
+ * @param flags     0
+ * @return BASIN_OK or BASIN_E_INVALID_ARGUMENT (empty)
+ * @note Does not block. Not while another thread uses this handle.
+ * @since 0.1
+ */
+BASIN_API int basin_volume_expect(basin_volume* volume, const char* identity, uint32_t flags,
+                                  basin_error** error);
+
+/**
  * Gives the volume's XML as libvirt prints it, fresh from the system.
  * @param flags  0 or BASIN_VOLUME_CHAIN
  * @param xml    freed with basin_free()

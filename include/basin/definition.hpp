@@ -245,6 +245,14 @@ struct Provisioning {
     bool operator==(const Provisioning&) const = default;
 };
 
+/** `<dataFile path='/pool/data.raw' raw='yes'/>`: the raw volume that keeps the data of a qcow2
+ * image; libvirt has nothing like it. */
+struct DataFile {
+    std::string path{};
+    bool raw{}; ///< what a guest sees is the data file as it is, byte for byte
+    bool operator==(const DataFile&) const = default;
+};
+
 /** Where and how a volume is stored. */
 struct VolumeTarget {
     std::string path{};
@@ -257,6 +265,11 @@ struct VolumeTarget {
     std::uint64_t cluster_size{}; ///< 0: the format's default
     std::vector<std::string>
         features{}; ///< lazy_refcounts, extended_l2, data_file; sorted by that order
+    /** qcow2: a power of two up to 64, `<refcountBits>`; 0: 16. Of the format before 1.1: 16. */
+    std::uint32_t refcount_bits{};
+    /** qcow2: an existing raw volume, or device, of at least the capacity, that no other image
+     * uses. Not raw: it must be empty, for what it holds would never be seen. */
+    std::optional<DataFile> data_file{};
     /** Absent: thick, or with an allocation below the capacity thin, or with a backing volume a
      * snapshot. */
     std::optional<Provisioning> provisioning{};

@@ -78,6 +78,7 @@ struct ImageInfo {
     std::optional<ImageReference> backing{}; ///< the image below
     std::optional<ImageReference>
         data_file{};                    ///< qcow2 external data file; vmdk flat extents: the first
+    bool data_file_raw{};               ///< the data file alone is the content
     std::vector<std::string> extents{}; ///< other files that hold the data (vmdk), as written
     std::optional<Encryption> encryption{}; ///< format qcow, luks or luks2; the cipher's size is
                                             ///< that of one key: aes-xts with 512 bits has 256

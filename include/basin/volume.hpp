@@ -328,6 +328,15 @@ public:
     /** A text that identifies this very object (device, inode, birth time; LV UUID …), not its
      * name. */
     std::string identity() const;
+    /**
+     * A handle that means the object of that identity() and no other one of its name: each call
+     * through it that changes, overwrites or deletes looks first, with the volume locked, and
+     * throws not_found if another one has taken the name since. For callers between whose looking
+     * and whose deleting time passes.
+     * @throws Error invalid_argument  an empty text
+     * @since 0.1
+     */
+    Volume expecting(const std::string& identity) const;
 
     struct BASIN_LOCAL Access; ///< for the library itself
 private:
@@ -335,6 +344,7 @@ private:
     Volume(std::shared_ptr<PoolObject> pool, std::string name);
     std::shared_ptr<PoolObject> pool_;
     std::string name_;
+    std::string expected_{}; ///< identity; "": whoever has the name
 };
 
 } // namespace storage::inline v1

@@ -62,6 +62,7 @@ std::string to_json(const ImageInfo& info)
         json["backing"] = reference_json(*info.backing);
     if (info.data_file)
         json["data_file"] = reference_json(*info.data_file);
+    put(json, "data_file_raw", info.data_file_raw);
     put(json, "extents", info.extents);
     if (info.encryption)
         json["encryption"] = encryption_json(*info.encryption);

@@ -223,6 +223,7 @@ void Inspector::describe_references()
     if (header_.has(data_file_bit) && extensions_.data_file)
         info.data_file = ImageReference{
             .path = *extensions_.data_file, .format = "raw", .format_declared = true};
+    info.data_file_raw = info.data_file && (header_.autoclear & raw_data_bit) != 0;
 }
 
 void Inspector::describe_encryption()

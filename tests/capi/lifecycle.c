@@ -183,6 +183,10 @@ static void test_volume(basin_context* context, basin_pool* pool)
     close(fd);
     EXPECT_OK(basin_volume_get_identity(volume, 0, &text, &error));
     EXPECT(text[0] != '\0');
+    EXPECT_OK(basin_volume_expect(volume, "of another one", 0, &error));
+    EXPECT_CODE(basin_volume_wipe(volume, BASIN_WIPE_ZERO, 0, NULL, &error), BASIN_E_NOT_FOUND);
+    EXPECT_OK(basin_volume_expect(volume, text, 0, &error));
+    EXPECT_OK(basin_volume_wipe(volume, BASIN_WIPE_ZERO, 0, NULL, &error));
     basin_free(text);
     EXPECT_OK(basin_volume_refresh(volume, 0, NULL, &error));
 

@@ -408,6 +408,10 @@ static void test_volume(void)
     REFUSED(basin_volume_get_identity(NULL, 0, &text, &error), "volume");
     REFUSED(basin_volume_get_identity(volume, 0, NULL, &error), "identity");
     REFUSED(basin_volume_get_identity(volume, UNKNOWN, &text, &error), "flags");
+    REFUSED(basin_volume_expect(NULL, "x", 0, &error), "volume");
+    REFUSED(basin_volume_expect(volume, NULL, 0, &error), "identity");
+    REFUSED(basin_volume_expect(volume, "", 0, &error), "identity");
+    REFUSED(basin_volume_expect(volume, "x", UNKNOWN, &error), "flags");
     REFUSED(basin_volume_get_xml(NULL, 0, &text, &error), "volume");
     REFUSED(basin_volume_get_xml(volume, 0, NULL, &error), "xml");
     REFUSED(basin_volume_get_xml(volume, UNKNOWN, &text, &error), "flags");

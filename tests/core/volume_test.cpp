@@ -3,6 +3,7 @@
 #include "scratch.hpp"
 
 #include <catch2/catch.hpp>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -144,6 +145,43 @@ TEST_CASE("changes from outside are seen by the next look at the volume", "[volu
     CHECK(error_code([&] { volume.info(); }) == ErrorCode::not_found);
     CHECK(error_code([&] { volume.refresh(); }) == ErrorCode::not_found);
     CHECK(pool.volume_count() == 1);
+}
+
+TEST_CASE("a handle can mean one volume and no other of its name", "[volume]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto volume = pool.create_volume(raw_volume("a"));
+    auto seen = volume.expecting(volume.identity());
+    CHECK(error_code([&] { volume.expecting(""); }) == ErrorCode::invalid_argument);
+    seen.resize(2 << 20);
+    seen.rename("b"); // it stays the same one
+    const auto descriptor = ::open(seen.path().c_str(), O_RDONLY | O_CLOEXEC);
+    CHECK(seen.upload(descriptor) > 0);
+    ::close(descriptor);
+
+    REQUIRE(::rename((scratch.target() + "/b").c_str(), (scratch.target() + "/old").c_str()) == 0);
+    scratch.directory.write("pool/b", "somebody else's");
+    const auto refused = [&](const std::function<void()>& call) {
+        CHECK(error_code(call) == ErrorCode::not_found);
+        CHECK(scratch.directory.read("pool/b") == "somebody else's");
+    };
+    const auto source = ::open((scratch.target() + "/old").c_str(), O_RDONLY | O_CLOEXEC);
+    Job dry;
+    dry.set_dry_run(true);
+    refused([&] { seen.delete_storage(); });
+    refused([&] { seen.delete_storage(BlockerKind::open, &dry); });
+    refused([&] { seen.resize(4 << 20); });
+    refused([&] { seen.wipe(); });
+    refused([&] { seen.rename("c"); });
+    refused([&] { seen.upload(source); });
+    refused([&] { Volume(seen).delete_storage(); });
+    ::close(source);
+    CHECK(seen.info().capacity == 15); // looking is free
+    pool.find_volume("b").delete_storage();
+    CHECK_FALSE(scratch.directory.exists("pool/b"));
+    CHECK(error_code([&] { seen.delete_storage(); }) == ErrorCode::not_found);
 }
 
 TEST_CASE("operations that are not there yet say so through the capabilities", "[volume]")

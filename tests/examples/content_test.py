@@ -132,6 +132,25 @@ def a_copy_tells_how_it_was_made(basin):
     equal(set(told) - {'method', 'reason'}, set())
 
 
+def another_volume_of_the_name_is_not_the_one_that_was_meant(basin):
+    need(basin, 'delete_volume', 'wipe_volume', 'rename_volume', 'grow_volume', 'upload')
+    basin.ok('vol-create-as', 'vms', 'a.img', '1M')
+    seen = basin.ok('-q', 'vol-identity', 'a.img', 'vms').strip()
+    equal(basin.json('vol-identity', 'a.img', 'vms')['identity'], seen)
+    path = basin.path('vms/a.img')
+    os.rename(path, path + '.old')
+    with open(path, 'wb') as file:
+        file.write(CONTENT)
+    for arguments in (['vol-delete', 'a.img'], ['vol-wipe', 'a.img'], ['vol-rename', 'a.img', 'b.img'],
+                      ['vol-resize', 'a.img', '2M'], ['vol-upload', 'a.img', path + '.old']):
+        message = basin.fails(3, *arguments, '--pool', 'vms', '--expect', seen)
+        true('another one has its name' in message, message)
+        same(read(path))
+    basin.ok('vol-delete', 'a.img', '--pool', 'vms', '--expect', basin.ok('-q', 'vol-identity', 'a.img', 'vms').strip())
+    true(not os.path.exists(path), 'it is still there')
+    os.unlink(path + '.old')
+
+
 def what_is_in_the_way_is_told_and_may_be_allowed(basin):
     need(basin, 'backing_images', 'create_from')
     basin.ok('vol-create-as', 'vms', 'base.img', '1M')
@@ -173,4 +192,5 @@ def a_terminal_shows_how_fast_it_goes(basin):
 
 main([content_is_carried_in_and_out, a_dash_is_standard_input_and_output, a_new_volume_appears_whole,
       an_upload_that_broke_off_goes_on, an_unfinished_upload_is_forgotten_on_demand, a_copy_tells_how_it_was_made,
+      another_volume_of_the_name_is_not_the_one_that_was_meant,
       what_is_in_the_way_is_told_and_may_be_allowed, a_terminal_shows_how_fast_it_goes])

@@ -74,6 +74,7 @@ def volumes(basin):
     path = basin.path('vms/a.img')
     equal(document(basin, 'vol-path', 'a.img', 'vms'), {'name': 'a.img', 'pool': 'vms', 'path': path})
     equal(document(basin, 'vol-key', 'a.img', 'vms')['key'], entries[0]['key'])
+    true(document(basin, 'vol-identity', 'a.img', 'vms')['identity'], 'no identity')
     equal(document(basin, 'vol-name', path), {'name': 'a.img', 'pool': 'vms'})
     equal(document(basin, 'vol-pool', path)['name'], 'vms')
     equal(document(basin, 'vol-dumpxml', 'a.img', 'vms')['definition']['capacity'], 1048576)

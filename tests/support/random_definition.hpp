@@ -53,6 +53,9 @@ public:
                            {.device = "/dev/b", .start = size(), .end = size()}};
         def.target.path = coin() ? text() : "";
         def.target.nocow = coin();
+        def.target.refcount_bits = coin() ? 1U << below(7) : 0;
+        if (coin())
+            def.target.data_file = DataFile{.path = text(), .raw = coin()};
         if (info.provisioning && coin())
             def.target.provisioning = Provisioning{.kind = static_cast<ProvisioningKind>(below(4)),
                                                    .pool = coin() ? text() : "",

@@ -264,6 +264,11 @@ TEST_CASE("volume definitions that are refused", "[xml]")
          "'data_file' is not a feature that can be asked for (allowed: lazy_refcounts, "
          "extended_l2)"},
         {volume("<target><features><x/></features></target>"), "'x' is not a feature"},
+        {volume("<target><refcountBits>12</refcountBits></target>"),
+         "'12' is not a width of reference counts"},
+        {volume("<target><refcountBits>128</refcountBits></target>"), "'128' is not a width"},
+        {volume("<target><dataFile raw='yes'/></target>"), "attribute 'path' is missing"},
+        {volume("<target><dataFile path='/a' raw='perhaps'/></target>"), "'perhaps'"},
         {volume("<target><clusterSize unit='KiB'>x</clusterSize></target>"), "/clusterSize: 'x'"},
         {volume("<target><permissions><mode>7777</mode></permissions></target>"), "octal number"},
         {volume("<backingStore><path>/a</path><format type='none'/></backingStore>"),

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What a definition can ask of a qcow2 volume beyond size and backing image: width of reference
+// counts, external data file. qemu-img says whether it became that.
+#include "mounts.hpp"
+#include "scratch.hpp"
+
+#include <basin/context.hpp>
+#include <catch2/catch.hpp>
+
+using namespace storage;
+
+namespace {
+
+constexpr std::uint64_t mib = 1 << 20;
+
+VolumeDef qcow2(const std::string& name, std::uint64_t capacity = 4 * mib)
+{
+    auto def = raw_volume(name, capacity);
+    def.target.format = "qcow2";
+    return def;
+}
+
+bool have_tools()
+{
+    if (succeeds("command -v qemu-img && command -v qemu-io"))
+        return true;
+    WARN("skipped: needs qemu-img and qemu-io");
+    return false;
+}
+
+bool exists(const Pool& pool, const std::string& name)
+{
+    return error_code([&] { pool.find_volume(name); }) != ErrorCode::not_found;
+}
+
+} // namespace
+
+TEST_CASE("a qcow2 volume has reference counts of the width that was asked for", "[content]")
+{
+    if (!have_tools())
+        return;
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    for (const std::uint32_t bits : {0, 1, 8, 16, 64}) {
+        auto def = qcow2("v" + std::to_string(bits));
+        def.target.refcount_bits = bits;
+        const auto volume = pool.create_volume(def);
+        CHECK(volume.inspect().refcount_bits == (bits ? bits : 16));
+        CHECK(volume.definition().target.refcount_bits == (bits == 16 ? 0 : bits));
+        CHECK(succeeds("qemu-img check " + volume.path()));
+        CHECK(succeeds("qemu-img info " + volume.path() +
+                       " | grep -q 'refcount bits: " + std::to_string(bits ? bits : 16) + "$'"));
+    }
+    auto def = qcow2("x");
+    def.target.refcount_bits = 12;
+    CHECK(error_code([&] { pool.create_volume(def); }) == ErrorCode::invalid_argument);
+    def.target.refcount_bits = 8;
+    def.target.compat = "0.10";
+    CHECK(error_code([&] { pool.create_volume(def); }) == ErrorCode::not_supported);
+    def = raw_volume("x");
+    def.target.refcount_bits = 16;
+    CHECK(error_code([&] { pool.create_volume(def); }) == ErrorCode::not_supported);
+
+    def = qcow2("copy");
+    def.target.refcount_bits = 64;
+    const auto copy = pool.create_volume_from(def, pool.find_volume("v8"));
+    CHECK(copy.inspect().refcount_bits == 64);
+    CHECK_FALSE(exists(pool, "x"));
+}
+
+TEST_CASE("a qcow2 volume keeps its data in the raw volume that was named", "[content]")
+{
+    if (!have_tools())
+        return;
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto data = pool.create_volume(raw_volume("data", 4 * mib, 0));
+    auto def = qcow2("image");
+    def.target.data_file = DataFile{.path = data.path()};
+
+    SECTION("hidden in it")
+    {
+        const auto image = pool.create_volume(def);
+        CHECK((image.definition().target.data_file == DataFile{.path = data.path()}));
+        REQUIRE(succeeds("qemu-io -f qcow2 -c 'write -P 7 1M 64k' " + image.path()));
+        CHECK(succeeds("qemu-img check " + image.path()));
+        CHECK(data.info().allocation >= 64 * 1024);
+        CHECK(image.info().allocation < mib);
+    }
+    SECTION("as it is")
+    {
+        REQUIRE(succeeds("qemu-io -f raw -c 'write -P 5 2M 64k' " + data.path()));
+        def.target.data_file->raw = true;
+        const auto image = pool.create_volume(def);
+        CHECK((image.definition().target.data_file == DataFile{.path = data.path(), .raw = true}));
+        CHECK(succeeds("qemu-io -f qcow2 -c 'read -P 5 2M 64k' " + image.path()));
+        CHECK(succeeds("qemu-img compare -f qcow2 -F raw " + image.path() + ' ' + data.path()));
+        CHECK(succeeds("qemu-img check " + image.path()));
+    }
+    CHECK(data.dependents().size() == 1);
+    CHECK(error_code([&] { data.delete_storage(); }) == ErrorCode::busy);
+    // What describes it makes another one like it, beside it.
+    auto other = pool.create_volume(raw_volume("data2", 4 * mib, 0));
+    auto again = parse_volume(pool.find_volume("image").xml(), "dir", VolumePurpose::create);
+    again.name = "image2";
+    CHECK(error_code([&] { pool.create_volume(again); }) == ErrorCode::busy);
+    again.target.data_file->path = other.path();
+    CHECK(pool.create_volume(again).definition().target.data_file->path == other.path());
+    // A copy stands alone.
+    const auto copy = pool.create_volume_from(qcow2("copy"), pool.find_volume("image"));
+    CHECK_FALSE(copy.inspect().data_file);
+    CHECK(succeeds("qemu-img compare -f qcow2 -F qcow2 " + copy.path() + ' ' +
+                   pool.find_volume("image").path()));
+}
+
+TEST_CASE("a data file that is not free, not there or not raw is refused", "[content]")
+{
+    if (!have_tools())
+        return;
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto def = qcow2("image");
+    const auto answer = [&](const std::string& path, bool raw = false) {
+        def.target.data_file = DataFile{.path = path, .raw = raw};
+        const auto code = error_code([&] { pool.create_volume(def); });
+        CHECK_FALSE(exists(pool, "image"));
+        return code;
+    };
+    CHECK(answer(scratch.directory / "pool/nothing") == ErrorCode::not_found);
+    scratch.directory.write("outside", std::string(4 * mib, '\0'));
+    CHECK(answer(scratch.directory / "outside") == ErrorCode::not_found);
+    CHECK(answer("data") == ErrorCode::not_found);
+    CHECK(answer(pool.create_volume(qcow2("q")).path()) == ErrorCode::invalid_argument);
+    CHECK(answer(pool.create_volume(raw_volume("small", mib, 0)).path()) ==
+          ErrorCode::invalid_argument);
+    CHECK(answer(pool.create_volume(raw_volume("large", 8 * mib, 0)).path(), true) ==
+          ErrorCode::invalid_argument);
+    const auto full = pool.create_volume(raw_volume("full", 4 * mib, 0));
+    REQUIRE(succeeds("qemu-io -f raw -c 'write -P 5 2M 64k' " + full.path()));
+    CHECK(answer(full.path()) == ErrorCode::invalid_argument);
+    const auto free = pool.create_volume(raw_volume("free", 4 * mib, 0));
+    def.target.compat = "0.10";
+    CHECK(answer(free.path()) == ErrorCode::not_supported);
+    def.target.compat.clear();
+    CHECK(error_code([&] { pool.create_volume(def, CreateFlags::prealloc_full); }) ==
+          ErrorCode::invalid_argument);
+    def.backing = {{.path = free.path(), .format = "raw"}};
+    CHECK(answer(free.path(), true) == ErrorCode::not_supported);
+    def.backing.clear();
+    def.target.format = "vmdk";
+    CHECK(answer(free.path()) == ErrorCode::not_supported);
+    CHECK(error_code([&] {
+              auto copy = qcow2("image");
+              copy.target.data_file = DataFile{.path = free.path()};
+              pool.create_volume_from(copy, full);
+          }) == ErrorCode::not_supported);
+}
