@@ -21,12 +21,15 @@ struct VolumeOperation {
     std::string_view verb{}; ///< "wiping"
     Capability capability{};
     std::string_view ability{}; ///< "wipe volumes"
+    EventKind news{EventKind::volume_changed};
+    std::string new_name{}; ///< of a renaming
 };
 
 /**
- * Locks the volume, looks for blockers, has the steps listed and carries them out.
+ * Locks the volume, looks for blockers, has the steps listed, carries them out, and tells before it
+ * unlocks: who replays the events finds what is there.
  * @param list  list(access, change) adds the steps
- * @return whether it was done: false in a dry run. The table is up to date then; the caller tells.
+ * @return whether it was done: false in a dry run
  */
 template <typename List>
 bool change_volume(PoolAccess& access, const std::string& volume, const VolumeOperation& operation,
@@ -46,9 +49,9 @@ bool change_volume(PoolAccess& access, const std::string& volume, const VolumeOp
     require_unblocked(access, volume, allowed, operation.verb);
     Change change(std::string(operation.name) + ' ' + pool->name + ' ' + volume);
     list(access, change);
-    const auto update = [&] {
+    const auto update = [&](const std::string& name) {
         try {
-            access.update_volume(volume);
+            access.update_volume(name);
         } catch (const Error& error) {
             context.log(LogLevel::warning, error.what());
         }
@@ -57,10 +60,15 @@ bool change_volume(PoolAccess& access, const std::string& volume, const VolumeOp
         if (!change.execute(context.change_host(job)))
             return false;
     } catch (...) {
-        update(); // half a wipe changes a volume, too
+        update(volume); // half a wipe changes a volume, too
         throw;
     }
-    update();
+    update(volume);
+    context.emit(operation.news, *pool, volume);
+    if (!operation.new_name.empty()) {
+        update(operation.new_name);
+        context.emit(EventKind::volume_created, *pool, operation.new_name);
+    }
     return true;
 }
 
