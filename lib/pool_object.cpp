@@ -102,6 +102,8 @@ std::shared_ptr<Backend> PoolObject::backend(const Host& host)
 {
     const std::lock_guard lock(files_mutex_);
     if (!backend_ || backend_files_ != files_) {
+        if (!files_->exists())
+            throw Error(ErrorCode::not_found, "pool '" + name + "' does not exist any more");
         const auto& def = files_->current();
         const auto& type = backend_type(def.type);
         if (!type.open)
