@@ -178,11 +178,6 @@ bool rename_in(const PoolPointer& pool, const std::string& name, const std::stri
     if (new_name == name)
         throw Error(ErrorCode::already_exists,
                     volume_title(name, *pool) + " already has this name");
-    // Of two renames in opposite directions one is told at once that the other is there.
-    std::optional<HeldLock> target_lock;
-    if (!is_dry_run(job))
-        target_lock.emplace(
-            access.context->locks.lock_volume(pool->uuid, pool->name, new_name, "vol-rename", job));
     allowed = allowed | BlockerKind::snapshot | BlockerKind::volume; // they go with it
     return change_volume(access, name,
                          {"vol-rename", "renaming", Capability::rename_volume, "rename volumes",

@@ -40,10 +40,17 @@ bool change_volume(PoolAccess& access, const std::string& volume, const VolumeOp
     context.require_writable(std::string(operation.verb) + ' ' + volume_title(volume, *pool));
     access.require_started();
     access.require(operation.capability, operation.ability);
-    std::optional<HeldLock> lock;
+    std::optional<HeldLock> lock, new_lock;
     if (!is_dry_run(job)) {
-        lock.emplace(
-            context.locks.lock_volume(pool->uuid, pool->name, volume, operation.name, job));
+        const VolumeLock wanted{pool->uuid, pool->name, volume};
+        if (operation.new_name.empty()) {
+            lock.emplace(context.locks.lock_volume(wanted, operation.name, job));
+        } else {
+            auto both = context.locks.lock_volumes(
+                wanted, {pool->uuid, pool->name, operation.new_name}, operation.name, job);
+            lock.emplace(std::move(both.first));
+            new_lock.emplace(std::move(both.second));
+        }
         access = PoolAccess(pool);
     }
     require_unblocked(access, volume, allowed, operation.verb);
