@@ -260,9 +260,9 @@ void stop_pool(const PoolPointer& pool, Job* job)
     if (!change.execute(context.change_host(job)))
         return;
     context.reload_pool(pool->name);
+    context.emit(EventKind::pool_stopped, *pool);
     if (!access.files->persistent)
         context.locks.forget(pool->uuid);
-    context.emit(EventKind::pool_stopped, *pool);
 }
 
 void undefine_pool(const PoolPointer& pool, Job* job)
@@ -288,8 +288,8 @@ void undefine_pool(const PoolPointer& pool, Job* job)
     if (!change.execute(context.change_host(job)))
         return;
     context.reload_pool(pool->name);
-    context.locks.forget(pool->uuid);
     context.emit(EventKind::pool_undefined, *pool);
+    context.locks.forget(pool->uuid);
 }
 
 namespace {

@@ -195,16 +195,15 @@ std::string volume_object(std::string_view volume, std::string_view pool_name)
 
 } // namespace
 
-HeldLock LockDirectory::lock_volume(const std::string& uuid, const std::string& pool_name,
-                                    std::string_view volume, std::string_view operation, Job* job,
-                                    VolumeUse use) const
+HeldLock LockDirectory::lock_volume(const VolumeLock& wanted, std::string_view operation,
+                                    Job* job) const
 {
-    const auto object = volume_object(volume, pool_name);
-    const short kind = use == VolumeUse::read ? F_RDLCK : F_WRLCK;
-    const auto byte = volume_byte(volume);
+    const auto object = volume_object(wanted.volume, wanted.pool_name);
+    const short kind = wanted.use == VolumeUse::read ? F_RDLCK : F_WRLCK;
+    const auto byte = volume_byte(wanted.volume);
     const auto slot = 1 + static_cast<std::size_t>(byte) % volume_notes;
     for (;;) {
-        auto fd = open(uuid);
+        auto fd = open(wanted.pool_uuid);
         bool pool_is_free = false;
         const auto attempt = [&] {
             pool_is_free = try_lock(fd.get(), F_RDLCK, pool_byte);
@@ -217,7 +216,8 @@ HeldLock LockDirectory::lock_volume(const std::string& uuid, const std::string& 
         };
         if (!wait_for(attempt, patience_of(job), job, object)) {
             if (!pool_is_free)
-                throw busy("pool '" + pool_name + "'", describe_holder(read_note(fd.get(), 0), {}));
+                throw busy("pool '" + wanted.pool_name + "'",
+                           describe_holder(read_note(fd.get(), 0), {}));
             throw busy(object, describe_holder(read_note(fd.get(), slot), object));
         }
         if (!is_current(fd.get()))
@@ -227,6 +227,22 @@ HeldLock LockDirectory::lock_volume(const std::string& uuid, const std::string& 
         write_note(fd.get(), slot, note);
         return HeldLock(std::move(fd));
     }
+}
+
+std::pair<HeldLock, HeldLock> LockDirectory::lock_volumes(const VolumeLock& first,
+                                                          const VolumeLock& second,
+                                                          std::string_view operation,
+                                                          Job* job) const
+{
+    const auto place = [](const VolumeLock& lock) {
+        return std::pair(std::string_view(lock.pool_uuid), volume_byte(lock.volume));
+    };
+    const bool swapped = place(second) < place(first);
+    auto one = lock_volume(swapped ? second : first, operation, job);
+    auto other = lock_volume(swapped ? first : second, operation, job);
+    if (swapped)
+        return {std::move(other), std::move(one)};
+    return {std::move(one), std::move(other)};
 }
 
 std::string LockDirectory::volume_holder(const std::string& uuid, std::string_view pool_name,

@@ -28,6 +28,14 @@ private:
 /** What a volume is locked for: any number may read it at once. */
 enum class VolumeUse : bool { change, read };
 
+/** Which volume is locked, and what for. */
+struct VolumeLock {
+    const std::string& pool_uuid;
+    const std::string& pool_name;
+    std::string_view volume;
+    VolumeUse use{VolumeUse::change};
+};
+
 /** The locks below one run-time directory. */
 class LockDirectory {
 public:
@@ -45,9 +53,11 @@ public:
 
     /** Guards one volume; volumes of one pool do not wait for each other, life-cycle changes wait
      * for all. */
-    HeldLock lock_volume(const std::string& uuid, const std::string& pool_name,
-                         std::string_view volume, std::string_view operation, Job* job,
-                         VolumeUse use = VolumeUse::change) const;
+    HeldLock lock_volume(const VolumeLock& wanted, std::string_view operation, Job* job) const;
+    /** Two at once, each in the order that holds for all: nobody who has one of them waits for
+     * somebody who has the other. */
+    std::pair<HeldLock, HeldLock> lock_volumes(const VolumeLock& first, const VolumeLock& second,
+                                               std::string_view operation, Job* job) const;
     /** Who changes the volume now, in words; "" for nobody. */
     std::string volume_holder(const std::string& uuid, std::string_view pool_name,
                               std::string_view volume) const;

@@ -7,6 +7,71 @@
 
 namespace storage::inline v1 {
 
+void TableNews::changed(const std::string& name)
+{
+    names_[name] = ++now_;
+    if (refreshing_)
+        missed_[name] = now_;
+}
+
+void TableNews::settle(const std::string& name, Moment learned)
+{
+    const auto found = names_.find(name);
+    if (found != names_.end() && found->second == learned)
+        names_.erase(found);
+}
+
+TableNews::Moment TableNews::begin_refresh()
+{
+    missed_.clear();
+    refreshing_ = true;
+    return ++now_;
+}
+
+void TableNews::refresh_failed()
+{
+    missed_.clear();
+    refreshing_ = false;
+}
+
+void TableNews::refreshed(Moment begun)
+{
+    names_ = std::exchange(missed_, {});
+    refreshing_ = false;
+    read_ = begun;
+}
+
+TableNews::Moment TableNews::begin_look()
+{
+    ++looks_;
+    return ++now_;
+}
+
+bool TableNews::end_look(const std::string& name, Moment begun)
+{
+    if (refreshing_)
+        missed_[name] = ++now_;
+    auto& told = told_[name];
+    const bool latest = told < begun;
+    if (latest)
+        told = begun;
+    abandon_look();
+    return latest;
+}
+
+void TableNews::abandon_look()
+{
+    if (--looks_ == 0)
+        told_.clear();
+}
+
+void TableNews::clear()
+{
+    names_.clear();
+    missed_.clear();
+    read_ = now_;
+}
+
 std::shared_ptr<const PoolFiles> PoolObject::files() const
 {
     const std::lock_guard lock(files_mutex_);
@@ -29,8 +94,7 @@ void PoolObject::set_files(std::shared_ptr<const PoolFiles> files)
         std::shared_ptr<VolumeTable> old;
         const std::unique_lock lock(table_mutex);
         old.swap(table);
-        outdated.clear();
-        reload = false;
+        news.clear();
     }
 }
 
@@ -38,6 +102,8 @@ std::shared_ptr<Backend> PoolObject::backend(const Host& host)
 {
     const std::lock_guard lock(files_mutex_);
     if (!backend_ || backend_files_ != files_) {
+        if (!files_->exists())
+            throw Error(ErrorCode::not_found, "pool '" + name + "' does not exist any more");
         const auto& def = files_->current();
         const auto& type = backend_type(def.type);
         if (!type.open)
@@ -110,32 +176,41 @@ void PoolAccess::bring_up_to_date(bool read_all, Job* job)
         refresh(job, Announce::changes);
         return;
     }
-    std::vector<std::string> names;
+    std::map<std::string, TableNews::Moment> names;
     {
-        const std::unique_lock writing(pool->table_mutex);
-        names.swap(pool->outdated);
+        const std::shared_lock reading(pool->table_mutex);
+        names = pool->news.names();
     }
-    try {
-        for (const auto& name : names)
+    std::exception_ptr problem;
+    for (const auto& [name, learned] : names) // until it is settled it is news to others, too
+        try {
             update_volume(name);
-    } catch (const Error&) {
-        const std::unique_lock writing(pool->table_mutex);
-        pool->outdated.insert(pool->outdated.end(), names.begin(), names.end());
-        throw;
-    }
+            const std::unique_lock writing(pool->table_mutex);
+            pool->news.settle(name, learned);
+        } catch (const Error&) { // of one volume
+            problem = std::current_exception();
+        }
+    if (problem)
+        std::rethrow_exception(problem);
 }
 
 PoolAccess::Volumes PoolAccess::volumes(Job* job)
 {
     for (;;) {
         std::shared_lock reading(pool->table_mutex);
-        const bool read_all = !pool->table || pool->reload;
-        if (pool->table && ((!read_all && pool->outdated.empty()) || pool->refreshing))
-            return {pool->table, std::move(reading)};
         const bool known = pool->table != nullptr;
+        const bool read_all = !known || pool->news.want_all();
+        if (known && !pool->news.want_some())
+            return {pool->table, std::move(reading)};
         reading.unlock();
         try {
             bring_up_to_date(read_all, job);
+            reading.lock(); // what else may have changed did so after this call began
+            if (pool->table)
+                return {pool->table, std::move(reading)};
+            reading.unlock();
+            *this = PoolAccess(pool); // it was stopped meanwhile, and perhaps started again
+            require_started();
         } catch (const Error& error) {
             if (!known || error.code() == ErrorCode::cancelled ||
                 error.code() == ErrorCode::timed_out)
@@ -176,20 +251,26 @@ bool looks_changed(const VolumeFacts& before, const VolumeFacts& after)
 bool PoolAccess::update_volume(const std::string& name)
 {
     std::optional<VolumeRecord> record;
+    TableNews::Moment begun{};
+    {
+        const std::unique_lock writing(pool->table_mutex);
+        begun = pool->news.begin_look();
+    }
     try {
         record = active_backend().read(name, nullptr);
-    } catch (const Error& error) {
-        if (error.code() != ErrorCode::not_found) {
+    } catch (const std::exception& exception) {
+        const auto* const error = dynamic_cast<const Error*>(&exception);
+        if (!error || error->code() != ErrorCode::not_found) {
             const std::unique_lock writing(pool->table_mutex);
+            pool->news.abandon_look();
             if (pool->table)
-                pool->outdated.push_back(name); // the next look tries again
+                pool->news.changed(name); // the next look tries again
             throw;
         }
     }
     const std::unique_lock writing(pool->table_mutex);
-    if (pool->refreshing)
-        pool->outdated.push_back(name);
-    if (pool->table) {
+    const bool latest = pool->news.end_look(name, begun);
+    if (latest && pool->table && pool->files()->started == files->started) {
         if (pool->table.use_count() > 1)
             pool->table = copy_of(*pool->table);
         if (record)
@@ -217,7 +298,7 @@ void PoolAccess::update_others(std::string_view gone)
         refresh(nullptr, Announce::changes);
     } catch (const Error& error) { // the change itself worked
         const std::unique_lock writing(pool->table_mutex);
-        pool->reload = true;
+        pool->news.everything_changed();
         context->log(LogLevel::warning, error.what());
     }
 }
@@ -227,11 +308,11 @@ void PoolAccess::refresh(Job* job, Announce announce)
     const std::lock_guard one_at_a_time(pool->refresh_mutex);
     auto& storage = active_backend();
     std::shared_ptr<VolumeTable> previous;
+    TableNews::Moment begun{};
     {
         const std::unique_lock writing(pool->table_mutex);
         previous = pool->table;
-        pool->outdated.clear(); // whatever they are now, the scan will see it
-        pool->refreshing = true;
+        begun = pool->news.begin_refresh();
     }
     // Only files are always named by target and name.
     const bool derives_paths = info().volume_type == VolumeType::file;
@@ -241,7 +322,7 @@ void PoolAccess::refresh(Job* job, Announce announce)
         storage.refresh(previous.get(), *fresh, job);
     } catch (...) {
         const std::unique_lock writing(pool->table_mutex);
-        pool->refreshing = false;
+        pool->news.refresh_failed();
         throw;
     }
 
@@ -270,10 +351,12 @@ void PoolAccess::refresh(Job* job, Announce announce)
         news.push_back(context->make_event(EventKind::pool_refreshed, *pool));
     {
         const std::unique_lock writing(pool->table_mutex);
-        pool->refreshing = false;
-        pool->reload = false;
-        if (pool->files() == files)
+        if (pool->files()->started == files->started) {
+            pool->news.refreshed(begun);
             pool->table = std::move(fresh);
+        } else {
+            pool->news.refresh_failed();
+        }
     }
     previous.reset();
     try {

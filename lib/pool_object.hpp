@@ -35,6 +35,49 @@ struct WrittenFiles {
 /** Whether storage can stop answering: a server, a file system in user space. */
 enum class Steadiness : std::uint8_t { unknown, steady, may_hang };
 
+/**
+ * What is known to have changed since a pool's table was read. Everything has a number in the order
+ * in which it was learned, so that looks that overtake each other do no harm: what was learned
+ * after a look began is not settled by it.
+ */
+class TableNews {
+public:
+    using Moment = std::uint64_t;
+
+    /** One volume changed. */
+    void changed(const std::string& name);
+    /** More changed than is known by name. */
+    void everything_changed() { reload_ = ++now_; }
+    bool want_all() const { return reload_ > read_; }
+    bool want_some() const { return want_all() || !names_.empty(); }
+    /** The volumes that changed, and when that was learned. */
+    const std::map<std::string, Moment>& names() const { return names_; }
+    /** The volume was looked at since then. */
+    void settle(const std::string& name, Moment learned);
+
+    Moment begin_refresh();
+    /** @return whether one is under way */
+    bool refreshing() const { return refreshing_; }
+    void refresh_failed();
+    void refreshed(Moment begun);
+
+    Moment begin_look();
+    /** Takes note of the outcome. @return whether no later look has told already */
+    bool end_look(const std::string& name, Moment begun);
+    /** The look had no outcome. */
+    void abandon_look();
+
+    void clear();
+
+private:
+    Moment now_{0}, reload_{0}, read_{0};
+    std::map<std::string, Moment> names_{};
+    std::map<std::string, Moment> missed_{}; ///< changed while a refresh may have passed them by
+    bool refreshing_{};
+    unsigned looks_{0};
+    std::map<std::string, Moment> told_{}; ///< when the look began that told last; while any looks
+};
+
 struct PoolObject {
     PoolObject(std::weak_ptr<Context::Impl> owner, std::string pool_uuid, std::string pool_name)
         : context(std::move(owner)), uuid(std::move(pool_uuid)), name(std::move(pool_name))
@@ -60,10 +103,7 @@ struct PoolObject {
     // The volumes. Replaced whole by refresh(); single volumes change under the lock.
     mutable std::shared_mutex table_mutex{};
     std::shared_ptr<VolumeTable> table{}; ///< null: not read yet
-    std::vector<std::string>
-        outdated{}; ///< names that changed since it was read, or while it is read
-    bool refreshing{};
-    bool reload{}; ///< more changed than is known by name
+    TableNews news{};
 
 private:
     mutable std::mutex files_mutex_{};

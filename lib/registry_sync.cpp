@@ -66,7 +66,7 @@ void Context::Impl::apply_events()
             rescan = true;
             for (const auto& pool : all()) {
                 const std::unique_lock writing(pool->table_mutex);
-                pool->reload = pool->table != nullptr;
+                pool->news.everything_changed();
             }
         }
         if (batch.empty())
@@ -80,13 +80,13 @@ void Context::Impl::apply_events()
             }
             if (const auto pool = find_uuid(event.pool_uuid)) {
                 const std::unique_lock writing(pool->table_mutex);
-                if (!pool->table)
+                if (!pool->table && !pool->news.refreshing())
                     continue;
                 constexpr std::size_t most_names = 1000; // beyond, reading all again is cheaper
-                if (event.name_was_cut || pool->outdated.size() >= most_names)
-                    pool->reload = true;
+                if (event.name_was_cut || pool->news.names().size() >= most_names)
+                    pool->news.everything_changed();
                 else
-                    pool->outdated.push_back(event.volume_name);
+                    pool->news.changed(event.volume_name);
             }
         }
     }

@@ -105,13 +105,12 @@ void Volume::delete_storage(BlockerKind allowed, Job* job)
     operate(pool_, job, [self = *this, pool = pool_, name = name_, allowed](Job* own) {
         PoolAccess access(pool);
         if (change_volume(access, self,
-                          {"vol-delete", "deleting", Capability::delete_volume, "delete volumes"},
+                          {"vol-delete", "deleting", Capability::delete_volume, "delete volumes",
+                           EventKind::volume_deleted},
                           allowed, own, [&](PoolAccess& now, Change& change) {
                               now.active_backend().delete_volume(name, change);
-                          })) {
-            access.context->emit(EventKind::volume_deleted, *pool, name);
+                          }))
             access.update_others(name);
-        }
     });
 }
 
@@ -173,10 +172,8 @@ void Volume::resize(std::uint64_t number, ResizeFlags flags, BlockerKind allowed
                                                                      volume_title(name, *pool));
                                   refuse_foreign_data(now, volume);
                                   backend.resize_volume(volume, capacity, flags, change);
-                              })) {
-                access.context->emit(EventKind::volume_changed, *pool, name);
+                              }))
                 access.update_others();
-            }
         });
 }
 
@@ -194,26 +191,13 @@ bool rename_in(const Volume& volume, const std::string& new_name, BlockerKind al
     if (new_name == name)
         throw Error(ErrorCode::already_exists,
                     volume_title(name, *pool) + " already has this name");
-    // Of two renames in opposite directions one is told at once that the other is there.
-    std::optional<HeldLock> target_lock;
-    if (!is_dry_run(job))
-        target_lock.emplace(
-            access.context->locks.lock_volume(pool->uuid, pool->name, new_name, "vol-rename", job));
     allowed = allowed | BlockerKind::snapshot | BlockerKind::volume; // they go with it
-    if (!change_volume(access, volume,
-                       {"vol-rename", "renaming", Capability::rename_volume, "rename volumes"},
-                       allowed, job, [&](PoolAccess& now, Change& change) {
-                           now.active_backend().rename_volume(name, new_name, change);
-                       }))
-        return false;
-    try {
-        access.update_volume(new_name);
-    } catch (const Error& error) { // it has its name all the same
-        access.context->log(LogLevel::warning, error.what());
-    }
-    access.context->emit(EventKind::volume_deleted, *pool, name);
-    access.context->emit(EventKind::volume_created, *pool, new_name);
-    return true;
+    return change_volume(access, volume,
+                         {"vol-rename", "renaming", Capability::rename_volume, "rename volumes",
+                          EventKind::volume_deleted, new_name},
+                         allowed, job, [&](PoolAccess& now, Change& change) {
+                             now.active_backend().rename_volume(name, new_name, change);
+                         });
 }
 
 } // namespace
@@ -231,13 +215,11 @@ void Volume::wipe(WipeAlgorithm algorithm, BlockerKind allowed, Job* job)
 {
     operate(pool_, job, [self = *this, pool = pool_, name = name_, algorithm, allowed](Job* own) {
         PoolAccess access(pool);
-        if (change_volume(access, self,
-                          {"vol-wipe", "wiping", Capability::wipe_volume, "wipe volumes"}, allowed,
-                          own, [&](PoolAccess& now, Change& change) {
-                              auto& backend = now.active_backend();
-                              backend.wipe_volume(backend.describe(name), algorithm, change);
-                          }))
-            access.context->emit(EventKind::volume_changed, *pool, name);
+        change_volume(access, self, {"vol-wipe", "wiping", Capability::wipe_volume, "wipe volumes"},
+                      allowed, own, [&](PoolAccess& now, Change& change) {
+                          auto& backend = now.active_backend();
+                          backend.wipe_volume(backend.describe(name), algorithm, change);
+                      });
     });
 }
 
@@ -259,14 +241,12 @@ std::uint64_t Volume::upload(const UploadSource& source, const TransferOptions& 
                             volume_title(name, *pool) +
                                 ": an upload into a volume cannot be resumed",
                             "upload into a new volume, or give the offset");
-            if (change_volume(access, self,
-                              {"vol-upload", "uploading to", Capability::upload, "take uploads"},
-                              allowed, own, [&](PoolAccess& now, Change& change) {
-                                  auto& backend = now.active_backend();
-                                  backend.upload(backend.describe(name), *source, options, received,
-                                                 change);
-                              }))
-                access.context->emit(EventKind::volume_changed, *pool, name);
+            change_volume(
+                access, self, {"vol-upload", "uploading to", Capability::upload, "take uploads"},
+                allowed, own, [&](PoolAccess& now, Change& change) {
+                    auto& backend = now.active_backend();
+                    backend.upload(backend.describe(name), *source, options, received, change);
+                });
             return received;
         });
 }
@@ -332,7 +312,6 @@ Snapshot Volume::create_snapshot(const std::string& name, Job* job)
             });
         if (!made)
             return Snapshot{.name = name};
-        access.context->emit(EventKind::volume_changed, *pool, volume);
         const auto snapshots = access.active_backend().snapshots(volume);
         if (const auto* snapshot = find_snapshot(snapshots, name))
             return *snapshot;
@@ -354,15 +333,14 @@ void change_snapshot(const Volume& target, const std::string& snapshot, Snapshot
     // A guest that writes does not see that its disk went back.
     const auto allowed =
         list == &Backend::revert_snapshot ? BlockerKind::snapshot : allowed_for_snapshots(access);
-    if (change_volume(access, target, snapshot_operation, allowed, job,
-                      [&](PoolAccess& now, Change& change) {
-                          auto& backend = now.active_backend();
-                          require_snapshot(backend, name, snapshot, volume_title(name, *pool));
-                          const auto volume = backend.describe(name);
-                          refuse_foreign_data(now, volume);
-                          (backend.*list)(volume, snapshot, change);
-                      }))
-        access.context->emit(EventKind::volume_changed, *pool, name);
+    change_volume(access, target, snapshot_operation, allowed, job,
+                  [&](PoolAccess& now, Change& change) {
+                      auto& backend = now.active_backend();
+                      require_snapshot(backend, name, snapshot, volume_title(name, *pool));
+                      const auto volume = backend.describe(name);
+                      refuse_foreign_data(now, volume);
+                      (backend.*list)(volume, snapshot, change);
+                  });
 }
 
 } // namespace

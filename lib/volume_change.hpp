@@ -24,12 +24,15 @@ struct VolumeOperation {
     std::string_view verb{}; ///< "wiping"
     Capability capability{};
     std::string_view ability{}; ///< "wipe volumes"
+    EventKind news{EventKind::volume_changed};
+    std::string new_name{}; ///< of a renaming
 };
 
 /**
- * Locks the volume, looks for blockers, has the steps listed and carries them out.
+ * Locks the volume, looks for blockers, has the steps listed, carries them out, and tells before it
+ * unlocks: who replays the events finds what is there.
  * @param list  list(access, change) adds the steps
- * @return whether it was done: false in a dry run. The table is up to date then; the caller tells.
+ * @return whether it was done: false in a dry run
  */
 template <typename List>
 bool change_volume(PoolAccess& access, const Volume& target, const VolumeOperation& operation,
@@ -41,19 +44,26 @@ bool change_volume(PoolAccess& access, const Volume& target, const VolumeOperati
     context.require_writable(std::string(operation.verb) + ' ' + volume_title(volume, *pool));
     access.require_started();
     access.require(operation.capability, operation.ability);
-    std::optional<HeldLock> lock;
+    std::optional<HeldLock> lock, new_lock;
     if (!is_dry_run(job)) {
-        lock.emplace(
-            context.locks.lock_volume(pool->uuid, pool->name, volume, operation.name, job));
+        const VolumeLock wanted{pool->uuid, pool->name, volume};
+        if (operation.new_name.empty()) {
+            lock.emplace(context.locks.lock_volume(wanted, operation.name, job));
+        } else {
+            auto both = context.locks.lock_volumes(
+                wanted, {pool->uuid, pool->name, operation.new_name}, operation.name, job);
+            lock.emplace(std::move(both.first));
+            new_lock.emplace(std::move(both.second));
+        }
         access = PoolAccess(pool);
     }
     require_expected(access, target);
     require_unblocked(access, volume, allowed, operation.verb);
     Change change(std::string(operation.name) + ' ' + pool->name + ' ' + volume);
     list(access, change);
-    const auto update = [&] {
+    const auto update = [&](const std::string& name) {
         try {
-            access.update_volume(volume);
+            access.update_volume(name);
         } catch (const Error& error) {
             context.log(LogLevel::warning, error.what());
         }
@@ -62,10 +72,15 @@ bool change_volume(PoolAccess& access, const Volume& target, const VolumeOperati
         if (!change.execute(context.change_host(job)))
             return false;
     } catch (...) {
-        update(); // half a wipe changes a volume, too
+        update(volume); // half a wipe changes a volume, too
         throw;
     }
-    update();
+    update(volume);
+    context.emit(operation.news, *pool, volume);
+    if (!operation.new_name.empty()) {
+        update(operation.new_name);
+        context.emit(EventKind::volume_created, *pool, operation.new_name);
+    }
     return true;
 }
 

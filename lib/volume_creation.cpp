@@ -46,13 +46,16 @@ VolumeDef complete(const PoolAccess& access, const VolumeDef& given)
 }
 
 /**
- * Locks the name of the new volume. Where the type names it, another creation may have taken that
- * name meanwhile; then it is the next one.
+ * Locks the name of the new volume, unless that is done. Where the type names it, another creation
+ * may have taken that name meanwhile; then it is the next one.
  * @return nothing in a dry run
  */
 std::optional<HeldLock> lock_new_name(PoolAccess& access, VolumeDef& def,
-                                      const std::string& operation, Job* job)
+                                      const std::string& operation, Job* job,
+                                      std::optional<HeldLock> held)
 {
+    if (held)
+        return held;
     const auto pool = access.pool;
     const auto wanted = def;
     def.name = access.active_backend().new_name(wanted);
@@ -61,7 +64,7 @@ std::optional<HeldLock> lock_new_name(PoolAccess& access, VolumeDef& def,
     for (;;) {
         check(job, operation);
         auto lock =
-            access.context->locks.lock_volume(pool->uuid, pool->name, def.name, operation, job);
+            access.context->locks.lock_volume({pool->uuid, pool->name, def.name}, operation, job);
         access = PoolAccess(pool);
         auto name = access.active_backend().new_name(wanted);
         if (name == def.name)
@@ -73,11 +76,12 @@ std::optional<HeldLock> lock_new_name(PoolAccess& access, VolumeDef& def,
 /** The part of each creation that does not depend on where the content comes from. */
 template <typename List>
 Volume create(PoolAccess& access, const PoolPointer& pool, VolumeDef def,
-              const std::string& operation, Job* job, List&& list)
+              const std::string& operation, Job* job, List&& list,
+              std::optional<HeldLock> held = std::nullopt)
 {
     const auto context = access.context;
     context->require_writable("creating a volume in " + access.title());
-    const auto lock = lock_new_name(access, def, operation, job);
+    const auto lock = lock_new_name(access, def, operation, job, std::move(held));
     Change change(operation + ' ' + pool->name + ' ' + def.name);
     list(access.active_backend(), def, change);
     if (change.execute(context->change_host(job))) {
@@ -96,6 +100,16 @@ void refuse(CreateFlags flags, CreateFlags wrong, const std::string& message)
 {
     if (has(flags, wrong))
         throw Error(ErrorCode::invalid_argument, message, "leave the flag out");
+}
+
+/** Before the two are locked. */
+void require_other_name(const VolumeDef& def, const Volume& source, const PoolObject& pool)
+{
+    check_volume_name(def.name);
+    if (Volume::Access::pool(source)->uuid == pool.uuid && source.name() == def.name)
+        throw Error(ErrorCode::already_exists,
+                    volume_title(def.name, pool) + " is the one that shall be copied",
+                    "choose another name");
 }
 
 /** What the volume's header, or one below it, refers to that no active pool has. */
@@ -167,11 +181,23 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
         const auto& source_pool = Volume::Access::pool(source);
         PoolAccess source_access(source_pool);
         source_access.require_started();
-        std::optional<HeldLock> source_lock;
-        if (!is_dry_run(own)) // shared, so that clones in opposite directions do not meet here
-            source_lock.emplace(source_access.context->locks.lock_volume(
-                source_pool->uuid, source_pool->name, source.name(), "vol-create-from", own,
-                VolumeUse::read));
+        std::optional<HeldLock> source_lock, lock;
+        if (!is_dry_run(own)) { // any number may copy one volume
+            const VolumeLock reading{source_pool->uuid, source_pool->name, source.name(),
+                                     VolumeUse::read};
+            const auto& locks = source_access.context->locks;
+            if (access.info().names_volumes) { // a name that no volume has: nobody reads it
+                source_lock.emplace(locks.lock_volume(reading, "vol-create-from", own));
+            } else {
+                require_other_name(given, source, *pool);
+                auto both = locks.lock_volumes(reading, {pool->uuid, pool->name, given.name},
+                                               "vol-create-from", own);
+                source_lock.emplace(std::move(both.first));
+                lock.emplace(std::move(both.second));
+            }
+            access = PoolAccess(pool);
+            source_access = PoolAccess(source_pool);
+        }
         CopySource from{.volume = source_access.active_backend().describe(source.name()),
                         .pool_name = source_pool->name,
                         .untrusted_reference = untrusted_reference(*access.context, source),
@@ -204,11 +230,13 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
         const auto def = complete(access, wanted);
         if (has(flags, CreateFlags::linked))
             state_fact(own, "method", "linked");
-        return create(access, pool, def, "vol-create-from", own,
-                      [&](Backend& backend, const VolumeDef& named, Change& change) {
-                          const bool linked = has(flags, CreateFlags::linked);
-                          backend.create_volume(named, linked ? nullptr : &from, flags, change);
-                      });
+        return create(
+            access, pool, def, "vol-create-from", own,
+            [&](Backend& backend, const VolumeDef& named, Change& change) {
+                const bool linked = has(flags, CreateFlags::linked);
+                backend.create_volume(named, linked ? nullptr : &from, flags, change);
+            },
+            std::move(lock));
     });
 }
 
@@ -248,7 +276,7 @@ void Pool::discard_upload(const std::string& volume_name, Job* job)
         check_volume_name(volume_name);
         std::optional<HeldLock> lock;
         if (!is_dry_run(own))
-            lock.emplace(access.context->locks.lock_volume(pool->uuid, pool->name, volume_name,
+            lock.emplace(access.context->locks.lock_volume({pool->uuid, pool->name, volume_name},
                                                            "vol-upload-discard", own));
         Change change("vol-upload-discard " + pool->name + ' ' + volume_name);
         access.active_backend().discard_upload(volume_name, change);

@@ -16,8 +16,7 @@ bool find_volume_name(PoolAccess& access, std::string_view name)
     {
         const std::shared_lock reading(access.pool->table_mutex);
         const auto& table = access.pool->table;
-        if (table && !access.pool->reload && access.pool->outdated.empty() &&
-            table->find_index(name))
+        if (table && !access.pool->news.want_some() && table->find_index(name))
             return true;
     }
     // Not known here, or not read yet: one volume is asked for, not all are read.
@@ -111,7 +110,7 @@ PoolAccess::Volumes present_volumes(PoolAccess& access)
     const auto& pool = access.pool;
     {
         std::shared_lock reading(pool->table_mutex);
-        if (pool->table && ((!pool->reload && pool->outdated.empty()) || pool->refreshing))
+        if (pool->table && (!pool->news.want_some() || pool->news.refreshing()))
             return {pool->table, std::move(reading)};
     }
     try {

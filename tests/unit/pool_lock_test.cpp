@@ -9,7 +9,7 @@ using namespace storage;
 
 namespace {
 
-const std::string uuid = "11111111-1111-4111-8111-111111111111";
+const std::string uuid = "11111111-1111-4111-8111-111111111111", pool = "vms";
 
 ErrorCode code_of(const std::function<void()>& call, std::string* text = nullptr)
 {
@@ -29,11 +29,14 @@ TEST_CASE("volumes of one pool do not exclude each other, one volume excludes it
 {
     TemporaryDirectory directory;
     const LockDirectory locks(directory / "lock");
-    const auto a = locks.lock_volume(uuid, "vms", "a", "vol-create", nullptr);
-    const auto b = locks.lock_volume(uuid, "vms", "b", "vol-create", nullptr);
+    const auto a = locks.lock_volume({uuid, pool, "a"}, "vol-create", nullptr);
+    const auto b = locks.lock_volume({uuid, pool, "b"}, "vol-create", nullptr);
     std::string text;
-    CHECK(code_of([&] { locks.lock_volume(uuid, "vms", "a", "vol-delete", nullptr); }, &text) ==
-          ErrorCode::busy);
+    CHECK(code_of(
+              [&] {
+                  locks.lock_volume({uuid, pool, "a"}, "vol-delete", nullptr);
+              },
+              &text) == ErrorCode::busy);
     CHECK(text.find("volume 'a' in pool 'vms'") != std::string::npos);
     CHECK(text.find(std::to_string(::getpid())) != std::string::npos);
     CHECK(text.find("vol-create") != std::string::npos);
@@ -44,14 +47,15 @@ TEST_CASE("a life-cycle change excludes all that goes on in the pool", "[lock]")
     TemporaryDirectory directory;
     const LockDirectory locks(directory / "lock");
     {
-        const auto a = locks.lock_volume(uuid, "vms", "a", "vol-create", nullptr);
+        const auto a = locks.lock_volume({uuid, pool, "a"}, "vol-create", nullptr);
         CHECK(code_of([&] { locks.lock_pool(uuid, "vms", "pool-stop", nullptr); }) ==
               ErrorCode::busy);
     }
     {
-        const auto pool = locks.lock_pool(uuid, "vms", "pool-stop", nullptr);
-        CHECK(code_of([&] { locks.lock_volume(uuid, "vms", "a", "vol-create", nullptr); }) ==
-              ErrorCode::busy);
+        const auto held = locks.lock_pool(uuid, "vms", "pool-stop", nullptr);
+        CHECK(code_of([&] {
+                  locks.lock_volume({uuid, pool, "a"}, "vol-create", nullptr);
+              }) == ErrorCode::busy);
     }
     const auto other = locks.lock_pool(uuid, "vms", "pool-start", nullptr);
 }
@@ -64,7 +68,7 @@ TEST_CASE("a lock can be waited for", "[lock]")
     {
         std::atomic<bool> held{false};
         other = std::thread([&] {
-            const auto pool = locks.lock_pool(uuid, "vms", "pool-stop", nullptr);
+            const auto lock = locks.lock_pool(uuid, "vms", "pool-stop", nullptr);
             held = true;
             std::this_thread::sleep_for(std::chrono::milliseconds(50));
         });
@@ -83,9 +87,9 @@ TEST_CASE("a lock file that was forgotten meanwhile is made again", "[lock]")
     TemporaryDirectory directory;
     const LockDirectory locks(directory / "lock");
     {
-        const auto pool = locks.lock_pool(uuid, "vms", "pool-undefine", nullptr);
+        const auto held = locks.lock_pool(uuid, "vms", "pool-undefine", nullptr);
         locks.forget(uuid);
     }
-    const auto pool = locks.lock_pool(uuid, "vms", "pool-start", nullptr);
+    const auto held = locks.lock_pool(uuid, "vms", "pool-start", nullptr);
     CHECK(directory.exists("lock/" + uuid));
 }
