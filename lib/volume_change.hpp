@@ -11,9 +11,9 @@ namespace storage::inline v1 {
 /** What stands in the way of changing a volume; kinds that are allowed are not looked for. */
 std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, BlockerKind allowed);
 
-/** @throws Error busy  what is in the way and not allowed */
+/** @throws Error busy  what is in the way and not allowed, for more than a moment */
 void require_unblocked(PoolAccess& access, const std::string& name, BlockerKind allowed,
-                       std::string_view operation);
+                       std::string_view operation, Job* job);
 
 /** The call that changes one volume which exists. */
 struct VolumeOperation {
@@ -53,7 +53,7 @@ bool change_volume(PoolAccess& access, const std::string& volume, const VolumeOp
         }
         access = PoolAccess(pool);
     }
-    require_unblocked(access, volume, allowed, operation.verb);
+    require_unblocked(access, volume, allowed, operation.verb, job);
     Change change(std::string(operation.name) + ' ' + pool->name + ' ' + volume);
     list(access, change);
     const auto update = [&](const std::string& name) {
