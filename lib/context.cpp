@@ -107,6 +107,32 @@ std::vector<RecoveryResult> Context::Impl::recover(Thoroughness thoroughness)
     return results;
 }
 
+void Context::Impl::hold(const std::string& pool_uuid)
+{
+    const std::lock_guard lock(holds_mutex_);
+    if (!holds_.contains(pool_uuid))
+        holds_.emplace(pool_uuid, locks.hold(pool_uuid));
+}
+
+bool Context::Impl::holds(const std::string& pool_uuid)
+{
+    const std::lock_guard lock(holds_mutex_);
+    return holds_.contains(pool_uuid);
+}
+
+void Context::Impl::let_go(const std::string& pool_uuid) noexcept
+{
+    const std::lock_guard lock(holds_mutex_);
+    holds_.erase(pool_uuid);
+}
+
+std::string Context::Impl::other_holder(const std::string& pool_uuid)
+{
+    const std::lock_guard lock(holds_mutex_);
+    const auto mine = holds_.find(pool_uuid);
+    return locks.other_holder(pool_uuid, mine == holds_.end() ? nullptr : &mine->second);
+}
+
 int Context::Impl::event_fd()
 {
     const std::lock_guard lock(event_mutex_);

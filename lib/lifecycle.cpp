@@ -94,7 +94,7 @@ void list_build_steps(const PoolDef& def, const BackendInfo& info, Backend& back
 
 /** Starts def, whose lock is held. @return the record that was written; null in a dry run */
 std::shared_ptr<const StartRecord> run_start(Context::Impl& context, const PoolDef& def,
-                                             BuildMode build, Job* job)
+                                             BuildMode build, Job* job, bool by_hold = false)
 {
     const auto& type = implemented_type(def);
     const std::shared_ptr<Backend> backend = type.open(def, context.host);
@@ -106,8 +106,8 @@ std::shared_ptr<const StartRecord> run_start(Context::Impl& context, const PoolD
         !type.info.capabilities.has(Capability::start_pool))
         require_running(*backend, title);
     auto note = backend->start(change);
-    const auto record =
-        std::make_shared<StartRecord>(StartRecord{.definition = def, .note = std::move(note)});
+    const auto record = std::make_shared<StartRecord>(
+        StartRecord{.definition = def, .note = std::move(note), .by_hold = by_hold});
     change.add(context.store.write_record_step(
         record, [backend, title] { return require_running(*backend, title).identity; }));
     change.commit_here();
@@ -217,6 +217,22 @@ void build_pool(const PoolPointer& pool, BuildMode mode, Job* job)
         access.context->emit(EventKind::pool_built, *pool);
 }
 
+namespace {
+
+/** Where its lock is held and it is not active. */
+void start_locked(PoolAccess& access, BuildMode build, Job* job, bool by_hold)
+{
+    auto& context = *access.context;
+    // A record that the system does not bear out is replaced; a pending definition comes into
+    // force.
+    const auto def = access.files->persistent ? *access.files->persistent : access.def();
+    const auto record = run_start(context, def, build, job, by_hold);
+    context.reload_pool(access.pool->name, {.started = record});
+    context.emit(EventKind::pool_started, *access.pool);
+}
+
+} // namespace
+
 void start_pool(const PoolPointer& pool, BuildMode build, Job* job)
 {
     PoolAccess access(pool, Context::Impl::Look::full);
@@ -234,12 +250,60 @@ void start_pool(const PoolPointer& pool, BuildMode build, Job* job)
     const auto pool_lock = context.locks.lock_pool(pool->uuid, pool->name, "pool-start", job);
     access = PoolAccess(pool);
     refuse_active();
-    // A record that the system does not bear out is replaced; a pending definition comes into
-    // force.
-    const auto def = access.files->persistent ? *access.files->persistent : access.def();
-    const auto record = run_start(context, def, build, job);
-    context.reload_pool(pool->name, {.started = record});
-    context.emit(EventKind::pool_started, *pool);
+    start_locked(access, build, job, false);
+}
+
+void hold_pool(const PoolPointer& pool, BuildMode build, Job* job)
+{
+    PoolAccess access(pool, Context::Impl::Look::full);
+    auto& context = *access.context;
+    context.require_writable("holding " + access.title());
+    const auto active = [&] { return is_active(*pool, *access.files, context.host); };
+    if (is_dry_run(job)) {
+        if (!active())
+            run_start(context, access.def(), build, job);
+        return;
+    }
+    { // whatever goes on in it may go on; only a stop has to be over, or to come after
+        const auto lock =
+            context.locks.lock_pool(pool->uuid, pool->name, "pool-hold", job, VolumeUse::read);
+        access = PoolAccess(pool, Context::Impl::Look::full);
+        if (active()) {
+            context.hold(pool->uuid);
+            return;
+        }
+    }
+    const auto lock = context.locks.lock_pool(pool->uuid, pool->name, "pool-hold", job);
+    access = PoolAccess(pool, Context::Impl::Look::full);
+    if (!active())
+        start_locked(access, build, job, true);
+    context.hold(pool->uuid);
+}
+
+bool release_pool(const PoolPointer& pool, Job* job)
+{
+    PoolAccess access(pool, Context::Impl::Look::full);
+    auto& context = *access.context;
+    if (!context.holds(pool->uuid))
+        throw Error(ErrorCode::invalid_state, access.title() + " is not held by this context",
+                    "hold it first");
+    const auto is_last = [&] {
+        access = PoolAccess(pool, Context::Impl::Look::full);
+        return access.files->started && access.files->started->by_hold &&
+               context.other_holder(pool->uuid).empty();
+    };
+    if (!is_dry_run(job)) {
+        // One after the other, so that of two that go at once the second sees that it is the last.
+        const auto lock = context.locks.lock_registry(job);
+        if (!is_last()) {
+            context.let_go(pool->uuid);
+            return false;
+        }
+    } else if (!is_last()) {
+        return false;
+    }
+    stop_pool(pool, job);
+    return !is_dry_run(job);
 }
 
 void stop_pool(const PoolPointer& pool, Job* job)
@@ -254,12 +318,16 @@ void stop_pool(const PoolPointer& pool, Job* job)
         access = PoolAccess(pool, Context::Impl::Look::full);
         access.require_started();
     }
+    if (const auto holder = context.other_holder(pool->uuid); !holder.empty())
+        throw Error(ErrorCode::busy, access.title() + ": held by " + holder,
+                    "let that process release it, or end it");
     Change change("pool-stop " + pool->name);
     access.backend().stop(access.files->started->note, change);
     change.add(context.store.remove_record_step(pool->name));
     if (!change.execute(context.change_host(job)))
         return;
     context.reload_pool(pool->name);
+    context.let_go(pool->uuid);
     context.emit(EventKind::pool_stopped, *pool);
     if (!access.files->persistent)
         context.locks.forget(pool->uuid);

@@ -11,6 +11,8 @@ PoolPointer create_pool(Context::Impl& context, const PoolDef& def, BuildMode bu
 void build_pool(const PoolPointer& pool, BuildMode mode, Job* job);
 void start_pool(const PoolPointer& pool, BuildMode build, Job* job);
 void stop_pool(const PoolPointer& pool, Job* job);
+void hold_pool(const PoolPointer& pool, BuildMode build, Job* job);
+bool release_pool(const PoolPointer& pool, Job* job);
 void undefine_pool(const PoolPointer& pool, Job* job);
 void delete_pool(const PoolPointer& pool, BlockerKind allowed, Job* job);
 void set_autostart(const PoolPointer& pool, bool on, Job* job);

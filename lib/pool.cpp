@@ -148,6 +148,14 @@ void Pool::stop(Job* job)
 {
     operate(object_, job, [pool = object_](Job* own) { stop_pool(pool, own); });
 }
+void Pool::hold(BuildMode build, Job* job)
+{
+    operate(object_, job, [pool = object_, build](Job* own) { hold_pool(pool, build, own); });
+}
+bool Pool::release(Job* job)
+{
+    return operate(object_, job, [pool = object_](Job* own) { return release_pool(pool, own); });
+}
 void Pool::undefine(Job* job)
 {
     undefine_pool(object_, job);
@@ -248,6 +256,8 @@ std::vector<Blocker> Pool::blockers() const
             }
         for (auto& blocker : access.backend().storage_blockers())
             found.push_back(std::move(blocker));
+        if (const auto holder = access.context->other_holder(self.object_->uuid); !holder.empty())
+            found.push_back({.kind = BlockerKind::job, .message = "held by " + holder});
         for (const auto& [from, to] : references_into(access))
             found.push_back({.kind = BlockerKind::backing_image,
                              .message = "'" + to + "' is a backing image or data file of " +

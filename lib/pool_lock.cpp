@@ -18,6 +18,9 @@ namespace {
 // Byte 0 is the pool's life cycle, the rest belongs to volumes by the hash of their name.
 constexpr off_t pool_byte = 0;
 constexpr off_t first_volume_byte = 1;
+// Above them a byte for each process that holds the pool; fcntl(2) gives no owner of such a lock.
+constexpr off_t first_holder_byte = off_t{3} << 61;
+constexpr off_t most_processes = off_t{1} << 32;
 
 // Behind the lock there is text: who took it last. One line for the pool, and lines that volumes
 // share by hash; a reader checks that the line speaks of the volume that it asks about.
@@ -170,12 +173,13 @@ bool is_current(int fd)
 } // namespace
 
 HeldLock LockDirectory::lock_pool(const std::string& uuid, const std::string& name,
-                                  std::string_view operation, Job* job) const
+                                  std::string_view operation, Job* job, VolumeUse use) const
 {
     const auto object = "pool '" + name + "'";
+    const short kind = use == VolumeUse::read ? F_RDLCK : F_WRLCK;
     for (;;) {
         auto fd = open(uuid);
-        if (!wait_for([&] { return try_lock(fd.get(), F_WRLCK, pool_byte); }, patience_of(job), job,
+        if (!wait_for([&] { return try_lock(fd.get(), kind, pool_byte); }, patience_of(job), job,
                       object)) {
             throw busy(object, describe_holder(read_note(fd.get(), 0), {}));
         }
@@ -184,6 +188,31 @@ HeldLock LockDirectory::lock_pool(const std::string& uuid, const std::string& na
         write_note(fd.get(), 0, make_note(operation, object));
         return HeldLock(std::move(fd));
     }
+}
+
+HeldLock LockDirectory::hold(const std::string& uuid) const
+{
+    auto fd = open(uuid);
+    if (!try_lock(fd.get(), F_RDLCK, first_holder_byte + ::getpid()))
+        throw Error(ErrorCode::internal, "'" + path_ + '/' + uuid + "' is locked by a stranger");
+    return HeldLock(std::move(fd));
+}
+
+std::string LockDirectory::other_holder(const std::string& uuid, const HeldLock* mine) const
+{
+    UniqueFd own;
+    if (!mine)
+        own = open(uuid);
+    struct flock request {};
+    request.l_type = F_WRLCK;
+    request.l_whence = SEEK_SET;
+    request.l_start = first_holder_byte;
+    request.l_len = most_processes;
+    if (::fcntl(mine ? mine->fd() : own.get(), F_OFD_GETLK, &request) != 0)
+        throw system_error(errno, "cannot ask for locks on '" + path_ + '/' + uuid + "'");
+    if (request.l_type == F_UNLCK)
+        return {};
+    return "process " + std::to_string(request.l_start - first_holder_byte);
 }
 
 namespace {

@@ -20,6 +20,7 @@ public:
     HeldLock& operator=(HeldLock&&) = delete;
     /** Unlocks before it closes: a child that the host forked meanwhile shares the descriptor. */
     ~HeldLock();
+    int fd() const { return fd_.get(); }
 
 private:
     UniqueFd fd_{};
@@ -49,7 +50,12 @@ public:
      * @throws Error busy  naming the holder, once the job's wait has passed
      */
     HeldLock lock_pool(const std::string& uuid, const std::string& name, std::string_view operation,
-                       Job* job) const;
+                       Job* job, VolumeUse use = VolumeUse::change) const;
+    /** Marks the pool as held, beside all other locks; any number may. */
+    HeldLock hold(const std::string& uuid) const;
+    /** "process 123", one that holds the pool; "" for nobody. @param mine  does not count; or null
+     */
+    std::string other_holder(const std::string& uuid, const HeldLock* mine) const;
 
     /** Guards one volume; volumes of one pool do not wait for each other, life-cycle changes wait
      * for all. */

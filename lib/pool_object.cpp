@@ -11,7 +11,14 @@ void TableNews::changed(const std::string& name)
 {
     names_[name] = ++now_;
     if (refreshing_)
-        missed_[name] = now_;
+        missed_.insert(name);
+}
+
+bool TableNews::want_some(Moment until) const
+{
+    return (want_all() && reload_ <= until) ||
+           std::any_of(names_.begin(), names_.end(),
+                       [&](const auto& news) { return news.second <= until; });
 }
 
 void TableNews::settle(const std::string& name, Moment learned)
@@ -36,7 +43,9 @@ void TableNews::refresh_failed()
 
 void TableNews::refreshed(Moment begun)
 {
-    names_ = std::exchange(missed_, {});
+    names_.clear(); // who asked before it began is served by it; who asked later wants these, too
+    for (const auto& name : std::exchange(missed_, {}))
+        names_.emplace(name, begun);
     refreshing_ = false;
     read_ = begun;
 }
@@ -50,7 +59,7 @@ TableNews::Moment TableNews::begin_look()
 bool TableNews::end_look(const std::string& name, Moment begun)
 {
     if (refreshing_)
-        missed_[name] = ++now_;
+        missed_.insert(name);
     auto& told = told_[name];
     const bool latest = told < begun;
     if (latest)
@@ -196,21 +205,22 @@ void PoolAccess::bring_up_to_date(bool read_all, Job* job)
 
 PoolAccess::Volumes PoolAccess::volumes(Job* job)
 {
-    for (;;) {
-        std::shared_lock reading(pool->table_mutex);
+    std::shared_lock reading(pool->table_mutex);
+    const auto asked = pool->news.now(); // what is learned later may or may not be in the answer
+    for (;; reading.lock()) {
         const bool known = pool->table != nullptr;
-        const bool read_all = !known || pool->news.want_all();
-        if (known && !pool->news.want_some())
+        const bool same_start = is_of_this_start();
+        if (known && same_start && !pool->news.want_some(asked))
             return {pool->table, std::move(reading)};
+        const bool read_all = !known || pool->news.want_all();
         reading.unlock();
+        if (!same_start) { // stopped meanwhile, and perhaps started again
+            *this = PoolAccess(pool);
+            require_started();
+            continue;
+        }
         try {
             bring_up_to_date(read_all, job);
-            reading.lock(); // what else may have changed did so after this call began
-            if (pool->table)
-                return {pool->table, std::move(reading)};
-            reading.unlock();
-            *this = PoolAccess(pool); // it was stopped meanwhile, and perhaps started again
-            require_started();
         } catch (const Error& error) {
             if (!known || error.code() == ErrorCode::cancelled ||
                 error.code() == ErrorCode::timed_out)
@@ -220,6 +230,7 @@ PoolAccess::Volumes PoolAccess::volumes(Job* job)
             reading.lock();
             if (pool->table)
                 return {pool->table, std::move(reading)};
+            reading.unlock();
         }
     }
 }
@@ -270,7 +281,9 @@ bool PoolAccess::update_volume(const std::string& name)
     }
     const std::unique_lock writing(pool->table_mutex);
     const bool latest = pool->news.end_look(name, begun);
-    if (latest && pool->table && pool->files()->started == files->started) {
+    if (pool->table && !is_of_this_start())
+        pool->news.changed(name); // what was read was another table's
+    else if (latest && pool->table) {
         if (pool->table.use_count() > 1)
             pool->table = copy_of(*pool->table);
         if (record)
@@ -351,7 +364,7 @@ void PoolAccess::refresh(Job* job, Announce announce)
         news.push_back(context->make_event(EventKind::pool_refreshed, *pool));
     {
         const std::unique_lock writing(pool->table_mutex);
-        if (pool->files()->started == files->started) {
+        if (is_of_this_start()) {
             pool->news.refreshed(begun);
             pool->table = std::move(fresh);
         } else {

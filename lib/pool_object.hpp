@@ -10,6 +10,7 @@
 #include "state_store.hpp"
 #include "system_root.hpp"
 
+#include <set>
 #include <shared_mutex>
 
 namespace storage::inline v1 {
@@ -50,6 +51,9 @@ public:
     void everything_changed() { reload_ = ++now_; }
     bool want_all() const { return reload_ > read_; }
     bool want_some() const { return want_all() || !names_.empty(); }
+    /** Of what was learned until then. */
+    bool want_some(Moment until) const;
+    Moment now() const { return now_; }
     /** The volumes that changed, and when that was learned. */
     const std::map<std::string, Moment>& names() const { return names_; }
     /** The volume was looked at since then. */
@@ -72,7 +76,7 @@ public:
 private:
     Moment now_{0}, reload_{0}, read_{0};
     std::map<std::string, Moment> names_{};
-    std::map<std::string, Moment> missed_{}; ///< changed while a refresh may have passed them by
+    std::set<std::string> missed_{}; ///< changed while a refresh may have passed them by
     bool refreshing_{};
     unsigned looks_{0};
     std::map<std::string, Moment> told_{}; ///< when the look began that told last; while any looks
@@ -170,6 +174,13 @@ struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
                            const std::string& volume = {}) const;
     Timestamp now() const;
 
+    /** Keeps a pool from being stopped by others. The caller has its life cycle locked. */
+    void hold(const std::string& pool_uuid);
+    bool holds(const std::string& pool_uuid);
+    void let_go(const std::string& pool_uuid) noexcept;
+    /** "process 123", another context that holds the pool; "" for nobody. */
+    std::string other_holder(const std::string& pool_uuid);
+
     enum class Thoroughness : bool { changes, leftovers_too };
     std::vector<RecoveryResult> recover(Thoroughness thoroughness);
     std::mutex recovered_mutex{};
@@ -193,6 +204,9 @@ private:
 
     mutable std::shared_mutex registry_mutex_{};
     Registry registry_{};
+
+    std::mutex holds_mutex_{};
+    std::map<std::string, HeldLock, std::less<>> holds_{}; ///< by uuid
 
     std::mutex synchronise_mutex_{};
     std::atomic<std::uint64_t> synchronised_{0}; ///< newest event that the registry knows
@@ -264,6 +278,8 @@ struct PoolAccess {
 
 private:
     void bring_up_to_date(bool read_all, Job* job);
+    /** Whether the pool's table, which is locked, is that of the start that this call knows. */
+    bool is_of_this_start() const { return pool->files()->started == files->started; }
     std::shared_ptr<Backend> backend_{};
 };
 

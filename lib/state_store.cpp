@@ -219,7 +219,8 @@ std::optional<StartRecord> StateStore::read_record(const std::string& pool) cons
     StartRecord record{.definition = pool_from_json(document["pool"].dump()),
                        .boot_id = member("boot_id"),
                        .identity = member("identity"),
-                       .note = member("note")};
+                       .note = member("note"),
+                       .by_hold = member("by") == "hold"};
     if (record.boot_id != boot_id_)
         return std::nullopt;
     return record;
@@ -250,6 +251,7 @@ Step StateStore::write_record_step(std::shared_ptr<StartRecord> record,
         arguments["content"] = json{{"boot_id", record->boot_id},
                                     {"identity", record->identity},
                                     {"note", record->note},
+                                    {"by", record->by_hold ? "hold" : "start"},
                                     {"pool", json::parse(to_json(record->definition))}}
                                    .dump();
     };

@@ -30,6 +30,7 @@ struct StartRecord {
     std::string boot_id{};  ///< the record counts for this boot only
     std::string identity{}; ///< Presence::identity after the start
     std::string note{};     ///< what Backend::start() wants to be told at the stop
+    bool by_hold{};         ///< the last one that releases it stops it
 };
 
 class StateStore {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <shared_mutex>
+#include <thread>
 
 namespace storage::inline v1 {
 
@@ -57,9 +58,22 @@ std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, Bl
 }
 
 void require_unblocked(PoolAccess& access, const std::string& name, BlockerKind allowed,
-                       std::string_view operation)
+                       std::string_view operation, Job* job)
 {
-    const auto found = blockers_of(access, name, allowed);
+    auto found = blockers_of(access, name, allowed);
+    // Who has it open may only be looking at it for an instant, as a refresh does, and on a busy
+    // machine the next one comes before the first has gone.
+    const auto only_open = [&] {
+        return !found.empty() && std::all_of(found.begin(), found.end(), [](const Blocker& b) {
+            return b.kind == BlockerKind::open;
+        });
+    };
+    constexpr std::chrono::milliseconds most{128}; // a quarter of a second in all
+    for (std::chrono::milliseconds pause{1}; only_open() && pause <= most; pause *= 2) {
+        check(job, operation);
+        std::this_thread::sleep_for(pause);
+        found = blockers_of(access, name, allowed);
+    }
     if (found.empty())
         return;
     std::string lines;

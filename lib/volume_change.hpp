@@ -11,9 +11,9 @@ namespace storage::inline v1 {
 /** What stands in the way of changing a volume; kinds that are allowed are not looked for. */
 std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, BlockerKind allowed);
 
-/** @throws Error busy  what is in the way and not allowed */
+/** @throws Error busy  what is in the way and not allowed, for more than a moment */
 void require_unblocked(PoolAccess& access, const std::string& name, BlockerKind allowed,
-                       std::string_view operation);
+                       std::string_view operation, Job* job);
 
 /** @throws Error not_found  the handle means another object than the one that has the name now */
 void require_expected(PoolAccess& access, const Volume& volume);
@@ -58,7 +58,7 @@ bool change_volume(PoolAccess& access, const Volume& target, const VolumeOperati
         access = PoolAccess(pool);
     }
     require_expected(access, target);
-    require_unblocked(access, volume, allowed, operation.verb);
+    require_unblocked(access, volume, allowed, operation.verb, job);
     Change change(std::string(operation.name) + ' ' + pool->name + ' ' + volume);
     list(access, change);
     const auto update = [&](const std::string& name) {

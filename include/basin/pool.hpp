@@ -112,8 +112,23 @@ public:
      * @throws Error invalid_state  already active; not_found  the storage is not there: build it
      */
     void start(BuildMode build = BuildMode::none, Job* job = nullptr);
-    /** Undoes what start() did, no more. Data stays. A transient pool is gone afterwards. */
+    /** Undoes what start() did, no more. Data stays. A transient pool is gone afterwards, and so is
+     * this Context's hold(). @throws Error busy  in use, or another Context holds it */
     void stop(Job* job = nullptr);
+    /**
+     * Keeps the pool active for this Context: starts it, unless it is active, and from now on
+     * stop() is refused to all others. Any number of Contexts, in any processes, may hold one pool.
+     * A hold ends with release(), with the Context, or with the process, however that ends.
+     * @throws Error those of start()
+     */
+    void hold(BuildMode build = BuildMode::none, Job* job = nullptr);
+    /**
+     * Ends this Context's hold(). The last one out stops the pool, if it was started by hold(); one
+     * that start() made active stays so.
+     * @return whether it was stopped
+     * @throws Error invalid_state  this Context does not hold it; those of stop(): it still does
+     */
+    bool release(Job* job = nullptr);
     /** Forgets the persistent definition. @throws Error invalid_state  active */
     void undefine(Job* job = nullptr);
     /**

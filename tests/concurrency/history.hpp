@@ -117,13 +117,23 @@ private:
                               : std::string(to_string(static_cast<storage::ErrorCode>(call.code)));
     }
 
+    static std::string text(const Call& call)
+    {
+        return name(call.op) + " pool " + std::to_string(call.pool) + " volume " +
+               std::to_string(call.volume) + " other " + std::to_string(call.other) + " at " +
+               std::to_string(call.begin) + '-' + std::to_string(call.moment) + '-' +
+               std::to_string(call.end) + (call.waits ? " waiting: " : ": ") + outcome(call);
+    }
+
     void complain(const Call& call, const std::string& why)
     {
-        complaints_.push_back(name(call.op) + " pool " + std::to_string(call.pool) + " volume " +
-                              std::to_string(call.volume) + " other " + std::to_string(call.other) +
-                              " at " + std::to_string(call.begin) + '-' +
-                              std::to_string(call.moment) + '-' + std::to_string(call.end) + ": " +
-                              outcome(call) + ", but " + why);
+        complaints_.push_back(text(call) + ", but " + why);
+        if (complaints_.size() > 1)
+            return;
+        complaints_.back() += "; meanwhile:";
+        for (const auto& other : calls_)
+            if (other.pool == call.pool && other.end + 40 > call.begin && other.begin < call.end)
+                complaints_.back() += "\n    " + text(other);
     }
 
     void note(Key key, bool value, std::uint64_t begin, std::uint64_t end)
