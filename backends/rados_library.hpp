@@ -115,6 +115,7 @@ using RbdCallback = void (*)(RbdCompletion, void*);
     F(int, rbd_watchers_list, (RbdHandle, RbdWatcher*, std::size_t*))                              \
     F(void, rbd_watchers_list_cleanup, (RbdWatcher*, std::size_t))                                 \
     F(int, rbd_resize2, (RbdHandle, std::uint64_t, bool, RbdProgress, void*))                      \
+    F(int, rbd_flatten_with_progress, (RbdHandle, RbdProgress, void*))                             \
     F(int, rbd_snap_list, (RbdHandle, RbdSnapInfo*, int*))                                         \
     F(void, rbd_snap_list_end, (RbdSnapInfo*))                                                     \
     F(int, rbd_snap_get_namespace_type, (RbdHandle, std::uint64_t, int*))                          \

@@ -81,6 +81,10 @@ public:
     void resize_volume(const VolumeDef& volume, std::uint64_t capacity, ResizeFlags flags,
                        Change& change) override;
     void wipe_volume(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change) override;
+    void flatten_volume(const VolumeDef& volume, Change& change) override
+    {
+        change.add(flatten_image_step(def_, volume.name, id_of(volume.name)));
+    }
     void upload(const VolumeDef& volume, const UploadSource& source, const TransferOptions& options,
                 std::uint64_t& received, Change& change) override;
     std::uint64_t download(std::string_view name, const DownloadTarget& target,
@@ -321,7 +325,7 @@ const BackendType rbd_backend{
                                                Capability::wipe_volume, Capability::upload,
                                                Capability::download, Capability::snapshots,
                                                Capability::thin_volume, Capability::backing_images,
-                                               Capability::names_only}
+                                               Capability::names_only, Capability::flatten_volume}
                                 : Capabilities{},
             .volume_type = VolumeType::network,
             .source_required = {SourceField::host, SourceField::name},

@@ -313,6 +313,17 @@ void apply_resize(StepRun& run)
     resize(image, size_argument(run, "size"), run.job());
 }
 
+void apply_flatten(StepRun& run)
+{
+    const StepPool pool(run);
+    const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
+    image.require_id(run.argument("id"));
+    enter_phase(run.job(), "flattening", image.info().num_objs);
+    RbdJob progress{.job = run.job()};
+    image.check(image.library().rbd_flatten_with_progress(image.get(), RbdJob::report, &progress),
+                "cannot flatten it");
+}
+
 void apply_snapshot(StepRun& run)
 {
     const StepPool pool(run);
@@ -373,6 +384,7 @@ const std::array<Action, rbd_action_count> rbd_actions{
     Action{"rbd_remove", apply_remove, nullptr, true}, // cannot be taken back
     Action{"rbd_rename", apply_rename, undo_rename},
     Action{"rbd_resize", apply_resize, nullptr, true},
+    Action{"rbd_flatten", apply_flatten, nullptr, true}, // cut short, it is a clone still
     Action{"rbd_snapshot", apply_snapshot, nullptr, true},
     Action{"rbd_remove_snapshot", apply_remove_snapshot, nullptr, true},
     Action{"rbd_roll_back", apply_roll_back, nullptr, true},
@@ -467,6 +479,14 @@ Step resize_image_step(const PoolDef& def, const std::string& name, const std::s
                        .summary = "set the size of '" + path_of(def, name) + "' from " +
                                   std::to_string(before) + " to " + std::to_string(size) + " bytes",
                        .destructive = size < before});
+}
+
+Step flatten_image_step(const PoolDef& def, const std::string& name, const std::string& id)
+{
+    return image_step("rbd_flatten", def, {{"name", name}, {"id", id}},
+                      {.call = {"rbd_flatten", path_of(def, name)},
+                       .summary = "copy into '" + path_of(def, name) +
+                                  "' what it has of its parent, and forget that"});
 }
 
 Step change_image_step(const PoolDef& def, const std::string& name, std::vector<std::string> call,

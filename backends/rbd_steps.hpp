@@ -37,6 +37,8 @@ Step rename_image_step(const PoolDef& def, const std::string& name, const std::s
                        const std::string& new_name);
 Step resize_image_step(const PoolDef& def, const std::string& name, const std::string& id,
                        std::uint64_t before, std::uint64_t size);
+/** Makes a clone independent of its parent. */
+Step flatten_image_step(const PoolDef& def, const std::string& name, const std::string& id);
 /** Changes the content in place. */
 Step change_image_step(const PoolDef& def, const std::string& name, std::vector<std::string> call,
                        std::string summary, FileFunction change);
@@ -48,7 +50,7 @@ Step remove_image_snapshot_step(const PoolDef& def, const std::string& name, con
 Step roll_back_image_step(const PoolDef& def, const std::string& name, const std::string& id,
                           const std::string& snapshot);
 
-inline constexpr std::size_t rbd_action_count = 13;
+inline constexpr std::size_t rbd_action_count = 14;
 extern const std::array<Action, rbd_action_count> rbd_actions;
 
 } // namespace storage::inline v1

@@ -264,6 +264,11 @@ int basin_volume_wipe(basin_volume* volume, uint32_t algorithm, uint32_t flags, 
         allow_flags);
 }
 
+int basin_volume_flatten(basin_volume* volume, uint32_t flags, basin_job* job, basin_error** error)
+{
+    return run(volume, flags, error, [&](Volume& target) { target.flatten(job_or_null(job)); });
+}
+
 const char* basin_chain_state_name(uint32_t state)
 {
     return state <= BASIN_CHAIN_TOO_DEEP ? to_string(static_cast<ChainState>(state)).data()

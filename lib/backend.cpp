@@ -67,6 +67,10 @@ void Backend::wipe_volume(const VolumeDef&, WipeAlgorithm, Change&)
 {
     missing("wipe_volume");
 }
+void Backend::flatten_volume(const VolumeDef&, Change&)
+{
+    missing("flatten_volume");
+}
 void Backend::upload(const VolumeDef&, const UploadSource&, const TransferOptions&, std::uint64_t&,
                      Change&)
 {

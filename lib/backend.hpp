@@ -97,6 +97,8 @@ public:
     virtual void resize_volume(const VolumeDef& volume, std::uint64_t capacity, ResizeFlags flags,
                                Change& change);
     virtual void wipe_volume(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change);
+    /** @param volume  one that is based on something; the core has looked at all of that */
+    virtual void flatten_volume(const VolumeDef& volume, Change& change);
     virtual void upload(const VolumeDef& volume, const UploadSource& source,
                         const TransferOptions& options, std::uint64_t& received, Change& change);
     /** Whether a snapshot of a volume that somebody writes to is sound. */

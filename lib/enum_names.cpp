@@ -24,7 +24,7 @@ std::string_view to_string(Capability capability) noexcept
         "create_volume", "create_from",    "delete_volume",    "grow_volume", "shrink_volume",
         "rename_volume", "wipe_volume",    "upload",           "download",    "snapshots",
         "thin_volume",   "backing_images", "encrypted_volume", "reflink",     "names_only",
-        "watch"};
+        "watch",         "flatten_volume"};
     static_assert(std::size(names) == capability_count);
     return name_of(names, capability);
 }

@@ -29,6 +29,14 @@ std::optional<VolumeRecord> known_volume(const PoolAccess& access, const std::st
     return access.pool->table ? access.pool->table->find(name) : std::nullopt;
 }
 
+/** Where snapshots are the storage's own work, neither users nor clones are in their way. */
+BlockerKind allowed_for_snapshots(PoolAccess& access)
+{
+    return access.backend().snapshots_while_open()
+               ? seen_by_the_system | BlockerKind::snapshot | BlockerKind::backing_image
+               : BlockerKind::snapshot;
+}
+
 } // namespace
 
 std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, BlockerKind allowed)
@@ -229,6 +237,42 @@ void Volume::wipe(WipeAlgorithm algorithm, BlockerKind allowed, Job* job)
     });
 }
 
+namespace {
+
+/** All that is below the volume is read as its header says, so pools must have it. */
+void require_clone(PoolAccess& access, const Volume& volume, const VolumeDef& def)
+{
+    const auto title = volume_title(volume.name(), *access.pool);
+    if (def.backing.empty())
+        throw Error(ErrorCode::invalid_state, title + " is based on nothing already");
+    if (const auto stranger = untrusted_reference(*access.context, volume); !stranger.empty())
+        throw Error(ErrorCode::not_supported,
+                    title + " refers to '" + stranger + "', which no active pool has",
+                    "define a pool where it lies, if it is meant to be read");
+}
+
+} // namespace
+
+void Volume::flatten(Job* job)
+{
+    operate(pool_, job, [self = *this](Job* own) {
+        PoolAccess access(self.pool_);
+        // Its content stays the same, so neither snapshots nor clones of it lose anything.
+        const auto allowed =
+            allowed_for_snapshots(access) | BlockerKind::snapshot | BlockerKind::backing_image;
+        if (change_volume(
+                access, self.name_,
+                {"vol-flatten", "flattening", Capability::flatten_volume, "flatten volumes"},
+                allowed, own, [&](PoolAccess& now, Change& change) {
+                    auto& backend = now.active_backend();
+                    const auto volume = backend.describe(self.name_);
+                    require_clone(now, self, volume);
+                    backend.flatten_volume(volume, change);
+                }))
+            access.context->emit(EventKind::volume_changed, *self.pool_, self.name_);
+    });
+}
+
 std::uint64_t Volume::upload(const UploadSource& source, const TransferOptions& options, Job* job)
 {
     return operate(
@@ -284,14 +328,6 @@ void require_snapshot(Backend& backend, const std::string& volume, const std::st
     if (!find_snapshot(backend.snapshots(volume), name))
         throw Error(ErrorCode::not_found, title + " has no snapshot '" + name + "'",
                     "list its snapshots");
-}
-
-/** Where snapshots are the storage's own work, neither users nor clones are in their way. */
-BlockerKind allowed_for_snapshots(PoolAccess& access)
-{
-    return access.backend().snapshots_while_open()
-               ? seen_by_the_system | BlockerKind::snapshot | BlockerKind::backing_image
-               : BlockerKind::snapshot;
 }
 
 constexpr VolumeOperation snapshot_operation{"vol-snapshot", "changing the snapshots of",

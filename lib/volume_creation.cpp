@@ -98,23 +98,6 @@ void refuse(CreateFlags flags, CreateFlags wrong, const std::string& message)
         throw Error(ErrorCode::invalid_argument, message, "leave the flag out");
 }
 
-/** What the volume's header, or one below it, refers to that no active pool has. */
-std::string untrusted_reference(Context::Impl& context, const Volume& volume)
-{
-    for (const auto& link : volume.chain()) {
-        if (link.state != ChainState::ok)
-            return link.path.empty() ? link.reference : link.path;
-        if (link.format == "raw" || link.format == "dir")
-            continue;
-        const auto image = volume_with_path(context, link.path);
-        if (!image)
-            return link.path;
-        if (auto file = foreign_data(context, link.path, image->inspect()); !file.empty())
-            return file;
-    }
-    return {};
-}
-
 } // namespace
 
 Volume Pool::create_volume(const VolumeDef& given, CreateFlags flags, Job* job)

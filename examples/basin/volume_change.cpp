@@ -94,6 +94,11 @@ void vol_wipe(Call& call)
                   [&](Volume& volume, Job* job) { volume.wipe(algorithm, allowed, job); });
 }
 
+void vol_flatten(Call& call)
+{
+    change_volume(call, "flattened", [](Volume& volume, Job* job) { volume.flatten(job); });
+}
+
 } // namespace
 
 std::vector<Verb> volume_change_verbs()
@@ -138,6 +143,12 @@ std::vector<Verb> volume_change_verbs()
          "basin vol-refresh disk.img --pool vms",
          {volume_option, optional_pool_option},
          vol_refresh},
+        {"vol-flatten",
+         group,
+         "Make a volume independent of what it is based on",
+         "basin vol-flatten clone.qcow2 --pool vms",
+         {volume_option, optional_pool_option},
+         vol_flatten},
         {"vol-wipe",
          group,
          "Overwrite the content of a volume",

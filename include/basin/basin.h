@@ -230,7 +230,8 @@ enum basin_capability {
     BASIN_CAPABILITY_ENCRYPTED_VOLUME = 17,
     BASIN_CAPABILITY_REFLINK = 18,
     BASIN_CAPABILITY_NAMES_ONLY = 19, /**< lists names without opening volumes */
-    BASIN_CAPABILITY_WATCH = 20       /**< sees changes by others at once */
+    BASIN_CAPABILITY_WATCH = 20,      /**< sees changes by others at once */
+    BASIN_CAPABILITY_FLATTEN_VOLUME = 21
 };
 
 /** Parts of a pool's <source>: bits of basin_backend_info.source_required and _accepted. */
@@ -1989,6 +1990,21 @@ BASIN_API int basin_volume_rename(basin_volume* volume, const char* new_name, ui
  */
 BASIN_API int basin_volume_wipe(basin_volume* volume, uint32_t algorithm, uint32_t flags,
                                 basin_job* job, basin_error** error);
+
+/**
+ * Makes the volume independent of what it is based on: all of that content becomes its own. What a
+ * guest reads is the same before, meanwhile and afterwards. Ended early, by a kill too, the volume
+ * is still based on what it was, may occupy more, and the next call goes on.
+ * @param flags  0
+ * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active, or the volume is
+ *         based on nothing), BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_FLATTEN_VOLUME),
+ *         BASIN_E_BUSY (in use, or it has snapshots, where that matters), BASIN_E_NO_SPACE,
+ *         BASIN_E_IO, BASIN_E_COMMAND_FAILED, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
+ * @note Blocks until it is done. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_volume_flatten(basin_volume* volume, uint32_t flags, basin_job* job,
+                                   basin_error** error);
 
 /**
  * Writes what can be read from a descriptor into the volume, in place: an image file is written as

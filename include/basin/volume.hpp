@@ -293,6 +293,16 @@ public:
      */
     void wipe(WipeAlgorithm algorithm = WipeAlgorithm::zero,
               BlockerKind allowed = BlockerKind::none, Job* job = nullptr);
+    /**
+     * Makes the volume independent of what it is based on: all of that content becomes its own.
+     * What a guest reads is the same before, meanwhile and afterwards. Ended early, by a kill too,
+     * the volume is still based on what it was, may occupy more, and the next call goes on. Volumes
+     * that are based on this one stay as they are.
+     * @throws Error invalid_state  it is based on nothing; busy  a process has it open, or it has
+     * snapshots that need what it is based on, where that matters; no_space
+     * @capability flatten_volume
+     */
+    void flatten(Job* job = nullptr);
 
     /**
      * Writes into the volume in place, as it is on the disk: an image file is written as a file.

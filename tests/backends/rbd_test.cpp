@@ -247,6 +247,53 @@ RBD_CASE("clones and copies")
           }) == ErrorCode::not_supported);
 }
 
+RBD_CASE("a clone becomes independent")
+{
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    auto other = stage.pool("other", "other");
+    auto golden = pool.create_volume(raw_volume("golden", 64 * mib));
+    golden.upload(source_of(pattern(40 * mib)));
+    const auto whole = content(golden);
+    CHECK(error_code([&] { golden.flatten(); }) == ErrorCode::invalid_state);
+    auto far = other.create_volume_from(raw_volume("far", 0), golden, CreateFlags::linked);
+    const auto own = pattern(mib, 3);
+    far.upload(source_of(own), {.offset = 5 * mib});
+    far.create_snapshot("kept");
+    const auto before = content(far);
+    CHECK(error_code([&] { golden.delete_storage(); }) == ErrorCode::busy);
+
+    Job dry;
+    dry.set_dry_run(true);
+    far.flatten(&dry);
+    REQUIRE(dry.plan().size() == 1);
+    CHECK(dry.plan()[0].call == std::vector<std::string>{"rbd_flatten", "other/far"});
+
+    // Cut short, it is a clone still.
+    Job hasty;
+    hasty.set_progress_callback([&](const Progress& progress) {
+        if (progress.phase == "flattening")
+            hasty.cancel();
+    });
+    CHECK(error_code([&] { far.flatten(&hasty); }) == ErrorCode::cancelled);
+    CHECK(far.definition().backing.size() == 1);
+    CHECK(content(far) == before);
+
+    Job job;
+    std::uint64_t told = 0;
+    job.set_progress_callback([&](const Progress& progress) { told = progress.total; });
+    far.flatten(&job);
+    CHECK(told == 16);
+    CHECK(far.definition().backing.empty());
+    CHECK(content(far) == before);
+    CHECK(golden.dependents().empty());
+    golden.delete_storage();
+    CHECK(content(far) == before);
+    far.revert_snapshot("kept");
+    CHECK(content(far) == before);
+    CHECK(error_code([&] { far.flatten(); }) == ErrorCode::invalid_state);
+}
+
 RBD_CASE("what other clients do is seen")
 {
     RbdStage stage(peer);

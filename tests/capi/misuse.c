@@ -451,6 +451,8 @@ static void test_volume(void)
     REFUSED(basin_volume_delete_snapshot(NULL, "s", 0, NULL, &error), "volume");
     REFUSED(basin_volume_delete_snapshot(volume, NULL, 0, NULL, &error), "name");
     REFUSED(basin_volume_delete_snapshot(volume, "s", UNKNOWN, NULL, &error), "flags");
+    REFUSED(basin_volume_flatten(NULL, 0, NULL, &error), "volume");
+    REFUSED(basin_volume_flatten(volume, UNKNOWN, NULL, &error), "flags");
     REFUSED(basin_volume_revert_snapshot(NULL, "s", 0, NULL, &error), "volume");
     REFUSED(basin_volume_revert_snapshot(volume, NULL, 0, NULL, &error), "name");
     REFUSED(basin_volume_revert_snapshot(volume, "s", UNKNOWN, NULL, &error), "flags");

@@ -456,6 +456,26 @@ int resize(RbdHandle handle, std::uint64_t size, bool, RbdProgress, void*)
     return 0;
 }
 
+int flatten(RbdHandle handle, RbdProgress report, void* self)
+{
+    ENTER(rbd_flatten_with_progress);
+    auto& image = *open_image(handle).image;
+    if (!image.parent)
+        return -EINVAL;
+    const auto objects = (image.size + object_size - 1) / object_size;
+    for (std::uint64_t number = 0; number != objects; ++number) {
+        if (const int code = report(number, objects, self); code < 0)
+            return code;
+        if (image.parent_snapshot->objects.contains(number))
+            image.objects.insert({number, object_of(image, number)});
+    }
+    image.parent.reset();
+    image.parent_snapshot.reset();
+    purge();
+    ++image.version;
+    return 0;
+}
+
 // ---- snapshots ---------------------------------------------------------------------------------
 
 int snap_list(RbdHandle handle, RbdSnapInfo* result, int* count)
@@ -673,6 +693,7 @@ constexpr RbdLibrary functions{
     .rbd_watchers_list = watchers,
     .rbd_watchers_list_cleanup = watchers_cleanup,
     .rbd_resize2 = resize,
+    .rbd_flatten_with_progress = flatten,
     .rbd_snap_list = snap_list,
     .rbd_snap_list_end = snap_list_end,
     .rbd_snap_get_namespace_type = snap_namespace,
