@@ -25,9 +25,9 @@ struct RbdCloneSource {
 /** The same, made as a clone of an image's present state. No snapshot stays to be seen. */
 Step clone_image_step(const PoolDef& def, const std::string& temporary, const std::string& name,
                       const RbdCloneSource& source);
-/** @param fill  opens the image itself */
+/** @param call  the function of librbd that does it  @param fill  opens the image itself */
 Step fill_image_step(const PoolDef& def, const std::string& temporary, const std::string& name,
-                     std::string summary, FileFunction fill);
+                     std::string call, std::string summary, FileFunction fill);
 /** Makes an unfinished image larger. */
 Step extend_image_step(const PoolDef& def, const std::string& temporary, std::uint64_t size);
 Step publish_image_step(const PoolDef& def, const std::string& temporary, const std::string& name);
@@ -47,10 +47,16 @@ Step create_image_snapshot_step(const PoolDef& def, const std::string& name, con
                                 const std::string& snapshot);
 Step remove_image_snapshot_step(const PoolDef& def, const std::string& name, const std::string& id,
                                 const std::string& snapshot);
+Step protect_image_snapshot_step(const PoolDef& def, const std::string& name, const std::string& id,
+                                 const std::string& snapshot, bool on);
 Step roll_back_image_step(const PoolDef& def, const std::string& name, const std::string& id,
                           const std::string& snapshot);
 
-inline constexpr std::size_t rbd_action_count = 14;
+/** @param value  nothing: removes the key */
+Step set_image_metadata_step(const PoolDef& def, const std::string& name, const std::string& id,
+                             const std::string& key, const std::optional<std::string>& value);
+
+inline constexpr std::size_t rbd_action_count = 16;
 extern const std::array<Action, rbd_action_count> rbd_actions;
 
 } // namespace storage::inline v1

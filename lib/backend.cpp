@@ -89,6 +89,20 @@ void Backend::revert_snapshot(const VolumeDef&, const std::string&, Change&)
     missing("snapshots");
 }
 
+void Backend::protect_snapshot(const VolumeDef&, const std::string&, bool, Change&)
+{
+    missing("protect_snapshots");
+}
+void Backend::set_metadata(const VolumeDef&, const std::string&, const std::optional<std::string>&,
+                           Change&)
+{
+    missing("metadata");
+}
+std::map<std::string, std::string> Backend::metadata(std::string_view)
+{
+    missing("metadata");
+}
+
 std::uint64_t Backend::download(std::string_view, const DownloadTarget&, const TransferOptions&,
                                 Job*)
 {

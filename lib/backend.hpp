@@ -106,8 +106,18 @@ public:
     virtual void create_snapshot(const VolumeDef& volume, const std::string& name, Change& change);
     virtual void delete_snapshot(const VolumeDef& volume, const std::string& name, Change& change);
     virtual void revert_snapshot(const VolumeDef& volume, const std::string& name, Change& change);
+    virtual void protect_snapshot(const VolumeDef& volume, const std::string& name, bool on,
+                                  Change& change);
+    /** @param value  nothing: the key goes. The core has checked that it may, and looked whether it
+     * is there */
+    virtual void set_metadata(const VolumeDef& volume, const std::string& key,
+                              const std::optional<std::string>& value, Change& change);
 
     // Reads that need no lock.
+    /** What is the storage's own business is left out. */
+    virtual std::map<std::string, std::string> metadata(std::string_view name);
+    /** Whether a key is the storage's own business. */
+    virtual bool is_own_key(std::string_view) { return false; }
     virtual std::uint64_t download(std::string_view name, const DownloadTarget& target,
                                    const TransferOptions& options, Job* job);
     /** The bytes of a volume without a path on this host; null where it has one. */

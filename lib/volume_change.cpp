@@ -322,12 +322,14 @@ const Snapshot* find_snapshot(const std::vector<Snapshot>& snapshots, const std:
     return found == snapshots.end() ? nullptr : &*found;
 }
 
-void require_snapshot(Backend& backend, const std::string& volume, const std::string& name,
-                      const std::string& title)
+Snapshot require_snapshot(Backend& backend, const std::string& volume, const std::string& name,
+                          const std::string& title)
 {
-    if (!find_snapshot(backend.snapshots(volume), name))
-        throw Error(ErrorCode::not_found, title + " has no snapshot '" + name + "'",
-                    "list its snapshots");
+    const auto snapshots = backend.snapshots(volume);
+    if (const auto* snapshot = find_snapshot(snapshots, name))
+        return *snapshot;
+    throw Error(ErrorCode::not_found, title + " has no snapshot '" + name + "'",
+                "list its snapshots");
 }
 
 constexpr VolumeOperation snapshot_operation{"vol-snapshot", "changing the snapshots of",
@@ -378,7 +380,12 @@ void change_snapshot(const PoolPointer& pool, const std::string& name, const std
     if (change_volume(access, name, snapshot_operation, allowed, job,
                       [&](PoolAccess& now, Change& change) {
                           auto& backend = now.active_backend();
-                          require_snapshot(backend, name, snapshot, volume_title(name, *pool));
+                          const auto title = volume_title(name, *pool);
+                          const auto found = require_snapshot(backend, name, snapshot, title);
+                          if (found.is_protected && list == &Backend::delete_snapshot)
+                              throw Error(ErrorCode::busy,
+                                          title + ": snapshot '" + snapshot + "' is protected",
+                                          "take its protection away first");
                           const auto volume = backend.describe(name);
                           refuse_foreign_data(now, volume);
                           (backend.*list)(volume, snapshot, change);
@@ -399,6 +406,29 @@ void Volume::revert_snapshot(const std::string& name, Job* job)
 {
     operate(pool_, job, [pool = pool_, volume = name_, name](Job* own) {
         change_snapshot(pool, volume, name, &Backend::revert_snapshot, own);
+    });
+}
+
+void Volume::protect_snapshot(const std::string& name, bool on, Job* job)
+{
+    operate(pool_, job, [pool = pool_, volume = name_, name, on](Job* own) {
+        PoolAccess access(pool);
+        bool changes = false;
+        if (change_volume(access, volume,
+                          {"vol-snapshot", "changing the snapshots of",
+                           Capability::protect_snapshots, "protect snapshots"},
+                          allowed_for_snapshots(access), own,
+                          [&](PoolAccess& now, Change& change) {
+                              auto& backend = now.active_backend();
+                              const auto found = require_snapshot(backend, volume, name,
+                                                                  volume_title(volume, *pool));
+                              changes = found.is_protected != on;
+                              if (changes)
+                                  backend.protect_snapshot(backend.describe(volume), name, on,
+                                                           change);
+                          }) &&
+            changes)
+            access.context->emit(EventKind::volume_changed, *pool, volume);
     });
 }
 
