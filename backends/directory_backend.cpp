@@ -93,6 +93,10 @@ public:
     {
         list_upload(volume, source, options, received, change);
     }
+    void flatten_volume(const VolumeDef& volume, Change& change) override
+    {
+        changes().flatten(volume, change);
+    }
     void create_snapshot(const VolumeDef& volume, const std::string& name, Change& change) override
     {
         changes().create_snapshot(volume, name, change);

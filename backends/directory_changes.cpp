@@ -188,6 +188,29 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
     change.add(std::move(step));
 }
 
+void DirectoryChanges::flatten(const VolumeDef& volume, Change& change) const
+{
+    const auto& path = volume.target.path;
+    const auto& below = volume.backing.front().path;
+    if (volume.target.format != "qcow2")
+        throw Error(ErrorCode::not_supported,
+                    "'" + path + "': an image of format '" + volume.target.format +
+                        "' cannot take in what it is based on",
+                    "make a copy of it");
+    if (const auto kept = snapshots(path); !kept.empty())
+        throw Error(ErrorCode::busy,
+                    "'" + path + "': snapshot '" + kept.front().name +
+                        "' would lose what it has of '" + below + "'",
+                    "delete its snapshots first");
+    change.add(
+        run_tool_step(path, {"qemu-img", "rebase", "-b", "", path},
+                      "copy into '" + path + "' what it has of '" + below + "', and forget that",
+                      [volume, pool = pool_name_, &host = host_](const FileWork& work) {
+                          qemu_img_flatten(host.runner, qemu_image(volume, pool, host), work.job);
+                          return true;
+                      }));
+}
+
 std::optional<std::uint64_t> DirectoryChanges::partial_upload(const std::string& name) const
 {
     struct stat info {};

@@ -25,6 +25,7 @@ public:
     void rename(std::string_view name, const std::string& new_name, Change& change) const;
     void resize(const VolumeDef& volume, std::uint64_t capacity, ResizeFlags flags,
                 Change& change) const;
+    void flatten(const VolumeDef& volume, Change& change) const;
     void create_snapshot(const VolumeDef& volume, const std::string& name, Change& change) const;
     void delete_snapshot(const VolumeDef& volume, const std::string& name, Change& change) const;
     void revert_snapshot(const VolumeDef& volume, const std::string& name, Change& change) const;

@@ -54,12 +54,22 @@ struct RbdWatcher {
     std::uint64_t cookie;
 };
 
+/** Of both versions of LUKS. */
+struct RbdLuksOptions {
+    int algorithm;
+    const char* passphrase;
+    std::size_t passphrase_size;
+};
+
+inline constexpr int rbd_format_luks1 = 0;
+inline constexpr int rbd_format_luks2 = 1;
+inline constexpr int rbd_algorithm_aes128 = 0;
+inline constexpr int rbd_algorithm_aes256 = 1;
 inline constexpr int rbd_option_clone_format = 12;
 inline constexpr std::uint64_t rbd_feature_fast_diff = 1 << 4;
 inline constexpr std::uint64_t rbd_flag_object_map_invalid = 1 << 0;
 inline constexpr std::uint64_t rbd_flag_fast_diff_invalid = 1 << 1;
 inline constexpr int rbd_user_snapshot = 0;
-inline constexpr std::uint32_t rbd_snap_remove_unprotect = 1 << 0;
 
 using RbdProgress = int (*)(std::uint64_t done, std::uint64_t total, void* self);
 using RbdDiff = int (*)(std::uint64_t offset, std::size_t length, int exists, void* self);
@@ -115,11 +125,20 @@ using RbdCallback = void (*)(RbdCompletion, void*);
     F(int, rbd_watchers_list, (RbdHandle, RbdWatcher*, std::size_t*))                              \
     F(void, rbd_watchers_list_cleanup, (RbdWatcher*, std::size_t))                                 \
     F(int, rbd_resize2, (RbdHandle, std::uint64_t, bool, RbdProgress, void*))                      \
+    F(int, rbd_flatten_with_progress, (RbdHandle, RbdProgress, void*))                             \
     F(int, rbd_snap_list, (RbdHandle, RbdSnapInfo*, int*))                                         \
     F(void, rbd_snap_list_end, (RbdSnapInfo*))                                                     \
     F(int, rbd_snap_get_namespace_type, (RbdHandle, std::uint64_t, int*))                          \
     F(int, rbd_snap_get_timestamp, (RbdHandle, std::uint64_t, std::timespec*))                     \
     F(int, rbd_snap_create, (RbdHandle, const char*))                                              \
+    F(int, rbd_snap_protect, (RbdHandle, const char*))                                             \
+    F(int, rbd_snap_unprotect, (RbdHandle, const char*))                                           \
+    F(int, rbd_snap_is_protected, (RbdHandle, const char*, int*))                                  \
+    F(int, rbd_metadata_list,                                                                      \
+      (RbdHandle, const char*, std::uint64_t, char*, std::size_t*, char*, std::size_t*))           \
+    F(int, rbd_metadata_get, (RbdHandle, const char*, char*, std::size_t*))                        \
+    F(int, rbd_metadata_set, (RbdHandle, const char*, const char*))                                \
+    F(int, rbd_metadata_remove, (RbdHandle, const char*))                                          \
     F(int, rbd_snap_remove2, (RbdHandle, const char*, std::uint32_t, RbdProgress, void*))          \
     F(int, rbd_snap_rollback_with_progress, (RbdHandle, const char*, RbdProgress, void*))          \
     F(int, rbd_diff_iterate2,                                                                      \
@@ -134,10 +153,16 @@ using RbdCallback = void (*)(RbdCompletion, void*);
     F(std::int64_t, rbd_aio_get_return_value, (RbdCompletion))                                     \
     F(void, rbd_aio_release, (RbdCompletion))
 
+// Null where librbd is older than Ceph 16.
+#define BASIN_RBD_NEWER_FUNCTIONS(F)                                                               \
+    F(int, rbd_encryption_format, (RbdHandle, int, const void*, std::size_t))                      \
+    F(int, rbd_encryption_load, (RbdHandle, int, const void*, std::size_t))
+
 struct RbdLibrary {
 #define BASIN_MEMBER(result, name, arguments) result(*name) arguments;
     BASIN_RADOS_FUNCTIONS(BASIN_MEMBER)
     BASIN_RBD_FUNCTIONS(BASIN_MEMBER)
+    BASIN_RBD_NEWER_FUNCTIONS(BASIN_MEMBER)
 #undef BASIN_MEMBER
 };
 

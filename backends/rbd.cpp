@@ -6,6 +6,7 @@
 #include "job_impl.hpp"
 #include "rbd_content.hpp"
 #include "rbd_creation.hpp"
+#include "rbd_encryption.hpp"
 #include "rbd_images.hpp"
 #include "rbd_steps.hpp"
 #include "source_identity.hpp"
@@ -81,6 +82,10 @@ public:
     void resize_volume(const VolumeDef& volume, std::uint64_t capacity, ResizeFlags flags,
                        Change& change) override;
     void wipe_volume(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change) override;
+    void flatten_volume(const VolumeDef& volume, Change& change) override
+    {
+        change.add(flatten_image_step(def_, volume.name, id_of(volume.name)));
+    }
     void upload(const VolumeDef& volume, const UploadSource& source, const TransferOptions& options,
                 std::uint64_t& received, Change& change) override;
     std::uint64_t download(std::string_view name, const DownloadTarget& target,
@@ -105,6 +110,22 @@ public:
     void delete_snapshot(const VolumeDef& volume, const std::string& name, Change& change) override
     {
         change.add(remove_image_snapshot_step(def_, volume.name, id_of(volume.name), name));
+    }
+    void protect_snapshot(const VolumeDef& volume, const std::string& name, bool on,
+                          Change& change) override
+    {
+        change.add(protect_image_snapshot_step(def_, volume.name, id_of(volume.name), name, on));
+    }
+    std::map<std::string, std::string> metadata(std::string_view name) override
+    {
+        const RbdUse use(def_, host_);
+        return image_metadata(open(use, name));
+    }
+    bool is_own_key(std::string_view key) override { return is_own_image_key(key); }
+    void set_metadata(const VolumeDef& volume, const std::string& key,
+                      const std::optional<std::string>& value, Change& change) override
+    {
+        change.add(set_image_metadata_step(def_, volume.name, id_of(volume.name), key, value));
     }
     void revert_snapshot(const VolumeDef& volume, const std::string& name, Change& change) override
     {
@@ -210,7 +231,13 @@ void RbdBackend::delete_volume(std::string_view name, Change& change)
                         " would lose what it is based on",
                     "delete or flatten the clones first");
     const auto id = image.id();
-    for (const auto& snapshot : image_snapshots(image))
+    const auto snapshots = image_snapshots(image);
+    for (const auto& snapshot : snapshots)
+        if (snapshot.is_protected)
+            throw Error(ErrorCode::busy,
+                        "'" + image.path() + "': snapshot '" + snapshot.name + "' is protected",
+                        "take its protection away first");
+    for (const auto& snapshot : snapshots)
         change.add(remove_image_snapshot_step(def_, std::string(name), id, snapshot.name));
     change.add(remove_image_step(def_, std::string(name), id));
 }
@@ -234,9 +261,16 @@ void RbdBackend::resize_volume(const VolumeDef& volume, std::uint64_t capacity, 
     if (capacity == 0)
         throw Error(ErrorCode::invalid_argument, "'" + volume.target.path + "': a capacity of 0",
                     "delete it, if that is meant");
-    if (capacity != volume.capacity)
-        change.add(
-            resize_image_step(def_, volume.name, id_of(volume.name), volume.capacity, capacity));
+    if (capacity == volume.capacity)
+        return;
+    const RbdUse use(def_, host_);
+    const auto image = open(use, volume.name);
+    const auto header = image_encryption(image).header;
+    if (capacity > INT64_MAX - header)
+        throw Error(ErrorCode::invalid_argument,
+                    "'" + volume.target.path + "': no image has so much room behind its header");
+    change.add(resize_image_step(def_, volume.name, image.id(), header + volume.capacity,
+                                 header + capacity));
 }
 
 void RbdBackend::wipe_volume(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change)
@@ -250,6 +284,7 @@ void RbdBackend::wipe_volume(const VolumeDef& volume, WipeAlgorithm algorithm, C
                               RbdContent content(pool, host, name, RbdImage::Mode::write,
                                                  RbdContent::State::used, work.job);
                               content.image().require_id(id);
+                              forget_encryption(content.image()); // its header goes first
                               wipe_image(content, algorithm, work.job);
                               return true;
                           }));
@@ -259,7 +294,8 @@ void RbdBackend::upload(const VolumeDef& volume, const UploadSource& source,
                         const TransferOptions& options, std::uint64_t& received, Change& change)
 {
     const auto& path = volume.target.path;
-    check_range(path, options.offset, options.length, volume.capacity,
+    const RbdUse use(def_, host_);
+    check_range(path, options.offset, options.length, open(use, volume.name).info().size,
                 "make the volume larger first");
     change.add(change_image_step(
         def_, volume.name, {"rbd_aio_write", path},
@@ -321,7 +357,9 @@ const BackendType rbd_backend{
                                                Capability::wipe_volume, Capability::upload,
                                                Capability::download, Capability::snapshots,
                                                Capability::thin_volume, Capability::backing_images,
-                                               Capability::names_only}
+                                               Capability::names_only, Capability::encrypted_volume,
+                                               Capability::flatten_volume, Capability::metadata,
+                                               Capability::protect_snapshots}
                                 : Capabilities{},
             .volume_type = VolumeType::network,
             .source_required = {SourceField::host, SourceField::name},

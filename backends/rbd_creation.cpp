@@ -6,6 +6,7 @@
 #include "names.hpp"
 #include "owner_access.hpp"
 #include "rbd_content.hpp"
+#include "rbd_encryption.hpp"
 #include "rbd_steps.hpp"
 #include "transfer.hpp"
 
@@ -36,6 +37,8 @@ public:
             def_.capacity = upload_length();
         if (def_.capacity == 0)
             refuse(ErrorCode::invalid_argument, "a capacity of 0", "give the capacity");
+        if (def_.target.encryption)
+            return list_encrypted(change);
         if (!request_.source && !request_.upload) {
             change.add(create_image_step(pool_, def_.name, def_.capacity));
             return;
@@ -43,7 +46,7 @@ public:
         require_new();
         const auto temporary = temporary_name();
         change.add(begin_image_step(pool_, temporary, def_.name, def_.capacity));
-        change.add(fill_image_step(pool_, temporary, def_.name, "fill it",
+        change.add(fill_image_step(pool_, temporary, def_.name, "rbd_aio_write", "fill it",
                                    request_.source ? copy(temporary) : receive(temporary)));
         change.add(publish_image_step(pool_, temporary, def_.name));
         change.commit_here();
@@ -67,6 +70,33 @@ private:
         if (def_.name.find('@') != std::string::npos)
             refuse(ErrorCode::invalid_argument, "a name with '@' would mean a snapshot",
                    "choose another name");
+    }
+
+    void list_encrypted(Change& change)
+    {
+        const auto& wanted = *def_.target.encryption;
+        if (request_.source || request_.upload)
+            refuse(ErrorCode::not_supported, "only an empty image can be encrypted",
+                   "make it without content, and write to it through its encryption");
+        check_encryption(rbd_library(), wanted, path_);
+        require_new();
+        const auto temporary = temporary_name();
+        change.add(
+            begin_image_step(pool_, temporary, def_.name, encrypted_size(wanted, def_.capacity)));
+        change.add(fill_image_step(pool_, temporary, def_.name, "rbd_encryption_format",
+                                   "encrypt it (" + wanted.format + "), with room for " +
+                                       std::to_string(def_.capacity) + " bytes",
+                                   [format = RbdFormat{.pool = pool_,
+                                                       .image = temporary,
+                                                       .name = def_.name,
+                                                       .capacity = def_.capacity,
+                                                       .encryption = wanted},
+                                    &host = host_](const FileWork& work) {
+                                       format_image(format, host, work.job);
+                                       return true;
+                                   }));
+        change.add(publish_image_step(pool_, temporary, def_.name));
+        change.commit_here();
     }
 
     /** Before much is copied in vain. */
@@ -189,6 +219,10 @@ private:
         {
             const RbdUse use(parent, host_);
             const RbdImage image(use.shared(), source.image, RbdImage::Mode::read);
+            if (image_encryption(image).version != 0 || def_.target.encryption)
+                refuse(ErrorCode::not_supported,
+                       "a clone cannot be encrypted, nor have an encrypted source",
+                       "make an encrypted volume, and copy the content into it");
             source.id = image.id();
             size = image.info().size;
         }

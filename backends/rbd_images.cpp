@@ -4,6 +4,7 @@
 #include "file_io.hpp"
 #include "job_impl.hpp"
 #include "names.hpp"
+#include "rbd_encryption.hpp"
 #include "signal_guard.hpp"
 
 #include <algorithm>
@@ -252,7 +253,7 @@ VolumeRecord image_record(const RbdImage& image, std::string_view name, RbdAlloc
     VolumeRecord record{.name = std::string(name),
                         .key = image.path(),
                         .path = image.path(),
-                        .facts = {.capacity = info.size,
+                        .facts = {.capacity = info.size - image_encryption(image).header,
                                   .allocation = allocation_of(image, info, allocation),
                                   .physical = info.size,
                                   .modified_ns = static_cast<std::int64_t>(fingerprint(image.id())),
@@ -266,12 +267,15 @@ VolumeRecord image_record(const RbdImage& image, std::string_view name, RbdAlloc
 VolumeDef describe_image(const RbdImage& image, std::string_view name, RbdAllocation allocation)
 {
     const auto info = image.info();
+    const auto encryption = image_encryption(image);
     VolumeDef def{.name = std::string(name),
                   .key = image.path(),
                   .type = VolumeType::network,
-                  .capacity = info.size,
+                  .capacity = info.size - encryption.header,
                   .allocation = allocation_of(image, info, allocation),
-                  .target = {.path = image.path(), .format = "raw"}};
+                  .target = {.path = image.path(),
+                             .format = "raw",
+                             .encryption = described_encryption(encryption)}};
     if (auto parent = parent_of(image); !parent.empty())
         def.backing = {{.path = std::move(parent), .format = "raw"}};
     return def;
@@ -336,10 +340,13 @@ std::vector<Snapshot> image_snapshots(const RbdImage& image)
         if (kind != rbd_user_snapshot || is_unfinished_image(entry.name))
             continue; // of groups, of mirrors, and deleted ones that clones still need
         library.rbd_snap_get_timestamp(image.get(), entry.id, &time);
+        int is_protected = 0;
+        library.rbd_snap_is_protected(image.get(), entry.name, &is_protected);
         result.push_back({.name = entry.name,
                           .id = std::to_string(entry.id),
                           .created = timestamp(time),
-                          .size = entry.size});
+                          .size = entry.size,
+                          .is_protected = is_protected != 0});
     }
     if (!found.empty())
         library.rbd_snap_list_end(found.data());

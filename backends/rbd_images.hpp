@@ -34,6 +34,10 @@ void refresh_images(const std::shared_ptr<RbdConnection>& connection, RbdAllocat
 
 /** The user's snapshots, oldest first. */
 std::vector<Snapshot> image_snapshots(const RbdImage& image);
+/** Keys and values but for those that are Ceph's own. @throws Error not_supported  too much */
+std::map<std::string, std::string> image_metadata(const RbdImage& image);
+/** Options of librbd for this image, and what other programs of Ceph and libvirt keep there. */
+bool is_own_image_key(std::string_view key);
 /** Clones that are based on a snapshot, as "pool/image". */
 std::vector<std::string> image_children(const RbdImage& image);
 std::vector<Blocker> image_blockers(const RbdImage& image);

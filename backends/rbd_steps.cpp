@@ -193,8 +193,7 @@ private:
 int remove_snapshot(const RbdLibrary& library, RbdHandle image, const std::string& snapshot)
 {
     RbdJob nobody;
-    return library.rbd_snap_remove2(image, snapshot.c_str(), rbd_snap_remove_unprotect,
-                                    RbdJob::report, &nobody);
+    return library.rbd_snap_remove2(image, snapshot.c_str(), 0, RbdJob::report, &nobody);
 }
 
 void apply_clone(StepRun& run)
@@ -313,6 +312,17 @@ void apply_resize(StepRun& run)
     resize(image, size_argument(run, "size"), run.job());
 }
 
+void apply_flatten(StepRun& run)
+{
+    const StepPool pool(run);
+    const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
+    image.require_id(run.argument("id"));
+    enter_phase(run.job(), "flattening", image.info().num_objs);
+    RbdJob progress{.job = run.job()};
+    image.check(image.library().rbd_flatten_with_progress(image.get(), RbdJob::report, &progress),
+                "cannot flatten it");
+}
+
 void apply_snapshot(StepRun& run)
 {
     const StepPool pool(run);
@@ -329,6 +339,43 @@ void apply_remove_snapshot(StepRun& run)
     image.require_id(run.argument("id"));
     image.check(remove_snapshot(image.library(), image.get(), run.argument("snapshot")),
                 "cannot remove snapshot '" + run.argument("snapshot") + "'");
+}
+
+void apply_protect(StepRun& run)
+{
+    const StepPool pool(run);
+    const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
+    image.require_id(run.argument("id"));
+    const auto& library = image.library();
+    const auto& snapshot = run.argument("snapshot");
+    const bool on = run.argument("on") == "yes";
+    const auto code = on ? library.rbd_snap_protect(image.get(), snapshot.c_str())
+                         : library.rbd_snap_unprotect(image.get(), snapshot.c_str());
+    if (code == -EBUSY && on)
+        return; // somebody else was faster
+    if (code == -EBUSY)
+        throw Error(ErrorCode::busy,
+                    "'" + image.path() + "': clones that are based on snapshot '" + snapshot +
+                        "' need its protection",
+                    "delete or flatten the clones first", {}, EBUSY);
+    if (code != -EINVAL || on) // is not protected any more
+        image.check(code, "cannot change the protection of snapshot '" + snapshot + "'");
+}
+
+void apply_set_metadata(StepRun& run)
+{
+    const StepPool pool(run);
+    const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
+    image.require_id(run.argument("id"));
+    const auto& library = image.library();
+    const auto& key = run.argument("key");
+    if (run.argument("remove") == "yes")
+        image.check(library.rbd_metadata_remove(image.get(), key.c_str()),
+                    "cannot remove metadata key " + shown(key));
+    else
+        image.check(
+            library.rbd_metadata_set(image.get(), key.c_str(), run.argument("value").c_str()),
+            "cannot set metadata key " + shown(key));
 }
 
 void apply_roll_back(StepRun& run)
@@ -373,8 +420,11 @@ const std::array<Action, rbd_action_count> rbd_actions{
     Action{"rbd_remove", apply_remove, nullptr, true}, // cannot be taken back
     Action{"rbd_rename", apply_rename, undo_rename},
     Action{"rbd_resize", apply_resize, nullptr, true},
+    Action{"rbd_flatten", apply_flatten, nullptr, true}, // cut short, it is a clone still
     Action{"rbd_snapshot", apply_snapshot, nullptr, true},
     Action{"rbd_remove_snapshot", apply_remove_snapshot, nullptr, true},
+    Action{"rbd_protect_snapshot", apply_protect, nullptr, true},
+    Action{"rbd_set_metadata", apply_set_metadata, nullptr, true},
     Action{"rbd_roll_back", apply_roll_back, nullptr, true},
 };
 
@@ -416,11 +466,11 @@ Step clone_image_step(const PoolDef& def, const std::string& temporary, const st
 }
 
 Step fill_image_step(const PoolDef& def, const std::string& temporary, const std::string& name,
-                     std::string summary, FileFunction fill)
+                     std::string call, std::string summary, FileFunction fill)
 {
     auto step = image_step(
         "rbd_fill", def, {{"path", path_of(def, name)}},
-        {.call = {"rbd_aio_write", path_of(def, temporary)}, .summary = std::move(summary)});
+        {.call = {std::move(call), path_of(def, temporary)}, .summary = std::move(summary)});
     step.work = std::move(fill);
     return step;
 }
@@ -469,6 +519,14 @@ Step resize_image_step(const PoolDef& def, const std::string& name, const std::s
                        .destructive = size < before});
 }
 
+Step flatten_image_step(const PoolDef& def, const std::string& name, const std::string& id)
+{
+    return image_step("rbd_flatten", def, {{"name", name}, {"id", id}},
+                      {.call = {"rbd_flatten", path_of(def, name)},
+                       .summary = "copy into '" + path_of(def, name) +
+                                  "' what it has of its parent, and forget that"});
+}
+
 Step change_image_step(const PoolDef& def, const std::string& name, std::vector<std::string> call,
                        std::string summary, FileFunction change)
 {
@@ -496,6 +554,36 @@ Step remove_image_snapshot_step(const PoolDef& def, const std::string& name, con
         {.call = {"rbd_snap_remove2", path_of(def, name) + '@' + snapshot},
          .summary = "remove snapshot '" + snapshot + "' of '" + path_of(def, name) + "'",
          .destructive = true});
+}
+
+Step protect_image_snapshot_step(const PoolDef& def, const std::string& name, const std::string& id,
+                                 const std::string& snapshot, bool on)
+{
+    return image_step(
+        "rbd_protect_snapshot", def,
+        {{"name", name}, {"id", id}, {"snapshot", snapshot}, {"on", on ? "yes" : "no"}},
+        {.call = {on ? "rbd_snap_protect" : "rbd_snap_unprotect",
+                  path_of(def, name) + '@' + snapshot},
+         .summary =
+             (on ? "keep snapshot '" + snapshot + "' of '" + path_of(def, name) +
+                       "' from being deleted"
+                 : "let snapshot '" + snapshot + "' of '" + path_of(def, name) + "' be deleted")});
+}
+
+Step set_image_metadata_step(const PoolDef& def, const std::string& name, const std::string& id,
+                             const std::string& key, const std::optional<std::string>& value)
+{
+    const auto path = path_of(def, name);
+    if (!value)
+        return image_step("rbd_set_metadata", def,
+                          {{"name", name}, {"id", id}, {"key", key}, {"remove", "yes"}},
+                          {.call = {"rbd_metadata_remove", path, key},
+                           .summary = "remove metadata key " + shown(key) + " of '" + path + "'",
+                           .destructive = true});
+    return image_step("rbd_set_metadata", def,
+                      {{"name", name}, {"id", id}, {"key", key}, {"value", *value}},
+                      {.call = {"rbd_metadata_set", path, key, *value},
+                       .summary = "set metadata key " + shown(key) + " of '" + path + "'"});
 }
 
 Step roll_back_image_step(const PoolDef& def, const std::string& name, const std::string& id,

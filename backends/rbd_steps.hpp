@@ -25,9 +25,9 @@ struct RbdCloneSource {
 /** The same, made as a clone of an image's present state. No snapshot stays to be seen. */
 Step clone_image_step(const PoolDef& def, const std::string& temporary, const std::string& name,
                       const RbdCloneSource& source);
-/** @param fill  opens the image itself */
+/** @param call  the function of librbd that does it  @param fill  opens the image itself */
 Step fill_image_step(const PoolDef& def, const std::string& temporary, const std::string& name,
-                     std::string summary, FileFunction fill);
+                     std::string call, std::string summary, FileFunction fill);
 /** Makes an unfinished image larger. */
 Step extend_image_step(const PoolDef& def, const std::string& temporary, std::uint64_t size);
 Step publish_image_step(const PoolDef& def, const std::string& temporary, const std::string& name);
@@ -37,6 +37,8 @@ Step rename_image_step(const PoolDef& def, const std::string& name, const std::s
                        const std::string& new_name);
 Step resize_image_step(const PoolDef& def, const std::string& name, const std::string& id,
                        std::uint64_t before, std::uint64_t size);
+/** Makes a clone independent of its parent. */
+Step flatten_image_step(const PoolDef& def, const std::string& name, const std::string& id);
 /** Changes the content in place. */
 Step change_image_step(const PoolDef& def, const std::string& name, std::vector<std::string> call,
                        std::string summary, FileFunction change);
@@ -45,10 +47,16 @@ Step create_image_snapshot_step(const PoolDef& def, const std::string& name, con
                                 const std::string& snapshot);
 Step remove_image_snapshot_step(const PoolDef& def, const std::string& name, const std::string& id,
                                 const std::string& snapshot);
+Step protect_image_snapshot_step(const PoolDef& def, const std::string& name, const std::string& id,
+                                 const std::string& snapshot, bool on);
 Step roll_back_image_step(const PoolDef& def, const std::string& name, const std::string& id,
                           const std::string& snapshot);
 
-inline constexpr std::size_t rbd_action_count = 13;
+/** @param value  nothing: removes the key */
+Step set_image_metadata_step(const PoolDef& def, const std::string& name, const std::string& id,
+                             const std::string& key, const std::optional<std::string>& value);
+
+inline constexpr std::size_t rbd_action_count = 16;
 extern const std::array<Action, rbd_action_count> rbd_actions;
 
 } // namespace storage::inline v1

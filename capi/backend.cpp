@@ -10,7 +10,8 @@ using namespace storage::capi;
 namespace {
 
 // The numbers of the two headers are the same by declaration order; the ends prove it.
-static_assert(static_cast<unsigned>(Capability::watch) == BASIN_CAPABILITY_WATCH);
+static_assert(static_cast<unsigned>(Capability::protect_snapshots) ==
+              BASIN_CAPABILITY_PROTECT_SNAPSHOTS);
 static_assert(1u << static_cast<unsigned>(SourceField::protocol) == BASIN_SOURCE_PROTOCOL);
 static_assert(static_cast<unsigned>(TargetPath::none) == BASIN_TARGET_PATH_NONE);
 static_assert(static_cast<unsigned>(VolumeType::ploop) == BASIN_VOLUME_PLOOP);

@@ -314,6 +314,7 @@ int basin_context_recover(basin_context* context, uint32_t flags, basin_recovery
         out = make_records(outcome, [](const RecoveryResult& result) {
             Form<basin_recovery_result> form;
             form.record.finished = result.finished;
+            form.record.pending = result.pending;
             form.texts[0] = {&basin_recovery_result::operation, result.operation};
             form.texts[1] = {&basin_recovery_result::message, result.message};
             return form;

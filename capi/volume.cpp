@@ -75,6 +75,7 @@ Form<basin_snapshot> form(const Snapshot& snapshot)
     result.record.size = snapshot.size;
     result.texts[0] = {&basin_snapshot::name, snapshot.name};
     result.texts[1] = {&basin_snapshot::id, snapshot.id};
+    result.record.is_protected = snapshot.is_protected;
     return result;
 }
 
@@ -275,6 +276,11 @@ int basin_volume_wipe(basin_volume* volume, uint32_t algorithm, uint32_t flags, 
         allow_flags);
 }
 
+int basin_volume_flatten(basin_volume* volume, uint32_t flags, basin_job* job, basin_error** error)
+{
+    return run(volume, flags, error, [&](Volume& target) { target.flatten(job_or_null(job)); });
+}
+
 const char* basin_chain_state_name(uint32_t state)
 {
     return state <= BASIN_CHAIN_TOO_DEEP ? to_string(static_cast<ChainState>(state)).data()
@@ -372,6 +378,56 @@ int basin_volume_revert_snapshot(basin_volume* volume, const char* name, uint32_
 {
     return run(volume, flags, error, [&](Volume& target) {
         target.revert_snapshot(std::string(required_text(name, "name")), job_or_null(job));
+    });
+}
+
+int basin_volume_protect_snapshot(basin_volume* volume, const char* name, int on, uint32_t flags,
+                                  basin_job* job, basin_error** error)
+{
+    return run(volume, flags, error, [&](Volume& target) {
+        target.protect_snapshot(std::string(required_text(name, "name")), on != 0,
+                                job_or_null(job));
+    });
+}
+
+int basin_volume_list_metadata(basin_volume* volume, uint32_t flags, basin_metadata*** entries,
+                               size_t* count, basin_error** error)
+{
+    return guard(error, [&] {
+        const auto& source = required(volume, "volume").cpp;
+        auto& out = required(entries, "entries");
+        auto& size = required(count, "count");
+        reject_unknown_flags(flags, 0);
+        const auto found = source.metadata();
+        out = make_records(found, [](const auto& entry) {
+            Form<basin_metadata> form;
+            form.texts[0] = {&basin_metadata::key, entry.first};
+            form.texts[1] = {&basin_metadata::value, entry.second};
+            return form;
+        });
+        size = found.size();
+    });
+}
+
+void basin_metadata_list_free(basin_metadata** list)
+{
+    std::free(list);
+}
+
+int basin_volume_set_metadata(basin_volume* volume, const char* key, const char* value,
+                              uint32_t flags, basin_job* job, basin_error** error)
+{
+    return run(volume, flags, error, [&](Volume& target) {
+        target.set_metadata(std::string(required_text(key, "key")),
+                            std::string(required_text(value, "value")), job_or_null(job));
+    });
+}
+
+int basin_volume_remove_metadata(basin_volume* volume, const char* key, uint32_t flags,
+                                 basin_job* job, basin_error** error)
+{
+    return run(volume, flags, error, [&](Volume& target) {
+        target.remove_metadata(std::string(required_text(key, "key")), job_or_null(job));
     });
 }
 

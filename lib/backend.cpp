@@ -67,6 +67,10 @@ void Backend::wipe_volume(const VolumeDef&, WipeAlgorithm, Change&)
 {
     missing("wipe_volume");
 }
+void Backend::flatten_volume(const VolumeDef&, Change&)
+{
+    missing("flatten_volume");
+}
 void Backend::upload(const VolumeDef&, const UploadSource&, const TransferOptions&, std::uint64_t&,
                      Change&)
 {
@@ -83,6 +87,20 @@ void Backend::delete_snapshot(const VolumeDef&, const std::string&, Change&)
 void Backend::revert_snapshot(const VolumeDef&, const std::string&, Change&)
 {
     missing("snapshots");
+}
+
+void Backend::protect_snapshot(const VolumeDef&, const std::string&, bool, Change&)
+{
+    missing("protect_snapshots");
+}
+void Backend::set_metadata(const VolumeDef&, const std::string&, const std::optional<std::string>&,
+                           Change&)
+{
+    missing("metadata");
+}
+std::map<std::string, std::string> Backend::metadata(std::string_view)
+{
+    missing("metadata");
 }
 
 std::uint64_t Backend::download(std::string_view, const DownloadTarget&, const TransferOptions&,

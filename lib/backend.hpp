@@ -97,6 +97,8 @@ public:
     virtual void resize_volume(const VolumeDef& volume, std::uint64_t capacity, ResizeFlags flags,
                                Change& change);
     virtual void wipe_volume(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change);
+    /** @param volume  one that is based on something; the core has looked at all of that */
+    virtual void flatten_volume(const VolumeDef& volume, Change& change);
     virtual void upload(const VolumeDef& volume, const UploadSource& source,
                         const TransferOptions& options, std::uint64_t& received, Change& change);
     /** Whether a snapshot of a volume that somebody writes to is sound. */
@@ -104,8 +106,18 @@ public:
     virtual void create_snapshot(const VolumeDef& volume, const std::string& name, Change& change);
     virtual void delete_snapshot(const VolumeDef& volume, const std::string& name, Change& change);
     virtual void revert_snapshot(const VolumeDef& volume, const std::string& name, Change& change);
+    virtual void protect_snapshot(const VolumeDef& volume, const std::string& name, bool on,
+                                  Change& change);
+    /** @param value  nothing: the key goes. The core has checked that it may, and looked whether it
+     * is there */
+    virtual void set_metadata(const VolumeDef& volume, const std::string& key,
+                              const std::optional<std::string>& value, Change& change);
 
     // Reads that need no lock.
+    /** What is the storage's own business is left out. */
+    virtual std::map<std::string, std::string> metadata(std::string_view name);
+    /** Whether a key is the storage's own business. */
+    virtual bool is_own_key(std::string_view) { return false; }
     virtual std::uint64_t download(std::string_view name, const DownloadTarget& target,
                                    const TransferOptions& options, Job* job);
     /** The bytes of a volume without a path on this host; null where it has one. */

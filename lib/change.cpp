@@ -60,8 +60,9 @@ struct RecordedChange {
     std::string operation{};
     std::vector<Step> steps{};
     std::size_t commit{SIZE_MAX};
-    std::size_t begun{0}; ///< steps that were begun
-    std::size_t done{0};  ///< steps that were finished
+    std::size_t begun{0};  ///< steps that were begun
+    std::size_t done{0};   ///< steps that were finished
+    std::string pending{}; ///< why the last recovery put it off
 };
 
 RecordedChange parse_entry(const std::string& text)
@@ -91,6 +92,8 @@ RecordedChange parse_entry(const std::string& text)
             change.begun = line.at("begin").get<std::size_t>() + 1;
         } else if (line.contains("done")) {
             change.done = line.at("done").get<std::size_t>() + 1;
+        } else if (line.contains("pending")) {
+            change.pending = line.at("pending").get<std::string>();
         } else {
             change.steps.at(line.at("step").get<std::size_t>())
                 .evidence.insert_or_assign(line.at("key").get<std::string>(),
@@ -102,8 +105,15 @@ RecordedChange parse_entry(const std::string& text)
     return change;
 }
 
+/** Something that is not there now, and may be next time: a server, a library, a secret. */
+bool is_passing(const Error& error)
+{
+    return error.retryable() || error.code() == ErrorCode::unavailable;
+}
+
+/** @param passing  where not null: takes what is_passing(), and ends it */
 void undo_steps(std::vector<Step>& steps, std::size_t count, const Host& host,
-                std::string& problems)
+                std::string& problems, std::optional<Error>* passing = nullptr)
 {
     for (auto index = count; index-- > 0;) {
         auto& step = steps[index];
@@ -113,6 +123,11 @@ void undo_steps(std::vector<Step>& steps, std::size_t count, const Host& host,
             StepRun run(step.arguments, step.evidence, nullptr, index, host);
             step.action->undo(run);
         } catch (const std::exception& error) {
+            const auto* known = dynamic_cast<const Error*>(&error);
+            if (passing && known && is_passing(*known)) {
+                *passing = *known;
+                return;
+            }
             problems += "not undone: " + step.record.summary + ": " + error.what() + '\n';
         }
     }
@@ -251,42 +266,101 @@ bool Change::execute(const ChangeHost& host)
     return true;
 }
 
-std::vector<RecoveryResult> recover_changes(const Journal& journal, const Host& host)
+namespace {
+
+constexpr std::chrono::seconds put_off_for{60};
+
+void finish_steps(RecordedChange& change, const Host& host, std::optional<Error>& passing)
 {
+    for (auto index = change.done; index < change.steps.size(); ++index)
+        try {
+            auto& step = change.steps[index];
+            StepRun run(step.arguments, step.evidence, nullptr, index, host);
+            step.action->apply(run);
+        } catch (const Error& error) {
+            if (!is_passing(error))
+                throw;
+            passing = error;
+            return;
+        }
+}
+
+bool is_due(const JournalEntry& entry, const RecordedChange& change)
+{
+    const auto age = entry.age(); // below 0 when the clock was set
+    return change.pending.empty() || age >= put_off_for || age < std::chrono::seconds(0);
+}
+
+/** @return nothing: the process was killed while it wrote what it was going to do
+ * @throws Error  the journal makes no sense, or a step failed for good */
+std::optional<RecoveryResult> recover(JournalEntry& entry, const Host& host, Eagerness eagerness,
+                                      std::string& problems)
+{
+    auto change = parse_entry(entry.read());
+    if (change.steps.empty())
+        return std::nullopt;
+    RecoveryResult result{.operation = change.operation,
+                          .finished = change.done >= std::min(change.commit, change.steps.size())};
+    std::optional<Error> passing;
+    if (eagerness == Eagerness::when_due && !is_due(entry, change)) {
+        result.message = change.pending;
+    } else {
+        if (result.finished)
+            finish_steps(change, host, passing);
+        else
+            undo_steps(change.steps, change.begun, host, problems, &passing);
+        if (passing && !problems.empty())
+            problems += std::string(passing->what()) + '\n';
+        else if (passing) {
+            result.message = passing->what();
+            entry.put_off(json{{"pending", result.message}}.dump(), change.pending.empty());
+        }
+    }
+    result.pending = !result.message.empty();
+    if (result.pending)
+        result.finished = false;
+    else
+        result.message = !problems.empty() ? problems : result.finished ? "finished" : "undone";
+    return result;
+}
+
+} // namespace
+
+std::vector<RecoveryResult> recover_changes(const Journal& journal, const Host& host,
+                                            Eagerness eagerness)
+{
+    auto patient = host;
+    patient.secret = [&host](const SecretRequest& request) {
+        try {
+            return host.secret(request);
+        } catch (const Error& error) { // another program may know it
+            throw Error(ErrorCode::unavailable, error.what(), error.remedy());
+        }
+    };
     std::vector<RecoveryResult> results;
     for (auto& entry : journal.abandoned()) {
         RecoveryResult result;
         std::string problems;
         try {
-            auto change = parse_entry(entry.read());
-            if (change.steps.empty()) { // killed while it wrote what it was going to do
+            auto recovered = recover(entry, patient, eagerness, problems);
+            if (!recovered) {
                 entry.remove();
                 continue;
             }
-            result.operation = change.operation;
-            result.finished = !change.steps.empty() &&
-                              change.done >= std::min(change.commit, change.steps.size());
-            if (result.finished) {
-                for (auto index = change.done; index < change.steps.size(); ++index) {
-                    auto& step = change.steps[index];
-                    StepRun run(step.arguments, step.evidence, nullptr, index, host);
-                    step.action->apply(run);
-                }
-            } else {
-                undo_steps(change.steps, change.begun, host, problems);
-            }
-            result.message =
-                problems.empty() ? (result.finished ? "finished" : "undone") : problems;
+            result = std::move(*recovered);
         } catch (const std::exception& error) {
             problems = std::string("journal '") + entry.path() + "': " + error.what();
             result.message = problems;
         }
-        if (problems.empty())
-            entry.remove();
-        else
+        if (!problems.empty())
             journal.set_aside(entry);
-        host.log(problems.empty() ? LogLevel::info : LogLevel::error,
-                 "recovered '" + result.operation + "': " + result.message);
+        else if (!result.pending)
+            entry.remove();
+        host.log(!problems.empty() ? LogLevel::error
+                 : result.pending  ? LogLevel::warning
+                                   : LogLevel::info,
+                 (result.pending ? "cannot recover '" : "recovered '") + result.operation +
+                     (result.pending ? "' yet: " : "': ") + result.message);
         results.push_back(std::move(result));
     }
     return results;

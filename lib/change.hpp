@@ -144,7 +144,17 @@ private:
     std::size_t commit_{SIZE_MAX};
 };
 
-/** Finishes or undoes each change in the journal whose process is gone. */
-std::vector<RecoveryResult> recover_changes(const Journal& journal, const Host& host);
+/** How eager a recovery is about changes that another one had to put off. */
+enum class Eagerness : bool {
+    when_due, ///< not again within a minute
+    now,
+};
+
+/**
+ * Finishes or undoes each change in the journal whose process is gone. One that needs a server
+ * which does not answer, a library or a secret that is not there, is left for the next recovery.
+ */
+std::vector<RecoveryResult> recover_changes(const Journal& journal, const Host& host,
+                                            Eagerness eagerness = Eagerness::now);
 
 } // namespace storage::inline v1

@@ -99,7 +99,14 @@ std::vector<RecoveryResult> Context::Impl::recover(Thoroughness thoroughness)
 {
     if (options.read_only)
         return {};
-    auto results = recover_changes(journal, host);
+    // Opening must not wait for a server longer than people do.
+    constexpr std::chrono::seconds opening_limit{5};
+    const bool is_opening = thoroughness == Thoroughness::changes;
+    Job limited;
+    limited.set_timeout(opening_limit);
+    const CallScope call(is_opening ? &limited : nullptr);
+    auto results =
+        recover_changes(journal, host, is_opening ? Eagerness::when_due : Eagerness::now);
     if (!results.empty() || thoroughness == Thoroughness::leftovers_too) {
         const auto lock = locks.lock_registry(nullptr);
         store.remove_leftovers();
@@ -210,6 +217,7 @@ std::vector<RecoveryResult> Context::recover()
     auto more = impl_->recover(Impl::Thoroughness::leftovers_too);
     const std::lock_guard lock(impl_->recovered_mutex);
     auto results = std::exchange(impl_->recovered_at_opening, {});
+    std::erase_if(results, [](const RecoveryResult& result) { return result.pending; });
     results.insert(results.end(), more.begin(), more.end());
     return results;
 }

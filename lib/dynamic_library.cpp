@@ -53,10 +53,15 @@ void keep_this_library() noexcept
 
 void* DynamicLibrary::symbol(const char* name) const
 {
-    void* const found = ::dlsym(handle_, name);
+    void* const found = find_symbol(name);
     if (!found)
         throw unavailable(soname_, package_, loader_error());
     return found;
+}
+
+void* DynamicLibrary::find_symbol(const char* name) const noexcept
+{
+    return ::dlsym(handle_, name);
 }
 
 } // namespace storage::inline v1

@@ -34,8 +34,17 @@ public:
         return reinterpret_cast<Function*>(symbol(name));
     }
 
+    /** The same, or null where the library is too old, or too new, to have it. */
+    template <typename Function>
+    Function* find(const char* name) const
+    {
+        static_assert(std::is_function_v<Function>);
+        return reinterpret_cast<Function*>(find_symbol(name));
+    }
+
 private:
     void* symbol(const char* name) const;
+    void* find_symbol(const char* name) const noexcept;
 
     std::string soname_;
     const char* package_;

@@ -20,11 +20,11 @@ std::string_view name_of(const std::string_view (&names)[Count], Enum value)
 std::string_view to_string(Capability capability) noexcept
 {
     static constexpr std::string_view names[] = {
-        "find_sources",  "build_pool",     "overwrite_pool",   "start_pool",  "delete_pool",
-        "create_volume", "create_from",    "delete_volume",    "grow_volume", "shrink_volume",
-        "rename_volume", "wipe_volume",    "upload",           "download",    "snapshots",
-        "thin_volume",   "backing_images", "encrypted_volume", "reflink",     "names_only",
-        "watch"};
+        "find_sources",  "build_pool",     "overwrite_pool",   "start_pool",       "delete_pool",
+        "create_volume", "create_from",    "delete_volume",    "grow_volume",      "shrink_volume",
+        "rename_volume", "wipe_volume",    "upload",           "download",         "snapshots",
+        "thin_volume",   "backing_images", "encrypted_volume", "reflink",          "names_only",
+        "watch",         "flatten_volume", "metadata",         "protect_snapshots"};
     static_assert(std::size(names) == capability_count);
     return name_of(names, capability);
 }

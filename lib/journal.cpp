@@ -2,10 +2,12 @@
 #include "journal.hpp"
 
 #include <cerrno>
+#include <ctime>
 #include <dirent.h>
 #include <fcntl.h>
 #include <memory>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace storage::inline v1 {
@@ -35,6 +37,24 @@ std::string JournalEntry::read() const
     if (::lseek(fd_.get(), 0, SEEK_SET) < 0)
         throw system_error(errno, "cannot read '" + path_ + "'");
     return read_fd(fd_.get(), entry_limit, path_);
+}
+
+void JournalEntry::put_off(const std::string& line, bool first) noexcept
+{
+    try {
+        if (first)
+            append(line);
+        ::futimens(fd_.get(), nullptr);
+    } catch (const Error&) { // it is tried again sooner, then
+    }
+}
+
+std::chrono::seconds JournalEntry::age() const noexcept
+{
+    struct stat info {};
+    if (::fstat(fd_.get(), &info) != 0)
+        return std::chrono::seconds::max();
+    return std::chrono::seconds(::time(nullptr) - info.st_mtim.tv_sec);
 }
 
 void JournalEntry::remove() noexcept

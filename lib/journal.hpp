@@ -4,6 +4,7 @@
 
 #include "file_io.hpp"
 
+#include <chrono>
 #include <vector>
 
 namespace storage::inline v1 {
@@ -22,6 +23,10 @@ public:
     /** Adds a line; on the disk when it returns, unless the entry is volatile. */
     void append(const std::string& line);
     std::string read() const;
+    /** Says why it is left for later; its age begins anew. */
+    void put_off(const std::string& line, bool first) noexcept;
+    /** Since the last line. */
+    std::chrono::seconds age() const noexcept;
     /** The change is over: removes the file. */
     void remove() noexcept;
     const std::string& path() const { return path_; }

@@ -234,11 +234,12 @@ Command create_command(const QemuImage& target, const QemuImgOptions& options)
 }
 
 /** Says what qemu-img -p says, "    (12.34/100%)\r" again and again, to the job. */
-class ConvertProgress {
+class ToolProgress {
 public:
-    ConvertProgress(std::uint64_t size, Job* job) : size_(size ? size : 100), job_(job)
+    ToolProgress(std::string_view phase, std::uint64_t size, Job* job)
+        : size_(size ? size : 100), job_(job)
     {
-        enter_phase(job_, "converting", size_);
+        enter_phase(job_, phase, size_);
     }
 
     void take(std::string_view piece)
@@ -371,7 +372,7 @@ void qemu_img_convert(CommandRunner& runner, const QemuImage& source, const Qemu
         qemu_img_create(runner, target, created, job);
     }
     auto command = convert_command(source, target, options);
-    ConvertProgress progress(source.virtual_size, job);
+    ToolProgress progress("converting", source.virtual_size, job);
     command.on_output = [&](std::string_view piece) { progress.take(piece); };
     runner.run(command, job);
 }
@@ -388,6 +389,19 @@ void qemu_img_resize(CommandRunner& runner, const QemuImage& image, const QemuIm
                                     std::string(name_of(resize.preallocation)));
     add_image(command, image, true);
     command.arguments.push_back(std::to_string(resize.capacity));
+    runner.run(command, job);
+}
+
+void qemu_img_flatten(CommandRunner& runner, const QemuImage& image, Job* job)
+{
+    check_image(image, false);
+    // Written through: qemu-img 7.2 changes the header while tables are in its memory alone, and
+    // killed then it would leave an image of zeros.
+    Command command{.program = "qemu-img",
+                    .arguments = {"rebase", "-p", "-t", "writethrough", "-b", ""}};
+    add_image(command, image, true);
+    ToolProgress progress("flattening", image.virtual_size, job);
+    command.on_output = [&](std::string_view piece) { progress.take(piece); };
     runner.run(command, job);
 }
 

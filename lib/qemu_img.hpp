@@ -75,6 +75,13 @@ struct QemuImgResize {
 void qemu_img_resize(CommandRunner& runner, const QemuImage& image, const QemuImgResize& resize,
                      Job* job);
 
+/**
+ * Copies into the image what it has of its backing file only, and then forgets that: "rebase -b ''"
+ * in qemu-img's safe mode. Until the last write it is still on its backing file, with the same
+ * content. What snapshots inside it have of the backing file they lose.
+ */
+void qemu_img_flatten(CommandRunner& runner, const QemuImage& image, Job* job);
+
 enum class SnapshotAction : std::uint8_t { create, apply, remove };
 /**
  * Internal snapshots of qcow2. A name has at most 255 bytes and is not a number: QEMU would take it

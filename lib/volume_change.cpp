@@ -30,6 +30,14 @@ std::optional<VolumeRecord> known_volume(const PoolAccess& access, const std::st
     return access.pool->table ? access.pool->table->find(name) : std::nullopt;
 }
 
+/** Where snapshots are the storage's own work, neither users nor clones are in their way. */
+BlockerKind allowed_for_snapshots(PoolAccess& access)
+{
+    return access.backend().snapshots_while_open()
+               ? seen_by_the_system | BlockerKind::snapshot | BlockerKind::backing_image
+               : BlockerKind::snapshot;
+}
+
 } // namespace
 
 std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, BlockerKind allowed)
@@ -237,6 +245,40 @@ void Volume::wipe(WipeAlgorithm algorithm, BlockerKind allowed, Job* job)
     });
 }
 
+namespace {
+
+/** All that is below the volume is read as its header says, so pools must have it. */
+void require_clone(PoolAccess& access, const Volume& volume, const VolumeDef& def)
+{
+    const auto title = volume_title(volume.name(), *access.pool);
+    if (def.backing.empty())
+        throw Error(ErrorCode::invalid_state, title + " is based on nothing already");
+    if (const auto stranger = untrusted_reference(*access.context, volume); !stranger.empty())
+        throw Error(ErrorCode::not_supported,
+                    title + " refers to '" + stranger + "', which no active pool has",
+                    "define a pool where it lies, if it is meant to be read");
+}
+
+} // namespace
+
+void Volume::flatten(Job* job)
+{
+    operate(pool_, job, [self = *this](Job* own) {
+        PoolAccess access(self.pool_);
+        // Its content stays the same, so neither snapshots nor clones of it lose anything.
+        const auto allowed =
+            allowed_for_snapshots(access) | BlockerKind::snapshot | BlockerKind::backing_image;
+        change_volume(access, self,
+                      {"vol-flatten", "flattening", Capability::flatten_volume, "flatten volumes"},
+                      allowed, own, [&](PoolAccess& now, Change& change) {
+                          auto& backend = now.active_backend();
+                          const auto volume = backend.describe(self.name_);
+                          require_clone(now, self, volume);
+                          backend.flatten_volume(volume, change);
+                      });
+    });
+}
+
 std::uint64_t Volume::upload(const UploadSource& source, const TransferOptions& options, Job* job)
 {
     return operate(
@@ -285,20 +327,14 @@ const Snapshot* find_snapshot(const std::vector<Snapshot>& snapshots, const std:
     return found == snapshots.end() ? nullptr : &*found;
 }
 
-void require_snapshot(Backend& backend, const std::string& volume, const std::string& name,
-                      const std::string& title)
+Snapshot require_snapshot(Backend& backend, const std::string& volume, const std::string& name,
+                          const std::string& title)
 {
-    if (!find_snapshot(backend.snapshots(volume), name))
-        throw Error(ErrorCode::not_found, title + " has no snapshot '" + name + "'",
-                    "list its snapshots");
-}
-
-/** Where snapshots are the storage's own work, neither users nor clones are in their way. */
-BlockerKind allowed_for_snapshots(PoolAccess& access)
-{
-    return access.backend().snapshots_while_open()
-               ? seen_by_the_system | BlockerKind::snapshot | BlockerKind::backing_image
-               : BlockerKind::snapshot;
+    const auto snapshots = backend.snapshots(volume);
+    if (const auto* snapshot = find_snapshot(snapshots, name))
+        return *snapshot;
+    throw Error(ErrorCode::not_found, title + " has no snapshot '" + name + "'",
+                "list its snapshots");
 }
 
 constexpr VolumeOperation snapshot_operation{"vol-snapshot", "changing the snapshots of",
@@ -347,14 +383,18 @@ void change_snapshot(const Volume& target, const std::string& snapshot, Snapshot
     // A guest that writes does not see that its disk went back.
     const auto allowed =
         list == &Backend::revert_snapshot ? BlockerKind::snapshot : allowed_for_snapshots(access);
-    change_volume(access, target, snapshot_operation, allowed, job,
-                  [&](PoolAccess& now, Change& change) {
-                      auto& backend = now.active_backend();
-                      require_snapshot(backend, name, snapshot, volume_title(name, *pool));
-                      const auto volume = backend.describe(name);
-                      refuse_foreign_data(now, volume);
-                      (backend.*list)(volume, snapshot, change);
-                  });
+    change_volume(
+        access, target, snapshot_operation, allowed, job, [&](PoolAccess& now, Change& change) {
+            auto& backend = now.active_backend();
+            const auto title = volume_title(name, *pool);
+            const auto found = require_snapshot(backend, name, snapshot, title);
+            if (found.is_protected && list == &Backend::delete_snapshot)
+                throw Error(ErrorCode::busy, title + ": snapshot '" + snapshot + "' is protected",
+                            "take its protection away first");
+            const auto volume = backend.describe(name);
+            refuse_foreign_data(now, volume);
+            (backend.*list)(volume, snapshot, change);
+        });
 }
 
 } // namespace
@@ -370,6 +410,23 @@ void Volume::revert_snapshot(const std::string& name, Job* job)
 {
     operate(pool_, job, [self = *this, name](Job* own) {
         change_snapshot(self, name, &Backend::revert_snapshot, own);
+    });
+}
+
+void Volume::protect_snapshot(const std::string& name, bool on, Job* job)
+{
+    operate(pool_, job, [self = *this, name, on](Job* own) {
+        PoolAccess access(self.pool_);
+        const auto title = volume_title(self.name_, *self.pool_);
+        change_volume(access, self,
+                      {"vol-snapshot", "changing the snapshots of", Capability::protect_snapshots,
+                       "protect snapshots"},
+                      allowed_for_snapshots(access), own, [&](PoolAccess& now, Change& change) {
+                          auto& backend = now.active_backend();
+                          if (require_snapshot(backend, self.name_, name, title).is_protected != on)
+                              backend.protect_snapshot(backend.describe(self.name_), name, on,
+                                                       change);
+                      });
     });
 }
 

@@ -112,23 +112,6 @@ void require_other_name(const VolumeDef& def, const Volume& source, const PoolOb
                     "choose another name");
 }
 
-/** What the volume's header, or one below it, refers to that no active pool has. */
-std::string untrusted_reference(Context::Impl& context, const Volume& volume)
-{
-    for (const auto& link : volume.chain()) {
-        if (link.state != ChainState::ok)
-            return link.path.empty() ? link.reference : link.path;
-        if (link.format == "raw" || link.format == "dir")
-            continue;
-        const auto image = volume_with_path(context, link.path);
-        if (!image)
-            return link.path;
-        if (auto file = foreign_data(context, link.path, image->inspect()); !file.empty())
-            return file;
-    }
-    return {};
-}
-
 /** A file that another image keeps its data in would be written by two. */
 void check_data_file(Context::Impl& context, const PoolObject& pool, const VolumeDef& def)
 {

@@ -264,6 +264,22 @@ std::string foreign_data(Context::Impl& context, const std::string& path, const 
     return {};
 }
 
+std::string untrusted_reference(Context::Impl& context, const Volume& volume)
+{
+    for (const auto& link : volume.chain()) {
+        if (link.state != ChainState::ok)
+            return link.path.empty() ? link.reference : link.path;
+        if (link.format == "raw" || link.format == "dir")
+            continue;
+        const auto image = volume_with_path(context, link.path);
+        if (!image)
+            return link.path;
+        if (auto file = foreign_data(context, link.path, image->inspect()); !file.empty())
+            return file;
+    }
+    return {};
+}
+
 std::vector<Volume> dependents_of(Context::Impl& context, const std::string& path)
 {
     std::vector<Volume> dependents;

@@ -28,6 +28,9 @@ std::vector<Reference> references_into(PoolAccess& access);
  */
 std::string foreign_data(Context::Impl& context, const std::string& path, const ImageInfo& header);
 
+/** What the volume's header, or one below it, refers to that no active pool has; "" for nothing. */
+std::string untrusted_reference(Context::Impl& context, const Volume& volume);
+
 /** The volumes of the active pools that refer to the file at this path. */
 std::vector<Volume> dependents_of(Context::Impl& context, const std::string& path);
 

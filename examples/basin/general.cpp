@@ -96,9 +96,14 @@ void recover(Call& call)
     Table table({"Operation", "Result", "Message"});
     std::vector<std::string> values;
     for (const auto& result : call.context().recover()) {
-        table.add({result.operation, result.finished ? "finished" : "undone", result.message});
+        table.add({result.operation,
+                   result.pending    ? "pending"
+                   : result.finished ? "finished"
+                                     : "undone",
+                   result.message});
         JsonObject object;
         object.text("operation", result.operation).boolean("finished", result.finished);
+        object.boolean("pending", result.pending);
         values.push_back(object.text("message", result.message).str());
     }
     call.table(table, values);

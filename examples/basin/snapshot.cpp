@@ -31,6 +31,7 @@ JsonObject snapshot_json(const Snapshot& snapshot)
     JsonObject object;
     object.text("name", snapshot.name).text("id", snapshot.id);
     object.raw("created", created.str()).number("size", snapshot.size);
+    object.boolean("protected", snapshot.is_protected);
     return object;
 }
 
@@ -82,6 +83,15 @@ void snapshot_revert(Call& call)
     });
 }
 
+void snapshot_protect(Call& call)
+{
+    const bool on = !call.given("off");
+    change_snapshot(call, on ? "protected" : "not protected any more",
+                    [on](Volume& volume, const std::string& name, Job* job) {
+                        volume.protect_snapshot(name, on, job);
+                    });
+}
+
 } // namespace
 
 std::vector<Verb> snapshot_verbs()
@@ -117,6 +127,15 @@ std::vector<Verb> snapshot_verbs()
          "basin vol-snapshot-revert disk.qcow2 before-upgrade --pool vms",
          {volume_option, existing, optional_pool_option, expect_option},
          snapshot_revert},
+        {"vol-snapshot-protect",
+         group,
+         "Keep a saved state from being deleted",
+         "basin vol-snapshot-protect disk golden --pool ceph",
+         {volume_option,
+          existing,
+          optional_pool_option,
+          {.name = "off", .help = "let it be deleted again"}},
+         snapshot_protect},
     };
 }
 

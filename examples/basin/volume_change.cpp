@@ -94,6 +94,47 @@ void vol_wipe(Call& call)
                   [&](Volume& volume, Job* job) { volume.wipe(algorithm, allowed, job); });
 }
 
+void vol_flatten(Call& call)
+{
+    change_volume(call, "flattened", [](Volume& volume, Job* job) { volume.flatten(job); });
+}
+
+void print_metadata(Call& call, const std::map<std::string, std::string>& entries)
+{
+    Table table({"Key", "Value"});
+    std::vector<std::string> values;
+    for (const auto& [key, value] : entries) {
+        table.add({key, value});
+        values.push_back(JsonObject().text("key", key).text("value", value).str());
+    }
+    call.table(table, values);
+}
+
+void vol_metadata(Call& call)
+{
+    const bool changes = call.given("value") || call.given("remove");
+    if (changes && !call.given("key"))
+        throw UsageError("--value and --remove need --key", "say which key is meant");
+    if (call.given("value") && call.given("remove"))
+        throw UsageError("--value and --remove exclude each other", "use one of them");
+    auto volume = call.volume();
+    if (!call.given("key"))
+        return print_metadata(call, volume.metadata());
+    const auto key = call.text("key");
+    if (!changes) {
+        auto entries = volume.metadata();
+        std::erase_if(entries, [&](const auto& entry) { return entry.first != key; });
+        return print_metadata(call, entries);
+    }
+    const bool removes = call.given("remove");
+    const auto value = removes ? std::string() : call.text("value");
+    if (call.change([&](Job* job) {
+            removes ? volume.remove_metadata(key, job) : volume.set_metadata(key, value, job);
+        }))
+        call.done("Key " + key + " of vol " + volume.name() + (removes ? " removed" : " set"),
+                  identity(volume).text("key", key));
+}
+
 } // namespace
 
 std::vector<Verb> volume_change_verbs()
@@ -141,6 +182,22 @@ std::vector<Verb> volume_change_verbs()
          "basin vol-refresh disk.img --pool vms",
          {volume_option, optional_pool_option},
          vol_refresh},
+        {"vol-flatten",
+         group,
+         "Make a volume independent of what it is based on",
+         "basin vol-flatten clone.qcow2 --pool vms",
+         {volume_option, optional_pool_option},
+         vol_flatten},
+        {"vol-metadata",
+         group,
+         "Show or change the keys and values kept with a volume",
+         "basin vol-metadata disk --pool ceph --key owner --value alice",
+         {volume_option,
+          optional_pool_option,
+          {.name = "key", .takes = Takes::text, .help = "this one only"},
+          {.name = "value", .takes = Takes::text, .help = "new value of the key"},
+          {.name = "remove", .help = "remove the key"}},
+         vol_metadata},
         {"vol-wipe",
          group,
          "Overwrite the content of a volume",

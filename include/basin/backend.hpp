@@ -32,10 +32,14 @@ enum class Capability : std::uint8_t {
     reflink,
     names_only, ///< lists names without opening volumes
     watch,      ///< sees changes by others at once
+    flatten_volume,
+    metadata, ///< keys and values of volumes
+    protect_snapshots,
 };
 
 /** The number of capabilities. */
-inline constexpr unsigned capability_count = static_cast<unsigned>(Capability::watch) + 1;
+inline constexpr unsigned capability_count =
+    static_cast<unsigned>(Capability::protect_snapshots) + 1;
 
 /** The capability's name as written above. */
 BASIN_API std::string_view to_string(Capability capability) noexcept;

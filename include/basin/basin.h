@@ -230,7 +230,10 @@ enum basin_capability {
     BASIN_CAPABILITY_ENCRYPTED_VOLUME = 17,
     BASIN_CAPABILITY_REFLINK = 18,
     BASIN_CAPABILITY_NAMES_ONLY = 19, /**< lists names without opening volumes */
-    BASIN_CAPABILITY_WATCH = 20       /**< sees changes by others at once */
+    BASIN_CAPABILITY_WATCH = 20,      /**< sees changes by others at once */
+    BASIN_CAPABILITY_FLATTEN_VOLUME = 21,
+    BASIN_CAPABILITY_METADATA = 22, /**< keys and values of volumes */
+    BASIN_CAPABILITY_PROTECT_SNAPSHOTS = 23
 };
 
 /** Parts of a pool's <source>: bits of basin_backend_info.source_required and _accepted. */
@@ -860,6 +863,8 @@ typedef struct basin_recovery_result {
     uint32_t finished;     /**< 1: completed; 0: undone */
     const char* operation; /**< such as "pool-build vms" */
     const char* message;
+    uint32_t pending; /**< 1: neither yet; what it needs does not answer. Tried again next time */
+    uint32_t reserved;
 } basin_recovery_result;
 
 /**
@@ -1718,7 +1723,17 @@ typedef struct basin_snapshot {
     uint64_t size;
     const char* name;
     const char* id;
+    uint32_t is_protected; /**< 1: cannot be deleted until that is taken back */
+    uint32_t reserved;
 } basin_snapshot;
+
+/** A key and a value that an application keeps with a volume. */
+typedef struct basin_metadata {
+    uint32_t struct_size;
+    uint32_t reserved; /**< 0 */
+    const char* key;
+    const char* value;
+} basin_metadata;
 
 /** Flags of basin_volume_resize(). */
 enum basin_resize_flags {
@@ -2004,6 +2019,21 @@ BASIN_API int basin_volume_wipe(basin_volume* volume, uint32_t algorithm, uint32
                                 basin_job* job, basin_error** error);
 
 /**
+ * Makes the volume independent of what it is based on: all of that content becomes its own. What a
+ * guest reads is the same before, meanwhile and afterwards. Ended early, by a kill too, the volume
+ * is still based on what it was, may occupy more, and the next call goes on.
+ * @param flags  0
+ * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active, or the volume is
+ *         based on nothing), BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_FLATTEN_VOLUME),
+ *         BASIN_E_BUSY (in use, or it has snapshots, where that matters), BASIN_E_NO_SPACE,
+ *         BASIN_E_IO, BASIN_E_COMMAND_FAILED, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
+ * @note Blocks until it is done. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_volume_flatten(basin_volume* volume, uint32_t flags, basin_job* job,
+                                   basin_error** error);
+
+/**
  * Writes what can be read from a descriptor into the volume, in place: an image file is written as
  * a file. A transfer that ends early has written what it has; see basin_pool_upload_volume() for
  * one that is whole or not there at all.
@@ -2185,6 +2215,67 @@ BASIN_API int basin_volume_delete_snapshot(basin_volume* volume, const char* nam
  * @since 0.1
  */
 BASIN_API int basin_volume_revert_snapshot(basin_volume* volume, const char* name, uint32_t flags,
+                                           basin_job* job, basin_error** error);
+
+/**
+ * Keeps a snapshot from being deleted, by whatever program, or lets it be deleted again. To protect
+ * one that is protected, or the other way round, changes nothing.
+ * @param on     0: it may be deleted
+ * @param flags  0
+ * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active),
+ *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_PROTECT_SNAPSHOTS), BASIN_E_BUSY (clones that
+ *         need the protection are based on it), BASIN_E_IO, BASIN_E_CANCELLED or
+ *         BASIN_E_TIMED_OUT
+ * @note Blocks until it is done. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_volume_protect_snapshot(basin_volume* volume, const char* name, int on,
+                                            uint32_t flags, basin_job* job, basin_error** error);
+
+/**
+ * Lists the keys and values that applications keep with the volume, by key. What programs of the
+ * storage keep there for themselves is not among them: of rbd, keys that begin with "conf_",
+ * "libvirt" or ".".
+ * @param flags    0
+ * @param entries  freed with basin_metadata_list_free()
+ * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active),
+ *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_METADATA) or BASIN_E_IO
+ * @note Blocks on the storage. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_volume_list_metadata(basin_volume* volume, uint32_t flags,
+                                         basin_metadata*** entries, size_t* count,
+                                         basin_error** error);
+
+/**
+ * Frees a list of keys and values. NULL does nothing.
+ * @note Does not block. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API void basin_metadata_list_free(basin_metadata** list);
+
+/**
+ * Gives a key a value, be it new or not.
+ * @param key    1 to 255 bytes of UTF-8 without control characters, not one of those kept back
+ * @param value  UTF-8, at most 64 KiB
+ * @param flags  0
+ * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_ARGUMENT, BASIN_E_INVALID_STATE (pool not
+ *         active), BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_METADATA), BASIN_E_IO,
+ *         BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
+ * @note Blocks until it is done. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_volume_set_metadata(basin_volume* volume, const char* key, const char* value,
+                                        uint32_t flags, basin_job* job, basin_error** error);
+
+/**
+ * Removes a key with its value.
+ * @param flags  0
+ * @return the codes of basin_volume_set_metadata(); BASIN_E_NOT_FOUND: no such key, too
+ * @note Blocks until it is done. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_volume_remove_metadata(basin_volume* volume, const char* key, uint32_t flags,
                                            basin_job* job, basin_error** error);
 
 /**

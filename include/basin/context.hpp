@@ -55,6 +55,7 @@ struct RecoveryResult {
     std::string operation{}; ///< e.g. "pool-build vms"
     bool finished{};         ///< true: completed; false: undone
     std::string message{};
+    bool pending{}; ///< neither yet: what it needs does not answer. The next recovery tries again
 };
 
 /**
@@ -99,7 +100,9 @@ public:
     std::vector<AutostartResult> autostart(Job* job = nullptr);
 
     /** Finishes or undoes what killed processes left half-done. The constructor does it too; the
-     * first call tells of that as well. */
+     * first call tells of that as well. What needs a server that does not answer, or a secret that
+     * is not there, stays pending: this call tries it each time, the constructor once a minute and
+     * not for long. */
     std::vector<RecoveryResult> recover();
 
     /**

@@ -7,6 +7,7 @@
 #include <basin/image.hpp>
 #include <basin/job.hpp>
 
+#include <map>
 #include <span>
 
 namespace storage::inline v1 {
@@ -135,6 +136,7 @@ struct Snapshot {
     std::string id{};
     Timestamp created{};
     std::uint64_t size{};
+    bool is_protected{}; ///< cannot be deleted until that is taken back
     bool operator==(const Snapshot&) const = default;
 };
 
@@ -293,6 +295,16 @@ public:
      */
     void wipe(WipeAlgorithm algorithm = WipeAlgorithm::zero,
               BlockerKind allowed = BlockerKind::none, Job* job = nullptr);
+    /**
+     * Makes the volume independent of what it is based on: all of that content becomes its own.
+     * What a guest reads is the same before, meanwhile and afterwards. Ended early, by a kill too,
+     * the volume is still based on what it was, may occupy more, and the next call goes on. Volumes
+     * that are based on this one stay as they are.
+     * @throws Error invalid_state  it is based on nothing; busy  a process has it open, or it has
+     * snapshots that need what it is based on, where that matters; no_space
+     * @capability flatten_volume
+     */
+    void flatten(Job* job = nullptr);
 
     /**
      * Writes into the volume in place, as it is on the disk: an image file is written as a file.
@@ -319,11 +331,38 @@ public:
      * @throws Error already_exists; busy  a process has the volume open, where that matters: a
      * logical volume may be in use, its snapshot is then as after a power cut */
     Snapshot create_snapshot(const std::string& name, Job* job = nullptr);
-    /** Forgets a snapshot; the present state stays. @throws Error not_found; busy */
+    /** Forgets a snapshot; the present state stays. @throws Error not_found; busy  also where it is
+     * protected */
     void delete_snapshot(const std::string& name, Job* job = nullptr);
     /** Brings a snapshot's state back; what was written since is lost. @throws Error not_found;
      * busy */
     void revert_snapshot(const std::string& name, Job* job = nullptr);
+
+    /**
+     * Keeps a snapshot from being deleted, by whatever program, or lets it be deleted again. To
+     * protect one that is protected, or the other way round, changes nothing.
+     * @throws Error not_found; busy  clones that need the protection are based on it
+     * @capability protect_snapshots
+     */
+    void protect_snapshot(const std::string& name, bool on = true, Job* job = nullptr);
+
+    /**
+     * The keys and values that applications keep with the volume. What programs of the storage keep
+     * there for themselves is not among them: of rbd, keys that begin with "conf_", "libvirt" or
+     * ".".
+     * @capability metadata
+     */
+    std::map<std::string, std::string> metadata() const;
+    /**
+     * Adds a key, or gives it another value.
+     * @param key    1 to 255 bytes of UTF-8 without control characters, not one of those kept back
+     * @param value  UTF-8, at most 64 KiB
+     * @throws Error invalid_argument
+     * @capability metadata
+     */
+    void set_metadata(const std::string& key, const std::string& value, Job* job = nullptr);
+    /** @throws Error not_found  no such key @capability metadata */
+    void remove_metadata(const std::string& key, Job* job = nullptr);
 
     /** A text that identifies this very object (device, inode, birth time; LV UUID …), not its
      * name. */

@@ -15,8 +15,6 @@ using namespace storage;
 
 namespace {
 
-constexpr std::uint64_t mib = 1 << 20;
-
 #define REAL_CLUSTER(peer)                                                                         \
     const auto peer = RbdPeer::real();                                                             \
     if (!peer) {                                                                                   \
@@ -213,6 +211,26 @@ TEST_CASE("rbd, real: who has it open is in the way", "[.][ceph]")
     CHECK(volume.blockers().empty());
 }
 
+TEST_CASE("rbd, real: a monitor by its IPv6 address", "[.][ceph6]")
+{
+    REAL_CLUSTER(peer)
+    REQUIRE(peer.monitors[0].name == "::1"); // CEPH_ADDRESS=::1 tests/lab/clusters/ceph run
+    RbdStage stage(peer);
+    auto pool = stage.context->define_pool(parse_pool(
+        "<pool type='rbd'><name>ceph</name><source><name>rbd</name><host name='::1' port='" +
+        std::to_string(peer.monitors[0].port.value()) +
+        "'/><auth type='ceph' username='virt'><secret uuid='" + rbd_secret_uuid +
+        "'/></auth></source></pool>"));
+    pool.start();
+    const auto data = pattern(5 * mib);
+    auto volume = pool.create_volume(raw_volume("a", 8 * mib));
+    volume.upload(source_of(data));
+    CHECK(content(volume, {.length = data.size()}) == data);
+    CHECK(pool.definition().source.hosts[0].name == "::1");
+    stage.open();
+    CHECK(stage.context->find_pool("ceph").volume_names() == std::vector<std::string>{"a"});
+}
+
 #if BASIN_TEST_CEPH_HEADERS
 template <typename>
 struct Signature;
@@ -269,7 +287,16 @@ TEST_CASE("rbd: what is declared is what Ceph's headers say", "[rbd]")
     CHECK(rbd_flag_object_map_invalid == RBD_FLAG_OBJECT_MAP_INVALID);
     CHECK(rbd_flag_fast_diff_invalid == RBD_FLAG_FAST_DIFF_INVALID);
     CHECK(rbd_user_snapshot == RBD_SNAP_NAMESPACE_TYPE_USER);
-    CHECK(rbd_snap_remove_unprotect == RBD_SNAP_REMOVE_UNPROTECT);
+#ifdef LIBRBD_SUPPORTS_ENCRYPTION
+    BASIN_RBD_NEWER_FUNCTIONS(BASIN_COMPARE)
+    CHECK(sizeof(RbdLuksOptions) == sizeof(rbd_encryption_luks2_format_options_t));
+    CHECK(sizeof(RbdLuksOptions) == sizeof(rbd_encryption_luks1_format_options_t));
+    BASIN_SAME(RbdLuksOptions, rbd_encryption_luks2_format_options_t, passphrase_size);
+    CHECK(rbd_format_luks1 == RBD_ENCRYPTION_FORMAT_LUKS1);
+    CHECK(rbd_format_luks2 == RBD_ENCRYPTION_FORMAT_LUKS2);
+    CHECK(rbd_algorithm_aes128 == RBD_ENCRYPTION_ALGORITHM_AES128);
+    CHECK(rbd_algorithm_aes256 == RBD_ENCRYPTION_ALGORITHM_AES256);
+#endif
     CHECK(rbd_library().rbd_list2 != nullptr); // and is in the libraries
 }
 #endif

@@ -67,6 +67,8 @@ struct RbdPeer {
 
 constexpr auto rbd_secret_uuid = "2ec115d7-3a88-4ceb-bc12-0ac909a6fd87";
 
+constexpr auto luks_secret_uuid = "2ec115d7-3a88-4ceb-bc12-0ac909a6fd99";
+
 class RbdStage {
 public:
     explicit RbdStage(const RbdPeer& with) : peer(with) { open(); }
@@ -85,6 +87,8 @@ public:
         options.secrets =
             [this](const storage::SecretRequest& request) -> std::optional<storage::Secret> {
             requests.push_back(request);
+            if (request.reference.uuid == luks_secret_uuid && !passphrase.empty())
+                return storage::Secret(passphrase);
             if (request.reference.uuid != rbd_secret_uuid || given_key.empty())
                 return std::nullopt;
             return storage::Secret(given_key);
@@ -122,6 +126,8 @@ public:
             for (auto& pool : context->pools({.active = true}))
                 for (auto& volume : pool.volumes())
                     try {
+                        for (const auto& snapshot : volume.snapshots())
+                            volume.protect_snapshot(snapshot.name, false);
                         volume.delete_storage(all);
                     } catch (const storage::Error&) { // a clone's source: next time
                     }
@@ -129,10 +135,52 @@ public:
 
     const RbdPeer& peer;
     std::string given_key{peer.key};
+    std::string passphrase{}; ///< of encrypted volumes
     std::vector<storage::SecretRequest> requests{};
     Scratch scratch{};
     std::unique_ptr<storage::Context> context{};
 };
+
+// ---- what is done with it -----------------------------------------------------------------------
+
+inline constexpr std::uint64_t mib = 1 << 20;
+
+inline std::string pattern(std::size_t size, unsigned seed = 1)
+{
+    std::string text(size, '\0');
+    for (auto& c : text)
+        c = static_cast<char>((seed = seed * 1664525 + 1013904223) >> 24);
+    return text;
+}
+
+inline std::string content(const storage::Volume& volume,
+                           const storage::TransferOptions& options = {})
+{
+    std::string result;
+    volume.download(
+        storage::DownloadTarget([&](std::span<const std::byte> data, std::uint64_t hole) {
+            result.append(reinterpret_cast<const char*>(data.data()), data.size());
+            result.append(static_cast<std::size_t>(hole), '\0');
+        }),
+        options);
+    return result;
+}
+
+inline storage::UploadSource source_of(const std::string& text)
+{
+    return storage::UploadSource(
+        [&text, at = std::size_t{0}](std::span<std::byte> buffer, std::uint64_t&) mutable {
+            const auto size = std::min(buffer.size(), text.size() - at);
+            std::copy_n(text.data() + at, size, reinterpret_cast<char*>(buffer.data()));
+            at += size;
+            return size;
+        });
+}
+
+inline std::vector<std::string> names(const storage::Pool& pool)
+{
+    return pool.volume_names();
+}
 
 /** A case that holds for the simulated cluster and for the real one. */
 #define RBD_CASE_NAMED(function, name)                                                             \

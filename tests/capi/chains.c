@@ -97,6 +97,36 @@ static void test_blockers(basin_volume* base)
         &error));
 }
 
+/** One that is based on nothing is no clone; to make one independent needs a program. */
+static void test_flatten(basin_pool* pool)
+{
+    basin_chain_link** links = NULL;
+    basin_volume* below;
+    basin_volume* above;
+    char xml[512];
+    size_t count = 0;
+    int code;
+
+    snprintf(xml, sizeof(xml),
+             "<volume><name>above</name><capacity unit='MiB'>1</capacity>"
+             "<target><format type='qcow2'/></target><backingStore><path>%s/below</path>"
+             "<format type='raw'/></backingStore></volume>",
+             fixture_target);
+    below = create(pool, "<volume><name>below</name><capacity unit='MiB'>1</capacity></volume>");
+    above = create(pool, xml);
+    EXPECT_CODE(basin_volume_flatten(below, 0, NULL, &error), BASIN_E_INVALID_STATE);
+    code = basin_volume_flatten(above, 0, NULL, &error);
+    if (code != BASIN_OK)
+        EXPECT_CODE(code, BASIN_E_UNAVAILABLE);
+    EXPECT_OK(basin_volume_list_chain(above, 0, &links, &count, &error));
+    EXPECT(count == (code == BASIN_OK ? 1 : 2));
+    basin_chain_link_list_free(links);
+    EXPECT_OK(basin_volume_delete(above, 0, NULL, &error));
+    EXPECT_OK(basin_volume_delete(below, 0, NULL, &error));
+    basin_volume_free(above);
+    basin_volume_free(below);
+}
+
 static void test_missing(basin_volume* overlay)
 {
     basin_chain_link** links = NULL;
@@ -142,6 +172,7 @@ int main(void)
     test_dependents(base, overlay);
     test_blockers(base);
     test_missing(overlay);
+    test_flatten(pool);
     basin_volume_free(base);
     basin_volume_free(overlay);
     basin_pool_free(pool);

@@ -35,7 +35,7 @@ static void test_names(void)
     EXPECT_TEXT(basin_capability_name(BASIN_CAPABILITY_FIND_SOURCES), "find_sources");
     EXPECT_TEXT(basin_capability_name(BASIN_CAPABILITY_CREATE_VOLUME), "create_volume");
     EXPECT_TEXT(basin_capability_name(BASIN_CAPABILITY_WATCH), "watch");
-    EXPECT_TEXT(basin_capability_name(BASIN_CAPABILITY_WATCH + 1), "unknown");
+    EXPECT_TEXT(basin_capability_name(BASIN_CAPABILITY_PROTECT_SNAPSHOTS + 1), "unknown");
     EXPECT_TEXT(basin_pool_state_name(BASIN_POOL_INACTIVE), "inactive");
     EXPECT_TEXT(basin_pool_state_name(BASIN_POOL_INACCESSIBLE), "inaccessible");
     EXPECT_TEXT(basin_pool_state_name(99), "unknown");

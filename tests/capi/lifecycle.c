@@ -314,6 +314,33 @@ static void test_optional(basin_context* context, basin_pool* pool)
     basin_volume_free(volume);
 }
 
+/** Keys and values, and protected snapshots, where the type has them. */
+static void test_metadata(basin_pool* pool)
+{
+    basin_volume* volume = fixture_volume(pool, "meta");
+    basin_metadata** entries = NULL;
+    size_t count = 0;
+
+    EXPECT_CAPABILITY(basin_volume_set_metadata(volume, "owner", "alice", 0, NULL, &error),
+                      BASIN_CAPABILITY_METADATA);
+    if (EXPECT_CAPABILITY(basin_volume_list_metadata(volume, 0, &entries, &count, &error),
+                          BASIN_CAPABILITY_METADATA) &&
+        entries) {
+        EXPECT(count == 1 && entries[1] == NULL);
+        EXPECT(entries[0]->struct_size == sizeof(*entries[0]));
+        EXPECT_TEXT(entries[0]->key, "owner");
+        EXPECT_TEXT(entries[0]->value, "alice");
+    }
+    basin_metadata_list_free(entries);
+    EXPECT_CAPABILITY(basin_volume_remove_metadata(volume, "owner", 0, NULL, &error),
+                      BASIN_CAPABILITY_METADATA);
+    if (!(capabilities >> BASIN_CAPABILITY_PROTECT_SNAPSHOTS & 1))
+        EXPECT_CODE(basin_volume_protect_snapshot(volume, "s", 1, 0, NULL, &error),
+                    BASIN_E_NOT_SUPPORTED);
+    EXPECT_OK(basin_volume_delete(volume, 0, NULL, &error));
+    basin_volume_free(volume);
+}
+
 /** Snapshots are of an image that can keep them. */
 static void test_snapshots(basin_pool* pool)
 {
@@ -428,6 +455,7 @@ int main(void)
         test_blockers(pool);
         test_listing(pool);
         test_optional(context, pool);
+        test_metadata(pool);
         test_snapshots(pool);
         test_transient(context);
         test_end(context, pool);

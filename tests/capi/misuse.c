@@ -46,6 +46,7 @@ static basin_blocker** blockers;
 static basin_volume_entry** entries;
 static basin_snapshot* snapshot;
 static basin_snapshot** snapshots;
+static basin_metadata** metadata;
 static basin_chain_link** links;
 static basin_access_explanation* explanation;
 static basin_transfer transfer = BASIN_TRANSFER_INIT;
@@ -455,6 +456,22 @@ static void test_volume(void)
     REFUSED(basin_volume_delete_snapshot(NULL, "s", 0, NULL, &error), "volume");
     REFUSED(basin_volume_delete_snapshot(volume, NULL, 0, NULL, &error), "name");
     REFUSED(basin_volume_delete_snapshot(volume, "s", UNKNOWN, NULL, &error), "flags");
+    REFUSED(basin_volume_protect_snapshot(NULL, "s", 1, 0, NULL, &error), "volume");
+    REFUSED(basin_volume_protect_snapshot(volume, NULL, 1, 0, NULL, &error), "name");
+    REFUSED(basin_volume_protect_snapshot(volume, "s", 1, UNKNOWN, NULL, &error), "flags");
+    REFUSED(basin_volume_list_metadata(NULL, 0, &metadata, &count, &error), "volume");
+    REFUSED(basin_volume_list_metadata(volume, 0, NULL, &count, &error), "entries");
+    REFUSED(basin_volume_list_metadata(volume, 0, &metadata, NULL, &error), "count");
+    REFUSED(basin_volume_list_metadata(volume, UNKNOWN, &metadata, &count, &error), "flags");
+    REFUSED(basin_volume_set_metadata(NULL, "k", "v", 0, NULL, &error), "volume");
+    REFUSED(basin_volume_set_metadata(volume, NULL, "v", 0, NULL, &error), "key");
+    REFUSED(basin_volume_set_metadata(volume, "k", NULL, 0, NULL, &error), "value");
+    REFUSED(basin_volume_set_metadata(volume, "k", "v", UNKNOWN, NULL, &error), "flags");
+    REFUSED(basin_volume_remove_metadata(NULL, "k", 0, NULL, &error), "volume");
+    REFUSED(basin_volume_remove_metadata(volume, NULL, 0, NULL, &error), "key");
+    REFUSED(basin_volume_remove_metadata(volume, "k", UNKNOWN, NULL, &error), "flags");
+    REFUSED(basin_volume_flatten(NULL, 0, NULL, &error), "volume");
+    REFUSED(basin_volume_flatten(volume, UNKNOWN, NULL, &error), "flags");
     REFUSED(basin_volume_revert_snapshot(NULL, "s", 0, NULL, &error), "volume");
     REFUSED(basin_volume_revert_snapshot(volume, NULL, 0, NULL, &error), "name");
     REFUSED(basin_volume_revert_snapshot(volume, "s", UNKNOWN, NULL, &error), "flags");
@@ -511,6 +528,7 @@ static void test_getters_and_frees_take_null(void)
     basin_volume_list_free(NULL);
     basin_volume_info_free(NULL);
     basin_snapshot_list_free(NULL);
+    basin_metadata_list_free(NULL);
     basin_snapshot_free(NULL);
 }
 
@@ -524,7 +542,7 @@ static void test_nothing_happened(void)
     EXPECT(!new_context && !backend && !pool_info && !volume_info && !progress && !steps);
     EXPECT(!event && !autostarted && !recovered && !diagnostics && !blockers && !entries);
     EXPECT(!links && !explanation);
-    EXPECT(!snapshot && !snapshots && count == 77 && number == 77 && big == 77);
+    EXPECT(!snapshot && !snapshots && !metadata && count == 77 && number == 77 && big == 77);
     EXPECT_OK(basin_pool_is_active(pool, 0, &active, &error));
     EXPECT(active == 1);
     EXPECT_OK(basin_pool_list_volumes(pool, 0, &found, &length, &error));

@@ -152,6 +152,13 @@ void check_what_is_announced()
             agrees(Capability::grow_volume, [&] { volume.resize(2 << 20); });
             agrees(Capability::shrink_volume, [&] { volume.resize(1 << 20, ResizeFlags::shrink); });
             agrees(Capability::snapshots, [&] { static_cast<void>(volume.snapshots()); });
+            // Neither based on anything nor with a snapshot: refused for another reason.
+            agrees(Capability::flatten_volume, [&] { volume.flatten(); });
+            agrees(Capability::protect_snapshots, [&] { volume.protect_snapshot("none"); });
+            agrees(Capability::metadata, [&] {
+                volume.set_metadata("key", "value");
+                CHECK(volume.metadata().at("key") == "value");
+            });
             agrees(Capability::wipe_volume, [&] { volume.wipe(); });
             agrees(Capability::create_from,
                    [&] { pool.create_volume_from(volume_for(info, "copy"), volume); });

@@ -589,6 +589,80 @@ TEST_CASE("snapshots of qcow2 volumes are made, listed, gone back to and deleted
     CHECK(error_code([&] { raw.create_snapshot("x"); }) == ErrorCode::not_supported);
 }
 
+TEST_CASE("a linked clone is made independent, with the same content", "[content]")
+{
+    if (!have("qemu-img") || !have("qemu-io")) {
+        WARN("skipped: needs qemu-img and qemu-io");
+        return;
+    }
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto golden = pool.create_volume(raw_volume("golden", 4 * mib));
+    REQUIRE(std::system(
+                ("qemu-io -f raw -c 'write -P 7 0 3M' " + golden.path() + " >/dev/null").c_str()) ==
+            0);
+    auto linked = pool.create_volume_from(volume_def("linked", "qcow2", 8 * mib), golden,
+                                          CreateFlags::linked);
+    const auto io = [&](const Volume& volume, const std::string& command) {
+        return std::system(
+                   ("qemu-io -f qcow2 -c '" + command + "' " + volume.path() + " >/dev/null")
+                       .c_str()) == 0;
+    };
+    const auto has_all = [&](const Volume& volume) {
+        return io(volume, "read -P 7 0 1M") && io(volume, "read -P 9 1M 1M") &&
+               io(volume, "read -P 7 2M 1M") && io(volume, "read -P 0 3M 5M");
+    };
+    REQUIRE(io(linked, "write -P 9 1M 1M"));
+    REQUIRE(std::system(("chmod 0640 " + linked.path()).c_str()) == 0);
+    const auto identity = linked.identity();
+
+    Job dry;
+    dry.set_dry_run(true);
+    linked.flatten(&dry);
+    REQUIRE(dry.plan().size() == 1);
+    CHECK(dry.plan()[0].call[1] == "rebase");
+    CHECK(linked.definition().backing.size() == 1);
+    // A snapshot inside would lose what it has of the other file.
+    linked.create_snapshot("kept");
+    CHECK(error_code([&] { linked.flatten(); }) == ErrorCode::busy);
+    linked.delete_snapshot("kept");
+    auto above =
+        pool.create_volume_from(volume_def("above", "qcow2", 0), linked, CreateFlags::linked);
+    {
+        const int fd = open_for_reading(linked.path());
+        if (::geteuid() == 0)
+            CHECK(error_code([&] { linked.flatten(); }) == ErrorCode::busy);
+        ::close(fd);
+    }
+    Job job;
+    std::vector<Progress> seen;
+    job.set_progress_callback([&](const Progress& progress) { seen.push_back(progress); });
+    linked.flatten(&job);
+    REQUIRE_FALSE(seen.empty());
+    CHECK(seen.back().phase == "flattening");
+    CHECK(linked.definition().backing.empty());
+    CHECK(linked.definition().target.permissions.mode == 0640u);
+    CHECK(linked.identity() == identity);
+    CHECK(has_all(linked));
+    CHECK(linked.info().allocation >= 3 * mib);
+    CHECK(error_code([&] { linked.flatten(); }) == ErrorCode::invalid_state);
+    CHECK(golden.dependents().empty());
+    golden.delete_storage();
+    CHECK(has_all(above)); // which is on top of it all the time
+    above.flatten();
+    linked.delete_storage();
+    CHECK(has_all(above));
+
+    // What no pool has is not read.
+    scratch.directory.write("secret", pattern(mib));
+    auto def = volume_def("trap", "qcow2", mib);
+    def.backing = {{.path = scratch.directory / "secret", .format = "raw"}};
+    auto trap = pool.create_volume(def);
+    CHECK(error_code([&] { trap.flatten(); }) == ErrorCode::not_supported);
+    CHECK(trap.definition().backing.size() == 1);
+}
+
 TEST_CASE("encrypted volumes open with the secret that the application gave", "[content]")
 {
     if (!have("qemu-img")) {

@@ -170,6 +170,17 @@ def what_is_in_the_way_is_told_and_may_be_allowed(basin):
     equal([link['state'] for link in basin.json('vol-chain', 'top.qcow2', 'vms')], ['ok', 'missing'])
 
 
+def a_clone_becomes_independent(basin):
+    need(basin, 'flatten_volume', 'create_from')
+    basin.ok('vol-create-as', 'vms', 'base.img', '1M')
+    basin.ok('vol-clone', 'base.img', 'top.qcow2', 'vms', '--linked')
+    true('based on nothing' in basin.fails(6, 'vol-flatten', 'base.img', '--pool', 'vms'), 'a volume that is no clone')
+    true('rebase' in basin.ok('--dry-run', 'vol-flatten', 'top.qcow2', '--pool', 'vms'), 'no plan')
+    equal(basin.ok('vol-flatten', 'top.qcow2', '--pool', 'vms'), 'Vol top.qcow2 flattened\n\n')
+    equal(len(basin.json('vol-chain', 'top.qcow2', 'vms')), 1)
+    basin.ok('vol-delete', 'base.img', '--pool', 'vms')
+
+
 def a_terminal_shows_how_fast_it_goes(basin):
     need(basin, 'upload')
     basin.ok('vol-create-as', 'vms', 'a.img', '1G', '--allocation', '0')
@@ -192,5 +203,5 @@ def a_terminal_shows_how_fast_it_goes(basin):
 
 main([content_is_carried_in_and_out, a_dash_is_standard_input_and_output, a_new_volume_appears_whole,
       an_upload_that_broke_off_goes_on, an_unfinished_upload_is_forgotten_on_demand, a_copy_tells_how_it_was_made,
-      another_volume_of_the_name_is_not_the_one_that_was_meant,
-      what_is_in_the_way_is_told_and_may_be_allowed, a_terminal_shows_how_fast_it_goes])
+      another_volume_of_the_name_is_not_the_one_that_was_meant, what_is_in_the_way_is_told_and_may_be_allowed,
+      a_clone_becomes_independent, a_terminal_shows_how_fast_it_goes])

@@ -114,6 +114,12 @@ def changes(basin):
         listed = document(basin, 'vol-snapshot-list', image, 'vms')
         if kept:
             equal([one['name'] for one in listed], [] if verb == 'delete' else ['before'])
+    document(basin, 'vol-snapshot-protect', image, 'before', 'vms')
+    document(basin, 'vol-metadata', image, 'vms')
+    if kept:
+        document(basin, 'vol-clone', 'a.img', 'f.img', 'vms', '--linked')
+    flattened = document(basin, 'vol-flatten', 'f.img' if kept else image, 'vms')
+    equal(flattened.get('name'), 'f.img' if kept else None)
     document(basin, 'vol-rename', 'a.img', 'z.img', 'vms')
     for name in document(basin, 'vol-names', 'vms'):
         equal(document(basin, 'vol-delete', name, 'vms')['name'], name)

@@ -24,6 +24,7 @@ struct Snapshot {
     std::uint64_t size{};
     Objects objects{};
     bool in_trash{}; ///< deleted, but clones need it
+    bool is_protected{};
 };
 
 struct Image {
@@ -34,6 +35,9 @@ struct Image {
     std::uint64_t size{};
     Objects objects{};
     std::vector<std::shared_ptr<Snapshot>> snapshots{};
+    std::map<std::string, std::string> metadata{};
+    std::string passphrase{}; ///< of its encryption
+    int luks_version{};
     std::shared_ptr<Image> parent{};
     std::shared_ptr<Snapshot> parent_snapshot{};
     std::uint64_t version{1}; ///< of its header
@@ -58,6 +62,8 @@ public:
     /** From the n-th call on (1: the next), `times` calls of this function answer with the code. */
     void fail(const std::string& function, int code, int after = 1, int times = 1);
     void heal();
+    /** As before Ceph 16. */
+    void become_old();
     int calls(const std::string& function) const;
     void forget_calls();
     int connections() const { return connections_; }

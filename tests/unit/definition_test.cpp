@@ -133,6 +133,7 @@ TEST_CASE("every enumerator has a name of its own", "[definition]")
     CHECK(names.size() == capability_count);
     CHECK_FALSE(names.contains("unknown"));
     CHECK(to_string(Capability::watch) == "watch");
+    CHECK(to_string(Capability::protect_snapshots) == "protect_snapshots");
     CHECK(to_string(static_cast<Capability>(200)) == "unknown");
     CHECK(to_string(EventKind::overflow) == "overflow");
     CHECK(to_string(EventKind::volume_created) == "volume_created");

@@ -192,6 +192,8 @@ $ qemu-img resize -q --object secret,id=image,file=/proc/self/fd/3 --image-opts 
 $ qemu-img snapshot -q -c -a,b --image-opts driver=qcow2,file.filename=/p/a,,b
 $ qemu-img snapshot -q -a s --image-opts driver=qcow2,file.filename=/p/a
 $ qemu-img snapshot -q -d s --object secret,id=image,file=/proc/self/fd/3 --image-opts driver=qcow2,encrypt.key-secret=image,file.filename=/p/a
+$ qemu-img rebase -p -t writethrough -b '' -f qcow2 /p/a
+$ qemu-img rebase -p -t writethrough -b '' --object secret,id=image,file=/proc/self/fd/3 --image-opts driver=qcow2,encrypt.key-secret=image,file.filename=/p/a
 $ qemu-img check --output=json -r leaks -f qcow2 /p/a
 > {"check-errors": 1, "corruptions": 2, "leaks": 3, "leaks-fixed": 4, "format": "qcow2"}
 ? 2
@@ -221,6 +223,9 @@ $ qemu-img check --output=json -f qcow2 /p/a
     qemu_img_snapshot(runner, image, SnapshotAction::apply, "s", nullptr);
     qemu_img_snapshot(runner, {.path = "/p/a", .format = "qcow2", .secret = Secret("passphrase 1")},
                       SnapshotAction::remove, "s", nullptr);
+    qemu_img_flatten(runner, image, nullptr);
+    qemu_img_flatten(runner, {.path = "/p/a", .format = "qcow2", .secret = Secret("passphrase 1")},
+                     nullptr);
     CHECK(qemu_img_check(runner, image, true, nullptr) == QemuImgCheck{1, 2, 3, 4});
     CHECK(qemu_img_check(runner, image, false, nullptr) == QemuImgCheck{});
     CHECK(error_code([&] {

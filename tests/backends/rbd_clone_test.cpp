@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Clones and copies of RBD images.
+#include "rbd_stage.hpp"
+
+#include <algorithm>
+
+using namespace storage;
+
+namespace {
+
+RBD_CASE("clones and copies")
+{
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    auto other = stage.pool("other", "other");
+    const auto data = pattern(6 * mib);
+    auto golden = pool.create_volume(raw_volume("golden", 16 * mib));
+    golden.upload(source_of(data));
+    const auto whole = content(golden);
+
+    Job job;
+    auto linked =
+        pool.create_volume_from(raw_volume("linked", 0), golden, CreateFlags::linked, &job);
+    CHECK(job.facts().at("method") == "linked");
+    CHECK(content(linked) == whole);
+    CHECK(content(linked, {.sparse = true}) == whole);
+    REQUIRE(linked.definition().backing.size() == 1);
+    CHECK(linked.definition().backing[0].path == "rbd/golden");
+    CHECK(golden.snapshots().empty()); // nothing of the way it was made is left to be seen
+    CHECK(golden.dependents().size() == 1);
+
+    auto far = other.create_volume_from(raw_volume("far", 20 * mib), golden, CreateFlags::linked);
+    CHECK(far.info().capacity == 20 * mib);
+    CHECK(content(far, {.length = 16 * mib}) == whole);
+    CHECK(far.definition().backing[0].path == "rbd/golden");
+
+    const auto blockers = golden.blockers();
+    CHECK(std::count_if(blockers.begin(), blockers.end(), [](const Blocker& blocker) {
+              return blocker.message.find("other/far") != std::string::npos;
+          }) == 1);
+    CHECK(error_code([&] { golden.delete_storage(); }) == ErrorCode::busy);
+    CHECK(error_code([&] { golden.delete_storage(BlockerKind::backing_image); }) ==
+          ErrorCode::busy);
+    golden.create_snapshot("while clones exist");
+    golden.delete_snapshot("while clones exist");
+
+    Job copying;
+    auto copy = other.create_volume_from(raw_volume("copy", 0), golden, {}, &copying);
+    CHECK(copying.facts().at("method") == "sparse_copy");
+    CHECK(content(copy) == whole);
+    CHECK(copy.info().allocation == 8 * mib);
+    CHECK(copy.definition().backing.empty());
+
+    linked.delete_storage();
+    far.delete_storage();
+    golden.delete_storage();
+    CHECK(content(copy) == whole);
+
+    // To files and back.
+    auto files = stage.scratch.running_pool(*stage.context, "files");
+    auto file = files.create_volume_from(raw_volume("file", 0), copy);
+    CHECK(content(file) == whole);
+    CHECK(file.info().allocation < 16 * mib);
+    auto back = pool.create_volume_from(raw_volume("back", 0), file);
+    CHECK(content(back) == whole);
+    CHECK(back.info().allocation == 8 * mib);
+    auto qcow2 = raw_volume("image", 0);
+    qcow2.target.format = "qcow2";
+    CHECK(error_code([&] { files.create_volume_from(qcow2, copy); }) == ErrorCode::not_supported);
+    CHECK(error_code([&] {
+              pool.create_volume_from(raw_volume("x", 0), file, CreateFlags::linked);
+          }) == ErrorCode::not_supported);
+}
+
+RBD_CASE("a clone becomes independent")
+{
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    auto other = stage.pool("other", "other");
+    auto golden = pool.create_volume(raw_volume("golden", 64 * mib));
+    golden.upload(source_of(pattern(40 * mib)));
+    const auto whole = content(golden);
+    CHECK(error_code([&] { golden.flatten(); }) == ErrorCode::invalid_state);
+    auto far = other.create_volume_from(raw_volume("far", 0), golden, CreateFlags::linked);
+    const auto own = pattern(mib, 3);
+    far.upload(source_of(own), {.offset = 5 * mib});
+    far.create_snapshot("kept");
+    const auto before = content(far);
+    CHECK(error_code([&] { golden.delete_storage(); }) == ErrorCode::busy);
+
+    Job dry;
+    dry.set_dry_run(true);
+    far.flatten(&dry);
+    REQUIRE(dry.plan().size() == 1);
+    CHECK(dry.plan()[0].call == std::vector<std::string>{"rbd_flatten", "other/far"});
+
+    // Cut short, it is a clone still.
+    Job hasty;
+    hasty.set_progress_callback([&](const Progress& progress) {
+        if (progress.phase == "flattening")
+            hasty.cancel();
+    });
+    CHECK(error_code([&] { far.flatten(&hasty); }) == ErrorCode::cancelled);
+    CHECK(far.definition().backing.size() == 1);
+    CHECK(content(far) == before);
+
+    Job job;
+    std::uint64_t told = 0;
+    job.set_progress_callback([&](const Progress& progress) { told = progress.total; });
+    far.flatten(&job);
+    CHECK(told == 16);
+    CHECK(far.definition().backing.empty());
+    CHECK(content(far) == before);
+    CHECK(golden.dependents().empty());
+    golden.delete_storage();
+    CHECK(content(far) == before);
+    far.revert_snapshot("kept");
+    CHECK(content(far) == before);
+    CHECK(error_code([&] { far.flatten(); }) == ErrorCode::invalid_state);
+}
+
+} // namespace

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Pools of type rbd: what is needed to connect, and what must not be seen of it.
+#include "canary.hpp"
+#include "rbd_stage.hpp"
+
+#include <algorithm>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace storage;
+
+namespace {
+
+RBD_CASE("what is wrong with the definition")
+{
+    RbdStage stage(peer);
+    const auto code = [&](const PoolDef& def) {
+        Job job;
+        job.set_timeout(std::chrono::seconds(2));
+        return error_code([&] {
+            auto pool = stage.context->define_pool(def);
+            try {
+                pool.start(BuildMode::none, &job);
+            } catch (const Error&) {
+                pool.undefine();
+                throw;
+            }
+        });
+    };
+    CHECK(code(stage.definition("x", "no such pool")) == ErrorCode::not_found);
+    auto def = stage.definition("x");
+    def.source.hosts = {{.name = "127.0.0.1", .port = 1}};
+    CHECK(code(def) == ErrorCode::timed_out);
+    def = stage.definition("x");
+    def.source.auth.reset();
+    CHECK(code(def) == ErrorCode::permission_denied);
+    def = stage.definition("x");
+    def.source.auth->secret.uuid = "2ec115d7-3a88-4ceb-bc12-0ac909a6fd88";
+    CHECK(code(def) == ErrorCode::not_found);
+    def = stage.definition("x");
+    def.config_options = {{.name = "no_such_option", .value = "1"}};
+    CHECK(code(def) == ErrorCode::invalid_argument);
+    stage.given_key = peer.fake ? "AQBhbm90aGVyIG9uZQ==" : RbdPeer::read("reader.key");
+    CHECK(code(stage.definition("x")) == ErrorCode::permission_denied);
+    stage.given_key = peer.key;
+    CHECK(code(stage.definition("x")) == ErrorCode{});
+}
+
+std::string base64(const std::string& bytes)
+{
+    constexpr std::string_view digits =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string text;
+    std::uint32_t group = 0;
+    int bits = 0;
+    for (const unsigned char c : bytes) {
+        group = group << 8 | c;
+        for (bits += 8; bits >= 6; bits -= 6)
+            text += digits[group >> (bits - 6) & 63];
+    }
+    if (bits > 0)
+        text += digits[group << (6 - bits) & 63];
+    return text + std::string((4 - text.size() % 4) % 4, '=');
+}
+
+RBD_CASE("the key is nowhere to be seen")
+{
+    RbdStage stage(peer);
+    Canary canary;
+    if (peer.fake) { // the real one's key cannot be chosen
+        peer.fake->key = base64(canary.passphrase());
+        stage.given_key = canary.passphrase();
+    }
+    std::string said;
+    canary.watch([&] {
+        auto pool = stage.pool();
+        auto volume = pool.create_volume(raw_volume("a", 8 * mib));
+        Job job;
+        job.set_dry_run(true);
+        volume.resize(16 * mib, {}, {}, &job);
+        for (const auto& step : job.plan())
+            said += to_json(step);
+        said += pool.xml() + volume.xml();
+        stage.given_key += "x";
+        pool.stop();
+        try {
+            pool.start();
+        } catch (const Error& error) {
+            said += to_json(error);
+        }
+    });
+    CHECK(canary.rounds() > 0);
+    canary.look_into(stage.scratch.directory / "root");
+    canary.look_at_text(said, "plan, XML or error");
+    for (const auto& line : stage.scratch.log)
+        canary.look_at_text(line, "log");
+    CHECK(canary.sightings().empty());
+    const auto key = peer.fake ? peer.fake->key : peer.key;
+    CHECK(said.find(key) == said.npos);
+    for (const auto& line : stage.scratch.log)
+        CHECK(line.find(key) == line.npos);
+}
+
+RBD_CASE("a key as libvirt keeps it: the bytes that the text stands for")
+{
+    RbdStage stage(peer);
+    if (peer.fake)
+        peer.fake->key = "AQBiYXNpbg==";
+    std::string bytes;
+    std::uint32_t group = 0;
+    int bits = 0;
+    for (const char c : peer.fake ? peer.fake->key : peer.key) {
+        const auto digit =
+            std::string_view("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+                .find(c);
+        if (digit == std::string_view::npos)
+            break;
+        group = group << 6 | static_cast<std::uint32_t>(digit);
+        if ((bits += 6) >= 8)
+            bytes += static_cast<char>(group >> (bits -= 8) & 0xff);
+    }
+    stage.given_key = bytes;
+    CHECK(stage.pool().is_active());
+}
+
+RBD_CASE("a forked child opens its own connection")
+{
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    pool.create_volume(raw_volume("a", 8 * mib));
+    const auto child = ::fork();
+    if (child == 0) {
+        bool right = false;
+        try {
+            right = pool.volume_names() == std::vector<std::string>{"a"};
+        } catch (const Error&) {
+        }
+        ::_exit(right ? 0 : 1);
+    }
+    int status = 1;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(WEXITSTATUS(status) == 0);
+    CHECK(names(pool) == std::vector<std::string>{"a"});
+}
+
+TEST_CASE("rbd, simulated: one connection, given up when nothing answers", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    const auto first = peer.fake->connections();
+    auto volume = pool.create_volume(raw_volume("a", 8 * mib));
+    volume.upload(source_of(pattern(mib)));
+    pool.refresh();
+    CHECK(peer.fake->connections() - first <= 1); // that of the start is closed with it
+    const auto before = peer.fake->connections();
+    peer.fake->fail("rbd_list2", -ETIMEDOUT);
+    CHECK(error_code([&] { names(pool); }) == ErrorCode::timed_out);
+    CHECK(pool.is_active());
+    CHECK(names(pool).size() == 1); // heals by itself
+    CHECK(peer.fake->connections() == before + 1);
+    CHECK(std::find(peer.fake->options().begin(), peer.fake->options().end(),
+                    "rados_osd_op_timeout=30") != peer.fake->options().end());
+    Job job;
+    job.set_timeout(std::chrono::seconds(3));
+    pool.refresh(&job);
+    CHECK(peer.fake->options().back() == "rados_osd_op_timeout=3");
+}
+
+TEST_CASE("rbd, simulated: monitors and options as the definition has them", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto def = stage.definition();
+    def.source.hosts = {{.name = "fd00::1", .port = 3300}, {.name = "fake.example"}};
+    def.config_options = {{.name = "rbd_default_features", .value = "1"},
+                          {.name = "client_mount_timeout", .value = "4"}};
+    def.source.name = "rbd/space";
+    auto pool = stage.context->define_pool(def);
+    pool.start();
+    const auto& options = peer.fake->options();
+    const auto has = [&](const std::string& option) {
+        return std::find(options.begin(), options.end(), option) != options.end();
+    };
+    CHECK(has("mon_host=[fd00::1]:3300,fake.example"));
+    CHECK(has("rbd_default_features=1"));
+    CHECK(has("client_mount_timeout=4"));
+    CHECK(has("auth_client_required=cephx"));
+    CHECK(peer.fake->calls("rados_conf_read_file") == 0);
+    auto volume = pool.create_volume(raw_volume("a"));
+    CHECK(volume.path() == "rbd/space/a");
+    CHECK(peer.fake->find("rbd", "a", "space"));
+    auto linked = pool.create_volume_from(raw_volume("b", 0), volume, CreateFlags::linked);
+    CHECK(linked.definition().backing[0].path == "rbd/space/a");
+    CHECK(stage.requests.front().usage == SecretUsage::ceph);
+}
+
+} // namespace

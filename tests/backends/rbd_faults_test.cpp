@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Pools of type rbd: calls that fail, processes that are killed.
+#include "rbd_stage.hpp"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace storage;
+
+namespace {
+
+RBD_CASE("a creation that was killed leaves nothing")
+{
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    const auto child = ::fork();
+    if (child == 0) {
+        try { // a context of its own: as another process would have
+            RbdStage& copy = stage;
+            copy.open();
+            copy.context->find_pool("ceph").upload_volume(
+                raw_volume("half", 64 * mib),
+                UploadSource([n = 0](std::span<std::byte> buffer, std::uint64_t&) mutable {
+                    if (++n == 9)
+                        ::_exit(7); // without a word, as if killed
+                    return buffer.size();
+                }));
+        } catch (const Error&) {
+        }
+        ::_exit(1);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(WEXITSTATUS(status) == 7);
+    const auto recovered = stage.context->recover();
+    REQUIRE(recovered.size() == 1);
+    CHECK_FALSE(recovered[0].finished);
+    CHECK(recovered[0].message == "undone");
+    CHECK(names(pool).empty());
+    if (peer.fake)
+        CHECK(peer.fake->image_count() == 0);
+    else
+        CHECK(RbdPeer::control("rbd ls rbd | grep -q . && exit 1 || exit 0"));
+    CHECK(pool.create_volume(raw_volume("half", mib)).name() == "half");
+}
+
+TEST_CASE("rbd, simulated: what cannot be recovered while the cluster is down is tried again",
+          "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    peer.fake->fail("rbd_aio_write", -EIO);
+    peer.fake->fail("rbd_remove_with_progress", -ETIMEDOUT); // what is begun cannot be taken back
+    CHECK(error_code([&] {
+              pool.upload_volume(raw_volume("half", 8 * mib), source_of(pattern(8 * mib)));
+          }) == ErrorCode::io);
+    REQUIRE(peer.fake->image_count() == 1);
+    const auto down = [&] { peer.fake->fail("rados_connect", -ETIMEDOUT, 1, 1000); };
+    const auto connects = [&] { return peer.fake->calls("rados_connect"); };
+    stage.context.reset();
+
+    down();
+    stage.open();
+    const auto tried = connects();
+    for (int i = 0; i != 2; ++i) { // by each call; each tells of it
+        const auto told = stage.context->recover();
+        REQUIRE(told.size() == 1);
+        CHECK(told[0].operation == "vol-upload ceph half");
+        CHECK(told[0].pending);
+        CHECK_FALSE(told[0].finished);
+        CHECK(told[0].message.find(peer.fake->monitor + " did not answer") != std::string::npos);
+    }
+    CHECK(connects() == tried + 2);
+    stage.open(); // and not by each that opens
+    CHECK(connects() == tried + 2);
+    CHECK(std::find_if(stage.scratch.log.begin(), stage.scratch.log.end(), [](const auto& line) {
+              return line.find("cannot recover 'vol-upload ceph half' yet") != line.npos;
+          }) != stage.scratch.log.end());
+    peer.fake->heal();
+    // Nor does somebody who lacks the secret spoil it.
+    stage.given_key.clear();
+    auto told = stage.context->recover();
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].pending);
+    CHECK(peer.fake->image_count() == 1);
+    stage.given_key = peer.key;
+    told = stage.context->recover();
+    REQUIRE(told.size() == 1);
+    CHECK_FALSE(told[0].pending);
+    CHECK(told[0].message == "undone");
+    CHECK(peer.fake->image_count() == 0);
+    CHECK(stage.context->recover().empty());
+}
+
+TEST_CASE("rbd, simulated: what each answer of Ceph becomes", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    struct Answer {
+        int code;
+        ErrorCode expected;
+    };
+    for (const auto& [code, expected] : {Answer{-ENOENT, ErrorCode::not_found},
+                                         {-EEXIST, ErrorCode::already_exists},
+                                         {-EBUSY, ErrorCode::busy},
+                                         {-EROFS, ErrorCode::busy},
+                                         {-ENOTEMPTY, ErrorCode::busy},
+                                         {-EPERM, ErrorCode::permission_denied},
+                                         {-EACCES, ErrorCode::permission_denied},
+                                         {-ENOSPC, ErrorCode::no_space},
+                                         {-EDQUOT, ErrorCode::no_space},
+                                         {-ETIMEDOUT, ErrorCode::timed_out},
+                                         {-ENOTCONN, ErrorCode::connection},
+                                         {-EOPNOTSUPP, ErrorCode::not_supported},
+                                         {-ENOSYS, ErrorCode::not_supported},
+                                         {-EINVAL, ErrorCode::invalid_argument},
+                                         {-EIO, ErrorCode::io}}) {
+        CAPTURE(code);
+        static int number = 0;
+        auto pool = stage.pool("p" + std::to_string(++number));
+        peer.fake->fail("rbd_remove_with_progress", code);
+        auto volume = pool.create_volume(raw_volume("a"));
+        try {
+            volume.delete_storage();
+            FAIL("it was deleted");
+        } catch (const Error& error) {
+            CHECK(error.code() == expected);
+            CHECK(error.os_error() == -code);
+        }
+        volume.delete_storage();
+        pool.stop();
+        pool.undefine();
+    }
+    for (const auto& [code, expected] : {Answer{-EACCES, ErrorCode::permission_denied},
+                                         {-EOPNOTSUPP, ErrorCode::permission_denied},
+                                         {-ETIMEDOUT, ErrorCode::timed_out},
+                                         {-EINVAL, ErrorCode::invalid_argument},
+                                         {-ECONNREFUSED, ErrorCode::connection}}) {
+        CAPTURE(code);
+        peer.fake->fail("rados_connect", code);
+        CHECK(error_code([&] { stage.pool("q"); }) == expected);
+        stage.context->find_pool("q").undefine();
+    }
+}
+
+TEST_CASE("rbd, simulated: a creation that fails anywhere leaves nothing", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    auto golden = pool.create_volume(raw_volume("golden", 16 * mib));
+    const auto data = pattern(6 * mib);
+    golden.upload(source_of(data));
+    int failed = 0;
+    for (const auto* function :
+         {"rbd_create4", "rbd_open", "rbd_open_read_only", "rbd_stat", "rbd_aio_write", "rbd_flush",
+          "rbd_rename", "rbd_snap_create", "rbd_clone3", "rbd_snap_remove2", "rbd_resize2",
+          "rbd_get_id", "rbd_diff_iterate2", "rados_ioctx_create"})
+        for (int nth = 1; nth != 4; ++nth)
+            for (const int kind : {0, 1, 2}) {
+                CAPTURE(function, nth, kind);
+                peer.fake->fail(function, -EIO, nth);
+                const auto code = error_code([&] {
+                    if (kind == 0)
+                        pool.create_volume(raw_volume("new", mib));
+                    else if (kind == 1)
+                        pool.create_volume_from(raw_volume("new", 0), golden);
+                    else
+                        pool.create_volume_from(raw_volume("new", 20 * mib), golden,
+                                                CreateFlags::linked);
+                });
+                peer.fake->heal();
+                CHECK((code == ErrorCode{} || code == ErrorCode::io));
+                failed += code == ErrorCode::io;
+                CHECK(peer.fake->image_count() == (code == ErrorCode{} ? 2 : 1));
+                if (code == ErrorCode{})
+                    pool.find_volume("new").delete_storage();
+                stage.context->recover();
+                CHECK(golden.snapshots().empty());
+                CHECK(peer.fake->find("rbd", "golden")->snapshots.empty());
+            }
+    CHECK(failed > 15);
+}
+
+TEST_CASE("rbd, simulated: half-made images go, whole ones of the name stay", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    peer.fake->add_half_made("rbd", "a");
+    pool.refresh();
+    REQUIRE(pool.diagnostics().size() == 1);
+    CHECK(pool.diagnostics()[0].reason == DiagnosticReason::vanished);
+    CHECK(pool.volume_count() == 0);
+    // As a creation finds it that is undone: the name is taken, by what cannot be opened.
+    CHECK(error_code([&] { pool.create_volume(raw_volume("a")); }) == ErrorCode::already_exists);
+    CHECK(peer.fake->image_count() == 0);
+    pool.create_volume(raw_volume("a", 2 * mib));
+    CHECK(error_code([&] { pool.create_volume(raw_volume("a")); }) == ErrorCode::already_exists);
+    CHECK(pool.find_volume("a").info().capacity == 2 * mib);
+}
+
+} // namespace

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// librados: connections, pools, what the monitor answers.
+#include "fake_ceph_parts.hpp"
+
+namespace fake_ceph {
+namespace {
+
+// ---- RADOS -------------------------------------------------------------------------------------
+
+int create2(RadosCluster* result, const char*, const char* name, std::uint64_t)
+{
+    ENTER(rados_create2);
+    *result = new Connection{.user = name};
+    return 0;
+}
+int conf_read_file(RadosCluster, const char*)
+{
+    ENTER(rados_conf_read_file);
+    return 0;
+}
+int conf_set(RadosCluster connection, const char* name, const char* value)
+{
+    ENTER(rados_conf_set);
+    if (std::string_view(name) == "auth_supported" || std::strstr(name, "no_such"))
+        return -ENOENT;
+    static_cast<Connection*>(connection)->options[name] = value;
+    if (std::string_view(name) != "key")
+        cluster->options_.push_back(std::string(name) + '=' + value);
+    return 0;
+}
+int connect(RadosCluster connection)
+{
+    ENTER(rados_connect);
+    auto& options = static_cast<Connection*>(connection)->options;
+    if (options["auth_client_required"] != "cephx")
+        return -EOPNOTSUPP;
+    if (options["key"] != cluster->key)
+        return -EACCES;
+    if (options["mon_host"].find(cluster->monitor) == std::string::npos)
+        return -ETIMEDOUT;
+    ++cluster->connections_;
+    return 0;
+}
+void shutdown(RadosCluster connection)
+{
+    const std::lock_guard lock(cluster->mutex);
+    cluster->enter("rados_shutdown");
+    delete static_cast<Connection*>(connection);
+}
+int fsid(RadosCluster, char* buffer, std::size_t size)
+{
+    ENTER(rados_cluster_fsid);
+    std::snprintf(buffer, size, "6f0e0f0a-0000-4000-8000-000000000001");
+    return 36;
+}
+int mon_command(RadosCluster, const char** command, std::size_t, const char*, std::size_t,
+                char** out, std::size_t* out_length, char** remark, std::size_t* remark_length)
+{
+    ENTER(rados_mon_command);
+    const std::string number = cluster->has_manager ? "4000000000" : "0";
+    std::string answer;
+    if (std::strstr(*command, "get-quota"))
+        answer = R"({"pool_name":"rbd","quota_max_bytes":)" + std::to_string(cluster->quota) + "}";
+    else
+        answer =
+            R"({"stats":{"total_bytes":)" + number +
+            R"(},"pools":[{"name":"rbd","id":1,"stats":{"stored":1000,"objects":2,"max_avail":)" +
+            (cluster->has_manager ? "3000" : "0") + "}}]}";
+    *out = text(answer);
+    *out_length = answer.size();
+    *remark = nullptr;
+    *remark_length = 0;
+    return 0;
+}
+void buffer_free(char* buffer)
+{
+    std::free(buffer);
+}
+int ioctx_create(RadosCluster, const char* name, RadosPool* result)
+{
+    ENTER(rados_ioctx_create);
+    if (!cluster->pools_.contains(name))
+        return -ENOENT;
+    *result = new Pool{.name = name};
+    return 0;
+}
+void ioctx_destroy(RadosPool pool)
+{
+    delete static_cast<Pool*>(pool);
+}
+void set_namespace(RadosPool pool, const char* name)
+{
+    static_cast<Pool*>(pool)->name_space = name;
+}
+std::int64_t ioctx_id(RadosPool pool)
+{
+    return cluster->pools_.at(static_cast<Pool*>(pool)->name);
+}
+int rados_completion(void*, RadosCallback, RadosCallback, RadosCompletion* result)
+{
+    *result = new Completion;
+    return 0;
+}
+int aio_stat(RadosPool, const char* object, RadosCompletion completion, std::uint64_t*,
+             std::time_t*)
+{
+    ENTER(rados_aio_stat);
+    auto& answer = *static_cast<Completion*>(completion);
+    answer.result = -ENOENT;
+    for (const auto& image : cluster->images_)
+        if (image->has_header && object == "rbd_header." + image->id)
+            answer = {.result = 0, .version = image->version};
+    return 0;
+}
+int wait(void*)
+{
+    return 0;
+}
+int rados_result(RadosCompletion completion)
+{
+    return static_cast<int>(static_cast<Completion*>(completion)->result);
+}
+std::uint64_t rados_version(RadosCompletion completion)
+{
+    return static_cast<Completion*>(completion)->version;
+}
+void release(void* completion)
+{
+    delete static_cast<Completion*>(completion);
+}
+
+} // namespace
+
+void add_rados_functions(RbdLibrary& library)
+{
+    library.rados_create2 = create2;
+    library.rados_conf_read_file = conf_read_file;
+    library.rados_conf_set = conf_set;
+    library.rados_connect = connect;
+    library.rados_shutdown = shutdown;
+    library.rados_cluster_fsid = fsid;
+    library.rados_mon_command = mon_command;
+    library.rados_buffer_free = buffer_free;
+    library.rados_ioctx_create = ioctx_create;
+    library.rados_ioctx_destroy = ioctx_destroy;
+    library.rados_ioctx_set_namespace = set_namespace;
+    library.rados_ioctx_get_id = ioctx_id;
+    library.rados_aio_create_completion = rados_completion;
+    library.rados_aio_stat = aio_stat;
+    library.rados_aio_wait_for_complete = wait;
+    library.rados_aio_get_return_value = rados_result;
+    library.rados_aio_get_version = rados_version;
+    library.rados_aio_release = release;
+    library.rbd_aio_wait_for_complete = wait;
+    library.rbd_aio_release = release;
+}
+
+} // namespace fake_ceph
