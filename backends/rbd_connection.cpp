@@ -270,11 +270,12 @@ void RbdConnection::leave(seconds patience)
     waiting_.erase(waiting_.find(patience));
 }
 
-void RbdConnection::remember_new(const std::string& name, std::uint64_t size)
+void RbdConnection::remember_new(const std::string& name, std::uint64_t size,
+                                 std::weak_ptr<const void> call)
 {
     const std::lock_guard lock(mutex_);
-    if (new_.size() < 64) // who creates also reads, normally
-        new_.insert_or_assign(name, size);
+    std::erase_if(new_, [](const auto& entry) { return entry.second.call.expired(); });
+    new_.insert_or_assign(name, NewImage{.size = size, .call = std::move(call)});
 }
 
 std::optional<std::uint64_t> RbdConnection::take_new(std::string_view name)
@@ -283,9 +284,9 @@ std::optional<std::uint64_t> RbdConnection::take_new(std::string_view name)
     const auto found = new_.find(name);
     if (found == new_.end())
         return std::nullopt;
-    const auto size = found->second;
+    const auto made = std::move(found->second);
     new_.erase(found);
-    return size;
+    return made.call.expired() ? std::nullopt : std::optional(made.size);
 }
 
 Error RbdConnection::error(std::int64_t code, const std::string& what)

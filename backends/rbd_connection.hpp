@@ -69,8 +69,11 @@ public:
     void enter(std::chrono::seconds patience);
     void leave(std::chrono::seconds patience);
 
-    /** What a creation just made, for who reads it next: spares opening it again. */
-    void remember_new(const std::string& name, std::uint64_t size);
+    /**
+     * What a creation just made, for its own call to read: spares opening it again.
+     * @param call  as long as it lives: afterwards somebody else may have changed the image
+     */
+    void remember_new(const std::string& name, std::uint64_t size, std::weak_ptr<const void> call);
     std::optional<std::uint64_t> take_new(std::string_view name);
 
 private:
@@ -92,7 +95,11 @@ private:
     std::mutex mutex_{};
     std::multiset<std::chrono::seconds> waiting_{};
     std::chrono::seconds patience_;
-    std::map<std::string, std::uint64_t, std::less<>> new_{};
+    struct NewImage {
+        std::uint64_t size{};
+        std::weak_ptr<const void> call{};
+    };
+    std::map<std::string, NewImage, std::less<>> new_{};
 };
 
 /** Keeps a pool's connection open, once a use has opened it. */

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Pools of type rbd: what is needed to connect, and what must not be seen of it.
 #include "canary.hpp"
+#include "log.hpp"
+#include "process_runner.hpp"
+#include "rbd_connection.hpp"
 #include "rbd_stage.hpp"
+#include "system_root.hpp"
 
 #include <algorithm>
 #include <sys/wait.h>
@@ -193,6 +197,35 @@ TEST_CASE("rbd, simulated: monitors and options as the definition has them", "[r
     auto linked = pool.create_volume_from(raw_volume("b", 0), volume, CreateFlags::linked);
     CHECK(linked.definition().backing[0].path == "rbd/space/a");
     CHECK(stage.requests.front().usage == SecretUsage::ceph);
+}
+
+TEST_CASE("rbd, simulated: who makes a volume need not open it, and nobody reads what was once",
+          "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    peer.fake->forget_calls();
+    auto volume = pool.create_volume(raw_volume("a", 8 * mib));
+    CHECK(peer.fake->calls("rbd_open_read_only") == 0);
+    peer.fake->find("rbd", "a")->size = 16 * mib;
+    CHECK(volume.info().capacity == 16 * mib);
+
+    SystemRoot system;
+    Log log;
+    ProcessRunner runner;
+    const Host host{.system = system,
+                    .log = log,
+                    .runner = runner,
+                    .secret = [&](const SecretRequest&) { return Secret(peer.key); }};
+    const RbdUse use(stage.definition(), host);
+    auto call = std::make_shared<int>();
+    use->remember_new("x", 1, call);
+    use->remember_new("y", 2, call);
+    CHECK(use->take_new("x") == 1u);
+    CHECK_FALSE(use->take_new("x"));
+    call.reset(); // the call is over
+    CHECK_FALSE(use->take_new("y"));
 }
 
 } // namespace
