@@ -20,7 +20,7 @@
 
 namespace storage::inline v1 {
 
-/** "pool/namespace" as a definition has it. */
+/** "pool/namespace" as a definition has it. rbd_place() throws Error invalid_argument. */
 struct RbdPlace {
     std::string pool{};
     std::string name_space{};
@@ -79,6 +79,8 @@ public:
 private:
     void configure(const PoolDef& def, const Host& host, std::chrono::seconds patience);
     int connect();
+    void enter_namespace(const RbdPlace& place);
+    Error invalid_address(const PoolDef& def) const;
     void set(const std::string& name, const std::string& value);
     void set_patience();
 
@@ -86,6 +88,7 @@ private:
     std::string monitors_;
     std::string place_;
     std::string user_;
+    bool has_key_;
     pid_t pid_;
     RadosCluster cluster_{};
     RadosPool pool_{};

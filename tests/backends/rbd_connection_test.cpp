@@ -18,6 +18,7 @@ namespace {
 RBD_CASE("what is wrong with the definition")
 {
     RbdStage stage(peer);
+    std::string message;
     const auto code = [&](const PoolDef& def) {
         Job job;
         job.set_timeout(std::chrono::seconds(2));
@@ -25,13 +26,22 @@ RBD_CASE("what is wrong with the definition")
             auto pool = stage.context->define_pool(def);
             try {
                 pool.start(BuildMode::none, &job);
-            } catch (const Error&) {
+            } catch (const Error& error) {
+                message = error.what();
+                CHECK_FALSE(error.remedy().empty());
                 pool.undefine();
                 throw;
             }
         });
     };
     CHECK(code(stage.definition("x", "no such pool")) == ErrorCode::not_found);
+    CHECK(code(stage.definition("x", "rbd/nowhere")) == ErrorCode::not_found);
+    CHECK(message.find("has no namespace 'nowhere'") != std::string::npos);
+    for (const auto* name : {"rbd/", "/space", "rbd/space/x"}) {
+        CAPTURE(name);
+        CHECK(code(stage.definition("x", name)) == ErrorCode::invalid_argument);
+        CHECK(message.find(std::string("'") + name + "' is neither") != std::string::npos);
+    }
     auto def = stage.definition("x");
     def.source.hosts = {{.name = "127.0.0.1", .port = 1}};
     CHECK(code(def) == ErrorCode::timed_out);
