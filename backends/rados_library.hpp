@@ -101,6 +101,7 @@ using RbdCallback = void (*)(RbdCompletion, void*);
     F(void, rados_aio_release, (RadosCompletion))
 
 #define BASIN_RBD_FUNCTIONS(F)                                                                     \
+    F(int, rbd_namespace_exists, (RadosPool, const char*, bool*))                                  \
     F(int, rbd_list2, (RadosPool, RbdImageSpec*, std::size_t*))                                    \
     F(void, rbd_image_spec_list_cleanup, (RbdImageSpec*, std::size_t))                             \
     F(void, rbd_image_options_create, (RbdOptions*))                                               \

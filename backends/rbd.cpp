@@ -13,6 +13,7 @@
 #include "transfer.hpp"
 
 #include <algorithm>
+#include <cerrno>
 
 namespace storage::inline v1 {
 namespace {
@@ -171,7 +172,8 @@ Presence RbdBackend::health()
         const RbdUse use(def_, host_);
         return {.state = PoolState::running, .identity = use->identity()};
     } catch (const Error& error) {
-        if (error.code() != ErrorCode::not_found)
+        // Of the cluster's answers; a secret that is missing is said as it is.
+        if (error.code() != ErrorCode::not_found || error.os_error() != ENOENT)
             throw;
         return {.reason = error.what()};
     }

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <netdb.h>
 #include <thread>
 #include <unistd.h>
 
@@ -115,6 +116,10 @@ RbdPlace rbd_place(const PoolDef& def)
     const auto slash = name.find('/');
     if (slash == name.npos)
         return {.pool = name};
+    if (slash == 0 || slash + 1 == name.size() || name.find('/', slash + 1) != name.npos)
+        throw Error(ErrorCode::invalid_argument,
+                    "source name " + shown(name) + " is neither POOL nor POOL/NAMESPACE",
+                    "correct the name of the source");
     return {.pool = name.substr(0, slash), .name_space = name.substr(slash + 1)};
 }
 
@@ -130,8 +135,8 @@ std::string rbd_monitors(const PoolDef& def)
 
 RbdConnection::RbdConnection(const PoolDef& def, const Host& host, seconds patience)
     : library_(rbd_library()), monitors_(rbd_monitors(def)), place_(def.source.name),
-      user_(def.source.auth ? def.source.auth->username : std::string("admin")), pid_(::getpid()),
-      patience_(patience)
+      user_(def.source.auth ? def.source.auth->username : std::string("admin")),
+      has_key_(def.source.auth.has_value()), pid_(::getpid()), patience_(patience)
 {
     const auto place = rbd_place(def);
     const auto user = "client." + user_;
@@ -139,7 +144,10 @@ RbdConnection::RbdConnection(const PoolDef& def, const Host& host, seconds patie
         throw error(code, "cannot prepare a connection to Ceph as user '" + user_ + "'");
     try {
         configure(def, host, patience);
-        check(connect(), "cannot connect");
+        if (const auto code = connect(); code == -EINVAL)
+            throw invalid_address(def);
+        else
+            check(code, "RADOS pool " + shown(place.pool) + ": cannot connect");
         std::array<char, 64> fsid{};
         check(library_.rados_cluster_fsid(cluster_, fsid.data(), fsid.size()),
               "cannot ask for the cluster's id");
@@ -153,7 +161,7 @@ RbdConnection::RbdConnection(const PoolDef& def, const Host& host, seconds patie
                         ENOENT);
         check(code, "cannot open RADOS pool " + shown(place.pool));
         if (!place.name_space.empty())
-            library_.rados_ioctx_set_namespace(pool_, place.name_space.c_str());
+            enter_namespace(place);
         identity_ = std::string(fsid.data()) + ' ' +
                     std::to_string(library_.rados_ioctx_get_id(pool_)) +
                     (place.name_space.empty() ? "" : " " + place.name_space);
@@ -163,6 +171,43 @@ RbdConnection::RbdConnection(const PoolDef& def, const Host& host, seconds patie
         library_.rados_shutdown(cluster_);
         throw;
     }
+}
+
+void RbdConnection::enter_namespace(const RbdPlace& place)
+{
+    bool exists = true;
+    // A user who may use the namespace alone cannot ask.
+    const auto code = library_.rbd_namespace_exists(pool_, place.name_space.c_str(), &exists);
+    if (code == 0 && !exists)
+        throw Error(ErrorCode::not_found,
+                    "RADOS pool " + shown(place.pool) + " has no namespace " +
+                        shown(place.name_space),
+                    "create it ('rbd namespace create " + place.pool + '/' + place.name_space +
+                        "'), or correct the name of the source",
+                    {}, ENOENT);
+    library_.rados_ioctx_set_namespace(pool_, place.name_space.c_str());
+}
+
+/** Ceph says the same of a name that cannot be resolved and of a key that is none. */
+Error RbdConnection::invalid_address(const PoolDef& def) const
+{
+    const auto pool = "RADOS pool " + shown(rbd_place(def).pool) + ": ";
+    for (const auto& host : def.source.hosts) {
+        struct addrinfo* found = nullptr;
+        const auto problem = ::getaddrinfo(host.name.c_str(), nullptr, nullptr, &found);
+        if (problem == 0)
+            ::freeaddrinfo(found);
+        else
+            return Error(ErrorCode::connection,
+                         pool + "monitor " + shown(host.name) +
+                             " cannot be resolved: " + ::gai_strerror(problem),
+                         "correct the name, or see whether the name server knows it");
+    }
+    return Error(ErrorCode::invalid_argument,
+                 pool + "cannot connect to " + monitors_ + ": the key of user '" + user_ +
+                     "' is not one, or an address is wrong",
+                 "give the secret the key that 'ceph auth get-key client." + user_ + "' prints", {},
+                 EINVAL);
 }
 
 RbdConnection::~RbdConnection()
@@ -270,11 +315,12 @@ void RbdConnection::leave(seconds patience)
     waiting_.erase(waiting_.find(patience));
 }
 
-void RbdConnection::remember_new(const std::string& name, std::uint64_t size)
+void RbdConnection::remember_new(const std::string& name, std::uint64_t size,
+                                 std::weak_ptr<const void> call)
 {
     const std::lock_guard lock(mutex_);
-    if (new_.size() < 64) // who creates also reads, normally
-        new_.insert_or_assign(name, size);
+    std::erase_if(new_, [](const auto& entry) { return entry.second.call.expired(); });
+    new_.insert_or_assign(name, NewImage{.size = size, .call = std::move(call)});
 }
 
 std::optional<std::uint64_t> RbdConnection::take_new(std::string_view name)
@@ -283,9 +329,9 @@ std::optional<std::uint64_t> RbdConnection::take_new(std::string_view name)
     const auto found = new_.find(name);
     if (found == new_.end())
         return std::nullopt;
-    const auto size = found->second;
+    const auto made = std::move(found->second);
     new_.erase(found);
-    return size;
+    return made.call.expired() ? std::nullopt : std::optional(made.size);
 }
 
 Error RbdConnection::error(std::int64_t code, const std::string& what)
@@ -326,9 +372,15 @@ Error RbdConnection::error(std::int64_t code, const std::string& what)
                     "free space, or give the pool more");
     case EPERM:
     case EACCES:
-        return text(ErrorCode::permission_denied, "user '" + user_ + "' may not",
-                    pool_ ? "give the user rights on the pool: 'ceph auth caps'"
-                          : "see whether the user exists and the key is right: 'ceph auth get'");
+        if (pool_)
+            return text(ErrorCode::permission_denied, "user '" + user_ + "' may not",
+                        "give the user rights on the pool: 'ceph auth caps'");
+        if (!has_key_)
+            return text(ErrorCode::permission_denied, "the cluster lets nobody in without a key",
+                        "add <auth type='ceph'> to the definition");
+        return text(ErrorCode::permission_denied,
+                    at + " does not know user '" + user_ + "', or the key is not this user's",
+                    "correct user and secret: 'ceph auth get client." + user_ + "' shows both");
     case EOPNOTSUPP:
         return text(pool_ ? ErrorCode::not_supported : ErrorCode::permission_denied,
                     pool_ ? "the cluster or this version of librbd does not do that"

@@ -20,7 +20,7 @@
 
 namespace storage::inline v1 {
 
-/** "pool/namespace" as a definition has it. */
+/** "pool/namespace" as a definition has it. rbd_place() throws Error invalid_argument. */
 struct RbdPlace {
     std::string pool{};
     std::string name_space{};
@@ -69,13 +69,18 @@ public:
     void enter(std::chrono::seconds patience);
     void leave(std::chrono::seconds patience);
 
-    /** What a creation just made, for who reads it next: spares opening it again. */
-    void remember_new(const std::string& name, std::uint64_t size);
+    /**
+     * What a creation just made, for its own call to read: spares opening it again.
+     * @param call  as long as it lives: afterwards somebody else may have changed the image
+     */
+    void remember_new(const std::string& name, std::uint64_t size, std::weak_ptr<const void> call);
     std::optional<std::uint64_t> take_new(std::string_view name);
 
 private:
     void configure(const PoolDef& def, const Host& host, std::chrono::seconds patience);
     int connect();
+    void enter_namespace(const RbdPlace& place);
+    Error invalid_address(const PoolDef& def) const;
     void set(const std::string& name, const std::string& value);
     void set_patience();
 
@@ -83,6 +88,7 @@ private:
     std::string monitors_;
     std::string place_;
     std::string user_;
+    bool has_key_;
     pid_t pid_;
     RadosCluster cluster_{};
     RadosPool pool_{};
@@ -92,7 +98,11 @@ private:
     std::mutex mutex_{};
     std::multiset<std::chrono::seconds> waiting_{};
     std::chrono::seconds patience_;
-    std::map<std::string, std::uint64_t, std::less<>> new_{};
+    struct NewImage {
+        std::uint64_t size{};
+        std::weak_ptr<const void> call{};
+    };
+    std::map<std::string, NewImage, std::less<>> new_{};
 };
 
 /** Keeps a pool's connection open, once a use has opened it. */

@@ -40,7 +40,7 @@ public:
         if (def_.target.encryption)
             return list_encrypted(change);
         if (!request_.source && !request_.upload) {
-            change.add(create_image_step(pool_, def_.name, def_.capacity));
+            change.add(create_image_step(pool_, def_.name, def_.capacity, host_));
             return;
         }
         require_new();

@@ -100,7 +100,7 @@ void apply_create(StepRun& run)
     const auto size = size_argument(run, "size");
     pool->check(create(pool, name, size), "cannot create '" + pool->path_of(name) + "'");
     run.remember("made", "yes");
-    pool->remember_new(name, size);
+    run.work(-1, name);
 }
 
 /** An image that can be opened is whole, and who knows whose: it stays. What a kill left behind
@@ -428,13 +428,20 @@ const std::array<Action, rbd_action_count> rbd_actions{
     Action{"rbd_roll_back", apply_roll_back, nullptr, true},
 };
 
-Step create_image_step(const PoolDef& def, const std::string& name, std::uint64_t size)
+Step create_image_step(const PoolDef& def, const std::string& name, std::uint64_t size,
+                       const Host& host)
 {
-    return image_step(
+    auto step = image_step(
         "rbd_create", def, {{"name", name}, {"size", std::to_string(size)}},
         {.call = {"rbd_create4", path_of(def, name), std::to_string(size)},
          .summary = "make image '" + path_of(def, name) + "' of " + std::to_string(size) + " bytes",
          .undo = "remove it"});
+    // The step lives as long as the call does that it belongs to.
+    step.work = [def, name, size, &host, call = std::make_shared<int>()](const FileWork& work) {
+        RbdUse(def, host, work.job)->remember_new(name, size, call);
+        return false;
+    };
+    return step;
 }
 
 Step begin_image_step(const PoolDef& def, const std::string& temporary, const std::string& name,

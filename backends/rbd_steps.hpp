@@ -11,7 +11,8 @@
 namespace storage::inline v1 {
 
 /** Makes an empty image; one call of Ceph. */
-Step create_image_step(const PoolDef& def, const std::string& name, std::uint64_t size);
+Step create_image_step(const PoolDef& def, const std::string& name, std::uint64_t size,
+                       const Host& host);
 /** The same under a name for what is not finished; publish_image_step() makes it stay. */
 Step begin_image_step(const PoolDef& def, const std::string& temporary, const std::string& name,
                       std::uint64_t size);

@@ -61,8 +61,9 @@ Presence require_running(Backend& backend, const std::string& title)
     if (presence.assumed)
         presence = backend.health();
     if (presence.state == PoolState::inactive)
-        throw Error(ErrorCode::not_found, title + ": " + presence.reason,
-                    "build the pool, or correct its definition");
+        throw Error(
+            ErrorCode::not_found, title + ": " + presence.reason,
+            "correct its definition, or make what it names (where the type can: build the pool)");
     return presence;
 }
 

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Pools of type rbd: what is needed to connect, and what must not be seen of it.
 #include "canary.hpp"
+#include "log.hpp"
+#include "process_runner.hpp"
+#include "rbd_connection.hpp"
 #include "rbd_stage.hpp"
+#include "system_root.hpp"
 
 #include <algorithm>
 #include <sys/wait.h>
@@ -14,6 +18,7 @@ namespace {
 RBD_CASE("what is wrong with the definition")
 {
     RbdStage stage(peer);
+    std::string message;
     const auto code = [&](const PoolDef& def) {
         Job job;
         job.set_timeout(std::chrono::seconds(2));
@@ -21,13 +26,22 @@ RBD_CASE("what is wrong with the definition")
             auto pool = stage.context->define_pool(def);
             try {
                 pool.start(BuildMode::none, &job);
-            } catch (const Error&) {
+            } catch (const Error& error) {
+                message = error.what();
+                CHECK_FALSE(error.remedy().empty());
                 pool.undefine();
                 throw;
             }
         });
     };
     CHECK(code(stage.definition("x", "no such pool")) == ErrorCode::not_found);
+    CHECK(code(stage.definition("x", "rbd/nowhere")) == ErrorCode::not_found);
+    CHECK(message.find("has no namespace 'nowhere'") != std::string::npos);
+    for (const auto* name : {"rbd/", "/space", "rbd/space/x"}) {
+        CAPTURE(name);
+        CHECK(code(stage.definition("x", name)) == ErrorCode::invalid_argument);
+        CHECK(message.find(std::string("'") + name + "' is neither") != std::string::npos);
+    }
     auto def = stage.definition("x");
     def.source.hosts = {{.name = "127.0.0.1", .port = 1}};
     CHECK(code(def) == ErrorCode::timed_out);
@@ -193,6 +207,35 @@ TEST_CASE("rbd, simulated: monitors and options as the definition has them", "[r
     auto linked = pool.create_volume_from(raw_volume("b", 0), volume, CreateFlags::linked);
     CHECK(linked.definition().backing[0].path == "rbd/space/a");
     CHECK(stage.requests.front().usage == SecretUsage::ceph);
+}
+
+TEST_CASE("rbd, simulated: who makes a volume need not open it, and nobody reads what was once",
+          "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    peer.fake->forget_calls();
+    auto volume = pool.create_volume(raw_volume("a", 8 * mib));
+    CHECK(peer.fake->calls("rbd_open_read_only") == 0);
+    peer.fake->find("rbd", "a")->size = 16 * mib;
+    CHECK(volume.info().capacity == 16 * mib);
+
+    SystemRoot system;
+    Log log;
+    ProcessRunner runner;
+    const Host host{.system = system,
+                    .log = log,
+                    .runner = runner,
+                    .secret = [&](const SecretRequest&) { return Secret(peer.key); }};
+    const RbdUse use(stage.definition(), host);
+    auto call = std::make_shared<int>();
+    use->remember_new("x", 1, call);
+    use->remember_new("y", 2, call);
+    CHECK(use->take_new("x") == 1u);
+    CHECK_FALSE(use->take_new("x"));
+    call.reset(); // the call is over
+    CHECK_FALSE(use->take_new("y"));
 }
 
 } // namespace

@@ -95,7 +95,9 @@ TEST_CASE("rbd, simulated: what cannot be recovered while the cluster is down is
 
 TEST_CASE("rbd, simulated: what each answer of Ceph becomes", "[rbd]")
 {
-    const auto peer = RbdPeer::simulated();
+    auto peer = RbdPeer::simulated();
+    peer.fake->monitor = "192.0.2.1"; // no name that would be looked up
+    peer.monitors = {{.name = peer.fake->monitor}};
     RbdStage stage(peer);
     struct Answer {
         int code;

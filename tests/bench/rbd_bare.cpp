@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The bare calls of librbd that the work of an rbd pool needs. Prints "figure seconds" lines.
 // Arguments: MONITOR KEY COUNT
-#include <chrono>
+#include "figure.hpp"
+
 #include <cstdio>
 #include <cstdlib>
 #include <rados/librados.h>
@@ -17,15 +18,6 @@ void must(int code, const char* what)
         std::fprintf(stderr, "%s: %d\n", what, code);
         std::exit(1);
     }
-}
-
-template <typename Work>
-void measure(const char* name, Work&& work)
-{
-    const auto start = std::chrono::steady_clock::now();
-    work();
-    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
-    std::printf("%s %.6f\n", name, time.count());
 }
 
 std::vector<std::string> list(rados_ioctx_t pool, std::size_t count)

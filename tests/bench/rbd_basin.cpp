@@ -1,26 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The same by basin, and transfers. Prints "figure seconds" lines.
 // Arguments: HOST PORT KEY COUNT ROOT FILE_TO_UPLOAD FILE_FOR_DOWNLOAD
+#include "figure.hpp"
+
 #include <basin/context.hpp>
 
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
 #include <unistd.h>
-
-namespace {
-
-template <typename Work>
-void measure(const char* name, Work&& work)
-{
-    const auto start = std::chrono::steady_clock::now();
-    work();
-    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
-    std::printf("%s %.6f\n", name, time.count());
-}
-
-} // namespace
 
 int main(int argc, char** argv)
 try {
