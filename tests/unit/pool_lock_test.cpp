@@ -3,6 +3,7 @@
 #include "temporary_directory.hpp"
 
 #include <catch2/catch.hpp>
+#include <optional>
 #include <thread>
 
 using namespace storage;
@@ -92,4 +93,34 @@ TEST_CASE("a lock file that was forgotten meanwhile is made again", "[lock]")
     }
     const auto held = locks.lock_pool(uuid, "vms", "pool-start", nullptr);
     CHECK(directory.exists("lock/" + uuid));
+}
+
+TEST_CASE("who waits for one of two volumes does not keep the other, in one order for all",
+          "[lock]")
+{
+    TemporaryDirectory directory;
+    const LockDirectory locks(directory / "lock");
+    const auto take = [&](std::string_view name, Job* job = nullptr) {
+        return locks.lock_volume({uuid, pool, name}, "vol-delete", job);
+    };
+    /** Whether the other one can be had while somebody who wants both waits for this one. */
+    const auto leaves_the_other = [&](const std::string& held, const std::string& other,
+                                      const std::string& first, const std::string& second) {
+        std::optional<HeldLock> lock(take(held));
+        std::thread waiter([&] {
+            Job job;
+            job.set_wait(std::chrono::seconds(20));
+            locks.lock_volumes({uuid, pool, first}, {uuid, pool, second}, "vol-rename", &job);
+        });
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        const bool free = code_of([&] { take(other); }) == ErrorCode{};
+        lock.reset();
+        waiter.join();
+        return free;
+    };
+    const bool a_first =
+        leaves_the_other("a", "b", "a", "b") && leaves_the_other("a", "b", "b", "a");
+    const bool b_first =
+        leaves_the_other("b", "a", "a", "b") && leaves_the_other("b", "a", "b", "a");
+    CHECK(a_first != b_first);
 }
