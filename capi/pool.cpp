@@ -247,6 +247,29 @@ int basin_pool_stop(basin_pool* pool, uint32_t flags, basin_job* job, basin_erro
     return run(pool, flags, job, error, &Pool::stop);
 }
 
+int basin_pool_hold(basin_pool* pool, uint32_t build, uint32_t flags, basin_job* job,
+                    basin_error** error)
+{
+    return guard(error, [&] {
+        auto& target = required(pool, "pool").cpp;
+        reject_unknown_flags(flags, 0);
+        target.hold(choice(build, "build", BuildMode::none, BuildMode::overwrite),
+                    job_or_null(job));
+    });
+}
+
+int basin_pool_release(basin_pool* pool, uint32_t flags, basin_job* job, int* stopped,
+                       basin_error** error)
+{
+    return guard(error, [&] {
+        auto& target = required(pool, "pool").cpp;
+        reject_unknown_flags(flags, 0);
+        const bool was_stopped = target.release(job_or_null(job));
+        if (stopped)
+            *stopped = was_stopped;
+    });
+}
+
 int basin_pool_undefine(basin_pool* pool, uint32_t flags, basin_job* job, basin_error** error)
 {
     return run(pool, flags, job, error, &Pool::undefine);

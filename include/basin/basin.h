@@ -1452,13 +1452,41 @@ BASIN_API int basin_pool_start(basin_pool* pool, uint32_t build, uint32_t flags,
 /**
  * Undoes what start did, and no more. Data stays. A transient pool is gone afterwards.
  * @param flags  0
- * @return BASIN_OK, BASIN_E_INVALID_STATE (not active), BASIN_E_BUSY, BASIN_E_PERMISSION_DENIED,
+ * @return BASIN_OK, BASIN_E_INVALID_STATE (not active), BASIN_E_BUSY (in use, or another context
+ *         holds it: basin_pool_hold()), BASIN_E_PERMISSION_DENIED,
  *         BASIN_E_IO, BASIN_E_COMMAND_FAILED, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
  * @note Blocks until it is done. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_pool_stop(basin_pool* pool, uint32_t flags, basin_job* job,
                               basin_error** error);
+
+/**
+ * Keeps the pool active for this context: starts it, unless it is active, and from now on
+ * basin_pool_stop() is refused to all others. Any number of contexts, in any processes, may hold
+ * one pool. A hold ends with basin_pool_release(), with the context, or with the process, however
+ * that ends.
+ * @param build  BASIN_BUILD_..., for a pool that has to be started
+ * @param flags  0
+ * @return BASIN_OK or the codes of basin_pool_start(), but for that of an active pool
+ * @note Blocks until the pool runs. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_pool_hold(basin_pool* pool, uint32_t build, uint32_t flags, basin_job* job,
+                              basin_error** error);
+
+/**
+ * Ends this context's basin_pool_hold(). The last one out stops the pool, if it was started by a
+ * hold; one that basin_pool_start() made active stays so.
+ * @param flags    0
+ * @param stopped  1: it was stopped; 0: it goes on. May be NULL
+ * @return BASIN_OK, BASIN_E_INVALID_STATE (this context does not hold it) or the codes of
+ *         basin_pool_stop(): it is held still
+ * @note Blocks until it is done. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_pool_release(basin_pool* pool, uint32_t flags, basin_job* job, int* stopped,
+                                 basin_error** error);
 
 /**
  * Forgets the stored definition of an inactive pool. Data stays.

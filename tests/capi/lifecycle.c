@@ -106,6 +106,7 @@ static void test_start(basin_context* context, basin_pool* pool)
 
 static void test_autostart(basin_context* context, basin_pool* pool)
 {
+    int stopped = -1;
     basin_autostart_result** results = NULL;
     size_t count = 0;
     int flag = -1;
@@ -130,7 +131,15 @@ static void test_autostart(basin_context* context, basin_pool* pool)
     basin_autostart_result_list_free(results);
 
     EXPECT_OK(basin_pool_set_autostart(pool, 0, 0, NULL, &error));
+    EXPECT_CODE(basin_pool_release(pool, 0, NULL, &stopped, &error), BASIN_E_INVALID_STATE);
+    EXPECT_OK(basin_pool_hold(pool, BASIN_BUILD_KEEP, 0, NULL, &error));
+    EXPECT_OK(basin_pool_hold(pool, BASIN_BUILD_KEEP, 0, NULL, &error));
+    EXPECT_OK(basin_pool_release(pool, 0, NULL, &stopped, &error));
+    EXPECT(stopped == 1);
     EXPECT_OK(basin_pool_start(pool, BASIN_BUILD_KEEP, 0, NULL, &error));
+    EXPECT_OK(basin_pool_hold(pool, BASIN_BUILD_NONE, 0, NULL, &error));
+    EXPECT_OK(basin_pool_release(pool, 0, NULL, &stopped, &error));
+    EXPECT(stopped == 0);
 }
 
 static void test_volume(basin_context* context, basin_pool* pool)

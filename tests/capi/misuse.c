@@ -257,6 +257,11 @@ static void test_pool(void)
     REFUSED(basin_pool_start(NULL, 0, 0, NULL, &error), "pool");
     REFUSED(basin_pool_start(pool, 4, 0, NULL, &error), "build");
     REFUSED(basin_pool_start(pool, 0, UNKNOWN, NULL, &error), "flags");
+    REFUSED(basin_pool_hold(NULL, 0, 0, NULL, &error), "pool");
+    REFUSED(basin_pool_hold(pool, 4, 0, NULL, &error), "build");
+    REFUSED(basin_pool_hold(pool, 0, UNKNOWN, NULL, &error), "flags");
+    REFUSED(basin_pool_release(NULL, 0, NULL, NULL, &error), "pool");
+    REFUSED(basin_pool_release(pool, UNKNOWN, NULL, NULL, &error), "flags");
     REFUSED(basin_pool_stop(NULL, 0, NULL, &error), "pool");
     REFUSED(basin_pool_stop(pool, UNKNOWN, NULL, &error), "flags");
     REFUSED(basin_pool_undefine(NULL, 0, NULL, &error), "pool");
