@@ -25,7 +25,7 @@ struct VolumeOperation {
     Capability capability{};
     std::string_view ability{}; ///< "wipe volumes"
     EventKind news{EventKind::volume_changed};
-    std::string new_name{}; ///< of a renaming
+    std::string_view new_name{}; ///< of a renaming
 };
 
 /**
@@ -78,8 +78,9 @@ bool change_volume(PoolAccess& access, const Volume& target, const VolumeOperati
     update(volume);
     context.emit(operation.news, *pool, volume);
     if (!operation.new_name.empty()) {
-        update(operation.new_name);
-        context.emit(EventKind::volume_created, *pool, operation.new_name);
+        const std::string new_name(operation.new_name);
+        update(new_name);
+        context.emit(EventKind::volume_created, *pool, new_name);
     }
     return true;
 }
