@@ -31,7 +31,8 @@ inline constexpr Capabilities directory_capabilities{
     Capability::shrink_volume, Capability::rename_volume,  Capability::wipe_volume,
     Capability::upload,        Capability::download,       Capability::snapshots,
     Capability::thin_volume,   Capability::backing_images, Capability::encrypted_volume,
-    Capability::reflink,       Capability::names_only,     Capability::flatten_volume};
+    Capability::reflink,       Capability::names_only,     Capability::watch,
+    Capability::flatten_volume};
 
 /** Makes the target directory as the definition has it, or gives it its attributes. */
 void list_directory(const PoolDef& def, Change& change);

@@ -134,7 +134,7 @@ int basin_context_new(const basin_context_options* options, uint32_t flags, basi
         if (options)
             reject_unknown_members(*options, "options");
         auto& out = required(context, "context");
-        reject_unknown_flags(flags, BASIN_CONTEXT_READ_ONLY);
+        reject_unknown_flags(flags, BASIN_CONTEXT_READ_ONLY | BASIN_CONTEXT_WATCH);
         ContextOptions settings;
         settings.root = text_or_empty(given.root);
         settings.config_dir = text_or_empty(given.config_dir);
@@ -143,6 +143,7 @@ int basin_context_new(const basin_context_options* options, uint32_t flags, basi
         settings.helper_directory = text_or_empty(given.helper_directory);
         settings.system_root = text_or_empty(given.system_root);
         settings.read_only = (flags & BASIN_CONTEXT_READ_ONLY) != 0;
+        settings.watch = (flags & BASIN_CONTEXT_WATCH) != 0;
         settings.log = log_callback(log);
         settings.secrets =
             with_directory(secret_callback(secrets), text_or_empty(given.secret_directory));

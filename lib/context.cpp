@@ -4,6 +4,7 @@
 #include "job_impl.hpp"
 #include "lifecycle.hpp"
 #include "pool_call.hpp"
+#include "pool_watch.hpp"
 #include "volume_lookup.hpp"
 
 #include <algorithm>
@@ -78,12 +79,30 @@ LoggedEvent Context::Impl::make_event(EventKind kind, const PoolObject& pool,
             .volume_name = volume};
 }
 
+LoggedEvent Context::Impl::make_foreign_event(EventKind kind, const PoolObject& pool,
+                                              const std::string& volume) const
+{
+    auto event = make_event(kind, pool, volume);
+    event.writer = events.writer() | EventLog::foreign;
+    return event;
+}
+
 void Context::Impl::emit(EventKind kind, const PoolObject& pool, const std::string& volume) noexcept
 {
     try {
         events.append(make_event(kind, pool, volume));
     } catch (
         const std::exception& error) { // what happened has happened; only the news of it is lost
+        log(LogLevel::warning, "pool '" + pool.name + "': an event is lost: " + error.what());
+    }
+}
+
+void Context::Impl::emit_foreign(EventKind kind, const PoolObject& pool,
+                                 const std::string& volume) noexcept
+{
+    try {
+        events.append(make_foreign_event(kind, pool, volume));
+    } catch (const std::exception& error) {
         log(LogLevel::warning, "pool '" + pool.name + "': an event is lost: " + error.what());
     }
 }
@@ -154,8 +173,42 @@ int Context::Impl::event_fd()
                                "raise fs.inotify.max_user_watches");
         event_cursor_ = events.newest();
         event_fd_ = std::move(fd);
+        if (options.watch) {
+            watches_ = std::make_shared<PoolWatches>(event_fd_.get());
+            watches_->follow(*this);
+        }
     }
     return event_fd_.get();
+}
+
+void Context::Impl::drain_event_fd()
+{
+    alignas(::inotify_event) std::array<char, 16384> buffer;
+    for (;;) {
+        const auto length = ::read(event_fd_.get(), buffer.data(), buffer.size());
+        if (length <= 0)
+            break;
+        for (std::size_t at = 0; watches_ && at < static_cast<std::size_t>(length);) {
+            // inotify(7): aligned, and whole, with its name
+            const auto* event = reinterpret_cast<const ::inotify_event*>(buffer.data() + at);
+            watches_->take(*event);
+            at += sizeof *event + event->len;
+        }
+    }
+    if (watches_)
+        watches_->tell(*this);
+}
+
+void Context::Impl::read_events()
+{
+    overflowed_ = !events.read_after(event_cursor_, undelivered_);
+    const bool may_have_started =
+        overflowed_ ||
+        std::any_of(undelivered_.begin(), undelivered_.end(), [](const LoggedEvent& event) {
+            return event.kind == EventKind::pool_started || event.kind == EventKind::pool_stopped;
+        });
+    if (watches_ && may_have_started)
+        watches_->follow(*this);
 }
 
 std::optional<Event> Context::Impl::next_event()
@@ -166,13 +219,11 @@ std::optional<Event> Context::Impl::next_event()
     if (next_undelivered_ == undelivered_.size()) {
         undelivered_.clear();
         next_undelivered_ = 0;
-        overflowed_ = !events.read_after(event_cursor_, undelivered_);
+        read_events();
         if (undelivered_.empty() && !overflowed_) {
             // Empty the descriptor first and look once more: nothing can slip in between unseen.
-            std::array<char, 4096> noise;
-            while (::read(event_fd_.get(), noise.data(), noise.size()) > 0)
-                ;
-            overflowed_ = !events.read_after(event_cursor_, undelivered_);
+            drain_event_fd();
+            read_events();
         }
     }
     if (overflowed_) {

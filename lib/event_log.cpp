@@ -200,7 +200,7 @@ void EventLog::append(std::span<const LoggedEvent> events)
     auto sequence = current->counter()->load(std::memory_order_acquire);
     int failed = 0;
     for (const auto& event : events) {
-        const auto slot = encode(event, sequence + 1, writer_);
+        const auto slot = encode(event, sequence + 1, event.writer ? event.writer : writer_);
         if (::pwrite(fd, &slot, sizeof slot, slot_offset(sequence + 1)) !=
             static_cast<ssize_t>(sizeof slot)) {
             failed = errno;

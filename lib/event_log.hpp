@@ -17,7 +17,7 @@ namespace storage::inline v1 {
 /** One entry of the ring; `sequence` counts across processes. */
 struct LoggedEvent {
     std::uint64_t sequence{};
-    std::uint64_t writer{}; ///< which Context wrote it
+    std::uint64_t writer{}; ///< which Context wrote it; 0 in append(): this one
     EventKind kind{};
     Timestamp time{};
     std::string pool_name{};
@@ -28,7 +28,13 @@ struct LoggedEvent {
 
 class EventLog {
 public:
-    EventLog(std::string path, std::uint64_t writer) : path_(std::move(path)), writer_(writer) {}
+    /** Set in the writer of what a Context saw another program do. */
+    static constexpr std::uint64_t foreign = 1;
+
+    EventLog(std::string path, std::uint64_t writer)
+        : path_(std::move(path)), writer_(writer & ~foreign)
+    {
+    }
     ~EventLog();
     EventLog(const EventLog&) = delete;
     EventLog& operator=(const EventLog&) = delete;

@@ -343,7 +343,7 @@ void PoolAccess::refresh(Job* job, Announce announce)
     constexpr std::size_t most_news = 1000;
     const auto tell = [&](EventKind kind, std::string_view volume) {
         if (news.size() < most_news)
-            news.push_back(context->make_event(kind, *pool, std::string(volume)));
+            news.push_back(context->make_foreign_event(kind, *pool, std::string(volume)));
         else if (news.size() == most_news)
             news.push_back(context->make_event(EventKind::overflow, *pool));
     };

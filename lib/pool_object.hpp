@@ -117,6 +117,7 @@ private:
 };
 
 using PoolPointer = std::shared_ptr<PoolObject>;
+class PoolWatches;
 
 struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
     explicit Impl(ContextOptions context_options);
@@ -170,8 +171,13 @@ struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
     /** @throws Error not_found */
     Secret ask_secret(const SecretRequest& request) const;
     void emit(EventKind kind, const PoolObject& pool, const std::string& volume = {}) noexcept;
+    /** The same for what another program did. */
+    void emit_foreign(EventKind kind, const PoolObject& pool,
+                      const std::string& volume = {}) noexcept;
     LoggedEvent make_event(EventKind kind, const PoolObject& pool,
                            const std::string& volume = {}) const;
+    LoggedEvent make_foreign_event(EventKind kind, const PoolObject& pool,
+                                   const std::string& volume = {}) const;
     Timestamp now() const;
 
     /** Keeps a pool from being stopped by others. The caller has its life cycle locked. */
@@ -225,8 +231,14 @@ private:
     mutable std::mutex sources_mutex_{};
     mutable SourceIndex sources_{};
 
+    /** Reads the descriptor empty. */
+    void drain_event_fd();
+    /** Reads more of the log, and takes note of pools that started or stopped. */
+    void read_events();
+
     std::mutex event_mutex_{};
     UniqueFd event_fd_{};
+    std::shared_ptr<PoolWatches> watches_{}; ///< where the options ask for it
     std::uint64_t event_cursor_{0};
     std::uint64_t delivered_{0};
     std::vector<LoggedEvent> undelivered_{};

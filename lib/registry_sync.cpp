@@ -72,7 +72,7 @@ void Context::Impl::apply_events()
         if (batch.empty())
             break;
         for (const auto& event : batch) {
-            if (event.writer == events.writer())
+            if ((event.writer & ~EventLog::foreign) == events.writer())
                 continue;
             if (!is_volume_event(event.kind)) {
                 rescan = rescan || event.kind != EventKind::pool_refreshed;

@@ -225,6 +225,7 @@ std::vector<Verb> event_verbs()
          {optional_pool_option,
           {.name = "event", .takes = Takes::event, .help = "events of this type"},
           {.name = "all", .help = "events of every type"},
+          {.name = "watch", .help = "also what other programs do to files of pools"},
           {.name = "loop", .help = "until timeout or interrupt, not only the first"},
           {.name = "timeout",
            .takes = Takes::number,

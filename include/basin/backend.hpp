@@ -31,7 +31,7 @@ enum class Capability : std::uint8_t {
     encrypted_volume,
     reflink,
     names_only, ///< lists names without opening volumes
-    watch,      ///< sees changes by others at once
+    watch,      ///< can tell at once what others do to volumes: ContextOptions::watch
     flatten_volume,
     metadata, ///< keys and values of volumes
     protect_snapshots,

@@ -230,7 +230,7 @@ enum basin_capability {
     BASIN_CAPABILITY_ENCRYPTED_VOLUME = 17,
     BASIN_CAPABILITY_REFLINK = 18,
     BASIN_CAPABILITY_NAMES_ONLY = 19, /**< lists names without opening volumes */
-    BASIN_CAPABILITY_WATCH = 20,      /**< sees changes by others at once */
+    BASIN_CAPABILITY_WATCH = 20,      /**< can tell at once what others do: BASIN_CONTEXT_WATCH */
     BASIN_CAPABILITY_FLATTEN_VOLUME = 21,
     BASIN_CAPABILITY_METADATA = 22, /**< keys and values of volumes */
     BASIN_CAPABILITY_PROTECT_SNAPSHOTS = 23
@@ -827,7 +827,13 @@ typedef struct basin_context_options {
 
 /** Flags of basin_context_new(). */
 enum basin_context_flags {
-    BASIN_CONTEXT_READ_ONLY = 1 << 0 /**< refuse every change with BASIN_E_PERMISSION_DENIED */
+    BASIN_CONTEXT_READ_ONLY = 1 << 0, /**< refuse every change with BASIN_E_PERMISSION_DENIED */
+    /** Events also tell what other programs than basin do to the volumes of active pools whose type
+     * has BASIN_CAPABILITY_WATCH, unless they are on a server or a file system in user space: the
+     * descriptor of basin_context_get_event_fd() follows their directories (inotify(7): one watch
+     * each), and basin_context_next_event() looks at what changed. What a program writes is told
+     * when it closes the volume. */
+    BASIN_CONTEXT_WATCH = 1 << 1
 };
 
 /** Flags of basin_context_list_pools(). Bits of one pair are alternatives; a pair without a bit

@@ -28,6 +28,14 @@ struct ContextOptions {
     std::string run_dir{};    ///< records of started pools, locks, events; emptied by a reboot;
                               ///< overrides the above
     bool read_only{};         ///< refuse every change with permission_denied
+    /**
+     * Events also tell what other programs than basin do to the volumes of active pools whose type
+     * has Capability::watch, unless they are on a server or a file system in user space, which tell
+     * nothing: the descriptor of event_fd() follows their directories (inotify(7): one watch each),
+     * and next_event() looks at what changed. What a program writes is told when it closes the
+     * volume. Pools are read when they are first followed.
+     */
+    bool watch{};
     LogCallback log{};
     SecretCallback secrets{};
     std::string helper_directory{}; ///< basin's own helper programs; default: as installed
@@ -110,7 +118,8 @@ public:
      * Context; made at the first call. Events are kept from this call on.
      */
     int event_fd();
-    /** The next event, or nothing. Never blocks. Also picks up what other processes did. */
+    /** The next event, or nothing. Never waits for one. Also picks up what other processes did;
+     * with ContextOptions::watch it looks at volumes for that. */
     std::optional<Event> next_event();
 
     const std::string& config_dir() const noexcept;

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "pool_watch.hpp"
+
+#include "pool_call.hpp"
+
+#include <cerrno>
+
+namespace storage::inline v1 {
+
+namespace {
+
+// Not IN_MODIFY: a guest that writes is no news, and whoever changes a file's size closes it.
+constexpr std::uint32_t happenings = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
+                                     IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF |
+                                     IN_ONLYDIR;
+constexpr std::size_t most_names = 1000; // beyond, reading all again is cheaper
+
+bool can_be_watched(const PoolFiles& files)
+{
+    if (!files.started)
+        return false;
+    const auto* info = find_backend(files.started->definition.type);
+    return info && info->capabilities.has(Capability::watch);
+}
+
+/** What the table has of it. @param told  whether a basin process has told that it changed */
+std::optional<VolumeRecord> known(PoolObject& pool, const std::string& name, bool& told)
+{
+    const std::unique_lock writing(pool.table_mutex);
+    const auto news = pool.news.names().find(name);
+    told = news != pool.news.names().end();
+    if (told)
+        pool.news.settle(name, news->second); // it is looked at right now
+    return pool.table ? pool.table->find(name) : std::nullopt;
+}
+
+void look_at(Context::Impl& context, const PoolPointer& pool, const std::string& name)
+{
+    if (!context.locks.volume_holder(pool->uuid, pool->name, name).empty())
+        return; // who changes it tells so before it is unlocked
+    context.synchronise(Context::Impl::Look::quick);
+    PoolAccess access(pool);
+    access.require_started();
+    bool told = false, ignored = false;
+    const auto before = known(*pool, name, told);
+    access.update_volume(name);
+    const auto after = known(*pool, name, ignored);
+    if (told || (!before && !after))
+        return;
+    if (!before || !after)
+        context.emit_foreign(before ? EventKind::volume_deleted : EventKind::volume_created, *pool,
+                             name);
+    else if (!(before->facts == after->facts))
+        context.emit_foreign(EventKind::volume_changed, *pool, name);
+}
+
+} // namespace
+
+bool PoolWatches::is_followed(const PoolPointer& pool) const
+{
+    return std::any_of(watched_.begin(), watched_.end(), [&](const auto& entry) {
+        return entry.second.pool == pool && entry.second.start == pool->files()->started &&
+               !entry.second.gone;
+    });
+}
+
+void PoolWatches::begin(const PoolPointer& pool)
+{
+    const auto start = pool->files()->started;
+    ask_neighbour(pool, [pool] { learn_steadiness(*pool); });
+    if (!start || pool->steadiness != Steadiness::steady)
+        return; // a server does not tell what others do, and may not answer
+    const auto& path = start->definition.target.path;
+    const int descriptor = ::inotify_add_watch(inotify_, path.c_str(), happenings);
+    if (descriptor < 0)
+        throw system_error(errno, "cannot watch '" + path + "'",
+                           "raise fs.inotify.max_user_watches");
+    watched_.insert_or_assign(descriptor, Watched{.pool = pool, .start = start});
+    PoolAccess access(pool);
+    access.require_started();
+    access.volumes();
+}
+
+void PoolWatches::follow(Context::Impl& context)
+{
+    context.synchronise(Context::Impl::Look::full);
+    const auto pools = context.all_where(can_be_watched);
+    for (auto entry = watched_.begin(); entry != watched_.end();) {
+        const auto& [descriptor, watched] = *entry;
+        const bool stays = !watched.gone && watched.start == watched.pool->files()->started;
+        if (!stays)
+            ::inotify_rm_watch(inotify_, descriptor);
+        entry = stays ? std::next(entry) : watched_.erase(entry);
+    }
+    for (const auto& pool : pools)
+        try {
+            if (!is_followed(pool))
+                begin(pool);
+        } catch (const Error& error) {
+            context.log(LogLevel::warning, "pool '" + pool->name + "': changes by others are not " +
+                                               "told: " + error.what());
+        }
+}
+
+void PoolWatches::take(const ::inotify_event& event)
+{
+    if (event.mask & IN_Q_OVERFLOW) {
+        for (auto& [descriptor, watched] : watched_)
+            watched.all = true;
+        return;
+    }
+    const auto found = watched_.find(event.wd);
+    if (found == watched_.end())
+        return;
+    auto& watched = found->second;
+    if (event.mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED))
+        watched.gone = true;
+    else if (event.len > 0 && watched.names.size() < most_names)
+        watched.names.emplace(event.name); // padded with NUL
+    else if (event.len > 0)
+        watched.all = true;
+}
+
+void PoolWatches::tell(Context::Impl& context)
+{
+    for (auto entry = watched_.begin(); entry != watched_.end();) {
+        auto& watched = entry->second;
+        const auto pool = watched.pool;
+        const auto names = std::exchange(watched.names, {});
+        bool all = std::exchange(watched.all, false);
+        const bool gone = watched.gone;
+        if (gone) {
+            context.emit_foreign(EventKind::pool_changed, *pool);
+            ::inotify_rm_watch(inotify_, entry->first);
+        }
+        entry = gone ? watched_.erase(entry) : std::next(entry);
+        if (gone || pool->files()->started == nullptr)
+            continue;
+        if (!all)
+            for (const auto& name : names)
+                try {
+                    look_at(context, pool, name);
+                } catch (const Error&) { // no volume, but something that a diagnostic tells of
+                    all = true;
+                }
+        if (all)
+            try {
+                PoolAccess access(pool);
+                access.require_started();
+                access.refresh(nullptr, PoolAccess::Announce::changes);
+            } catch (const Error& error) {
+                context.log(LogLevel::warning, error.what());
+            }
+    }
+}
+
+} // namespace storage::inline v1

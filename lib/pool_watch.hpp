@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// PoolWatches: what programs other than basin do to the volumes of active pools, by inotify(7).
+#pragma once
+
+#include "pool_object.hpp"
+
+#include <set>
+#include <sys/inotify.h>
+
+namespace storage::inline v1 {
+
+class PoolWatches {
+public:
+    /** @param inotify  outlives this */
+    explicit PoolWatches(int inotify) : inotify_(inotify) {}
+
+    /** Follows all active pools of types that can be watched, and reads those that are new: with
+     * that is compared what comes later. Asks their storage. */
+    void follow(Context::Impl& context);
+    /** Takes note of what the descriptor said. */
+    void take(const ::inotify_event& event);
+    /** Looks at what is noted, and tells what changed; but not what a basin process is about to
+     * tell, or has told. */
+    void tell(Context::Impl& context);
+
+private:
+    struct Watched {
+        PoolPointer pool{};
+        std::shared_ptr<const StartRecord> start{};
+        std::set<std::string> names{}; ///< that something happened to
+        bool all{};                    ///< more happened than is known by name
+        bool gone{};                   ///< the directory itself
+    };
+
+    bool is_followed(const PoolPointer& pool) const;
+    void begin(const PoolPointer& pool);
+
+    int inotify_;
+    std::map<int, Watched> watched_{}; ///< by watch descriptor
+};
+
+} // namespace storage::inline v1

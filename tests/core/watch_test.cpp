@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What other programs do to the files of a pool is told as events, where that is asked for.
+#include "scratch.hpp"
+
+#include "mounts.hpp"
+
+#include <basin/context.hpp>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+using namespace storage;
+using namespace std::chrono_literals;
+
+namespace {
+
+/** A Context that watches, beside the one that starts pools. */
+class Watcher {
+public:
+    explicit Watcher(Scratch& scratch) : context_(options(scratch)) { context_.event_fd(); }
+
+    /** The events that come, until one is like this; "" when it does not come in half a minute. */
+    std::string until(const std::string& last)
+    {
+        std::string all;
+        const auto limit = std::chrono::steady_clock::now() + 30s;
+        while (std::chrono::steady_clock::now() < limit) {
+            while (const auto event = context_.next_event()) {
+                const auto text =
+                    std::string(to_string(event->kind)) + ' ' +
+                    (event->volume_name.empty() ? event->pool_name : event->volume_name) +
+                    (event->from_other_process ? "" : " by itself");
+                all += (all.empty() ? "" : ", ") + text;
+                if (text == last)
+                    return all;
+            }
+            pollfd polled{context_.event_fd(), POLLIN, 0};
+            ::poll(&polled, 1, 100);
+        }
+        return "never came: " + last + " after " + all;
+    }
+    Context& context() { return context_; }
+
+private:
+    static ContextOptions options(Scratch& scratch)
+    {
+        auto result = scratch.options();
+        result.watch = true;
+        return result;
+    }
+    Context context_;
+};
+
+} // namespace
+
+TEST_CASE("with the watch on, what others do to files is told", "[watch]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    pool.create_volume(raw_volume("there"));
+    Watcher watcher(scratch);
+    const auto path = [&](const std::string& name) { return scratch.target() + '/' + name; };
+
+    scratch.directory.write("pool/new", "x");
+    CHECK(watcher.until("volume_created new") == "volume_created new");
+    REQUIRE(::truncate(path("there").c_str(), 5000) == 0);
+    CHECK(::close(::open(path("there").c_str(), O_WRONLY | O_CLOEXEC)) == 0);
+    CHECK(watcher.until("volume_changed there") == "volume_changed there");
+    REQUIRE(::rename(path("new").c_str(), path("moved").c_str()) == 0);
+    const auto moved = watcher.until("volume_deleted new");
+    CHECK(moved == "volume_created moved, volume_deleted new"); // in the order of their names
+    REQUIRE(::unlink(path("moved").c_str()) == 0);
+    CHECK(watcher.until("volume_deleted moved") == "volume_deleted moved");
+    REQUIRE(::mkfifo(path("pipe").c_str(), 0600) == 0);
+    scratch.directory.write("pool/after", "x");
+    CHECK(watcher.until("volume_created after") == "volume_created after");
+    CHECK(pool.find_volume("there").info().capacity == 5000);
+    CHECK(pool.volume_names() == std::vector<std::string>{"after", "there"});
+}
+
+TEST_CASE("with the watch on, what basin does is told once", "[watch]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    Watcher watcher(scratch), second(scratch);
+    auto volume = pool.create_volume(raw_volume("a"));
+    volume.resize(2 << 20);
+    volume.rename("b");
+    volume.delete_storage();
+    watcher.context().find_pool("pool").create_volume(raw_volume("c"));
+    scratch.directory.write("pool/foreign", "x");
+    const std::string all = "volume_created a, volume_changed a, volume_deleted a, volume_created "
+                            "b, volume_deleted b, volume_created c";
+    CHECK(watcher.until("volume_created foreign") == all + " by itself, volume_created foreign");
+    CHECK(second.until("volume_created foreign") == all + ", volume_created foreign");
+    scratch.directory.write("pool/last", "x");
+    CHECK(second.until("volume_created last") == "volume_created last");
+    CHECK(watcher.until("volume_created last") == "volume_created last");
+}
+
+TEST_CASE("pools that start later are watched, and those that stop are not", "[watch]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    Watcher watcher(scratch);
+    auto pool = scratch.running_pool(context);
+    CHECK(watcher.until("pool_started pool") ==
+          "pool_defined pool, pool_built pool, pool_started pool");
+    scratch.directory.write("pool/new", "x");
+    CHECK(watcher.until("volume_created new") == "volume_created new");
+    pool.stop();
+    CHECK(watcher.until("pool_stopped pool") == "pool_stopped pool");
+    scratch.directory.write("pool/unseen", "x");
+    auto other = scratch.running_pool(context, "other");
+    scratch.directory.write("other/seen", "x");
+    CHECK(watcher.until("pool_started other") ==
+          "pool_defined other, pool_built other, pool_started other");
+    pool.start();
+    CHECK(watcher.until("pool_started pool") == "pool_started pool");
+    REQUIRE(::unlink((scratch.target() + "/unseen").c_str()) == 0);
+    CHECK(watcher.until("volume_deleted unseen") == "volume_deleted unseen");
+}
+
+TEST_CASE("a watched directory that goes is told, and a flood loses nothing", "[watch]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    Watcher watcher(scratch);
+    SECTION("the directory goes")
+    {
+        REQUIRE(std::filesystem::remove_all(scratch.target()) > 0);
+        CHECK(watcher.until("pool_changed pool") == "pool_changed pool");
+        CHECK(pool.info().state == PoolState::inaccessible);
+    }
+    SECTION("more happens than the kernel keeps")
+    {
+        std::ifstream limit_file("/proc/sys/fs/inotify/max_queued_events");
+        unsigned limit = 0;
+        limit_file >> limit;
+        REQUIRE(limit > 0);
+        const auto path = scratch.target() + "/again";
+        for (unsigned i = 0; i < limit; ++i) { // two happenings each
+            REQUIRE(::close(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)) == 0);
+            REQUIRE(::unlink(path.c_str()) == 0);
+        }
+        scratch.directory.write("pool/last", "x");
+        CHECK(watcher.until("volume_created last") == "volume_created last");
+    }
+}
