@@ -162,8 +162,9 @@ TEST_CASE("rbd, simulated: a librbd that cannot encrypt, one that fails to", "[r
     // A guest's header makes no encrypted volume, and nonsense beside it none either.
     auto volume = pool.create_volume(raw_volume("plain", 64 * mib));
     volume.upload(source_of("LUKS\xba\xbe"));
-    for (const std::string note :
-         {"", "3 4096", "1", "1 x", "2 999999999999", std::string(100, '1').c_str()}) {
+    const std::vector<std::string> notes{"",    "3 4096",         "1",
+                                         "1 x", "2 999999999999", std::string(100, '1')};
+    for (const auto& note : notes) {
         peer.fake->find("rbd", "plain")->metadata[".basin.luks"] = note;
         CHECK_FALSE(volume.definition().target.encryption);
         CHECK(volume.info().capacity == 64 * mib);
