@@ -25,8 +25,8 @@ LoggedEvent volume_event(const std::string& name)
 TEST_CASE("events of one log are read by another, in order", "[events]")
 {
     TemporaryDirectory directory;
-    EventLog writer(directory / "run/events", 1);
-    EventLog reader(directory / "run/events", 2);
+    EventLog writer(directory / "run/events", 2);
+    EventLog reader(directory / "run/events", 4);
     reader.attach();
     CHECK(reader.newest() == 0);
 
@@ -41,7 +41,7 @@ TEST_CASE("events of one log are read by another, in order", "[events]")
     REQUIRE(events.size() == 2);
     CHECK(events[0].volume_name == "a");
     CHECK(events[1].sequence == 2);
-    CHECK(events[1].writer == 1);
+    CHECK(events[1].writer == 2);
     CHECK(cursor == 2);
     writer.append(volume_event("c"));
     CHECK(reader.newest() == 3); // without another look at the file
