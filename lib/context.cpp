@@ -70,39 +70,23 @@ Timestamp Context::Impl::now() const
 }
 
 LoggedEvent Context::Impl::make_event(EventKind kind, const PoolObject& pool,
-                                      const std::string& volume) const
+                                      const std::string& volume, Doer doer) const
 {
-    return {.kind = kind,
+    return {.writer = events.writer() | (doer == Doer::another ? EventLog::foreign : 0),
+            .kind = kind,
             .time = now(),
             .pool_name = pool.name,
             .pool_uuid = pool.uuid,
             .volume_name = volume};
 }
 
-LoggedEvent Context::Impl::make_foreign_event(EventKind kind, const PoolObject& pool,
-                                              const std::string& volume) const
-{
-    auto event = make_event(kind, pool, volume);
-    event.writer = events.writer() | EventLog::foreign;
-    return event;
-}
-
-void Context::Impl::emit(EventKind kind, const PoolObject& pool, const std::string& volume) noexcept
+void Context::Impl::emit(EventKind kind, const PoolObject& pool, const std::string& volume,
+                         Doer doer) noexcept
 {
     try {
-        events.append(make_event(kind, pool, volume));
+        events.append(make_event(kind, pool, volume, doer));
     } catch (
         const std::exception& error) { // what happened has happened; only the news of it is lost
-        log(LogLevel::warning, "pool '" + pool.name + "': an event is lost: " + error.what());
-    }
-}
-
-void Context::Impl::emit_foreign(EventKind kind, const PoolObject& pool,
-                                 const std::string& volume) noexcept
-{
-    try {
-        events.append(make_foreign_event(kind, pool, volume));
-    } catch (const std::exception& error) {
         log(LogLevel::warning, "pool '" + pool.name + "': an event is lost: " + error.what());
     }
 }

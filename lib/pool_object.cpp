@@ -182,7 +182,7 @@ void PoolAccess::require(Capability capability, std::string_view what) const
 void PoolAccess::bring_up_to_date(bool read_all, Job* job)
 {
     if (read_all) {
-        refresh(job, Announce::changes);
+        refresh(job, Announce::found);
         return;
     }
     std::map<std::string, TableNews::Moment> names;
@@ -308,7 +308,7 @@ void PoolAccess::update_others(std::string_view gone)
             pool->table->erase(gone);
     }
     try {
-        refresh(nullptr, Announce::changes);
+        refresh(nullptr, Announce::consequences);
     } catch (const Error& error) { // the change itself worked
         const std::unique_lock writing(pool->table_mutex);
         pool->news.everything_changed();
@@ -341,9 +341,10 @@ void PoolAccess::refresh(Job* job, Announce announce)
 
     std::vector<LoggedEvent> news;
     constexpr std::size_t most_news = 1000;
+    const auto doer = announce == Announce::consequences ? Doer::this_context : Doer::another;
     const auto tell = [&](EventKind kind, std::string_view volume) {
         if (news.size() < most_news)
-            news.push_back(context->make_foreign_event(kind, *pool, std::string(volume)));
+            news.push_back(context->make_event(kind, *pool, std::string(volume), doer));
         else if (news.size() == most_news)
             news.push_back(context->make_event(EventKind::overflow, *pool));
     };

@@ -119,6 +119,9 @@ private:
 using PoolPointer = std::shared_ptr<PoolObject>;
 class PoolWatches;
 
+/** Who did what an event tells. */
+enum class Doer : bool { this_context, another };
+
 struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
     explicit Impl(ContextOptions context_options);
 
@@ -170,14 +173,10 @@ struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
     void require_writable(std::string_view what) const;
     /** @throws Error not_found */
     Secret ask_secret(const SecretRequest& request) const;
-    void emit(EventKind kind, const PoolObject& pool, const std::string& volume = {}) noexcept;
-    /** The same for what another program did. */
-    void emit_foreign(EventKind kind, const PoolObject& pool,
-                      const std::string& volume = {}) noexcept;
-    LoggedEvent make_event(EventKind kind, const PoolObject& pool,
-                           const std::string& volume = {}) const;
-    LoggedEvent make_foreign_event(EventKind kind, const PoolObject& pool,
-                                   const std::string& volume = {}) const;
+    void emit(EventKind kind, const PoolObject& pool, const std::string& volume = {},
+              Doer doer = Doer::this_context) noexcept;
+    LoggedEvent make_event(EventKind kind, const PoolObject& pool, const std::string& volume = {},
+                           Doer doer = Doer::this_context) const;
     Timestamp now() const;
 
     /** Keeps a pool from being stopped by others. The caller has its life cycle locked. */
@@ -272,9 +271,10 @@ struct PoolAccess {
         std::shared_lock<std::shared_mutex> lock;
     };
     Volumes volumes(Job* job = nullptr);
-    enum class Announce : bool {
-        changes, ///< a mere look: only what is found to have changed is news
-        refresh, ///< also that somebody asked for a refresh
+    enum class Announce : std::uint8_t {
+        found,        ///< a mere look: what it finds changed, another program did
+        refresh,      ///< the same, and that somebody asked for a refresh
+        consequences, ///< what this context's own change brought about
     };
     /** Reads all volumes again and tells what changed. */
     void refresh(Job* job, Announce announce);

@@ -48,10 +48,10 @@ void look_at(Context::Impl& context, const PoolPointer& pool, const std::string&
     if (told || (!before && !after))
         return;
     if (!before || !after)
-        context.emit_foreign(before ? EventKind::volume_deleted : EventKind::volume_created, *pool,
-                             name);
+        context.emit(before ? EventKind::volume_deleted : EventKind::volume_created, *pool, name,
+                     Doer::another);
     else if (!(before->facts == after->facts))
-        context.emit_foreign(EventKind::volume_changed, *pool, name);
+        context.emit(EventKind::volume_changed, *pool, name, Doer::another);
 }
 
 } // namespace
@@ -130,7 +130,7 @@ void PoolWatches::tell(Context::Impl& context)
         bool all = std::exchange(watched.all, false);
         const bool gone = watched.gone;
         if (gone) {
-            context.emit_foreign(EventKind::pool_changed, *pool);
+            context.emit(EventKind::pool_changed, *pool, {}, Doer::another);
             ::inotify_rm_watch(inotify_, entry->first);
         }
         entry = gone ? watched_.erase(entry) : std::next(entry);
@@ -147,7 +147,7 @@ void PoolWatches::tell(Context::Impl& context)
             try {
                 PoolAccess access(pool);
                 access.require_started();
-                access.refresh(nullptr, PoolAccess::Announce::changes);
+                access.refresh(nullptr, PoolAccess::Announce::found);
             } catch (const Error& error) {
                 context.log(LogLevel::warning, error.what());
             }

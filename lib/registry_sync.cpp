@@ -129,6 +129,7 @@ void Context::Impl::reload_pool(const std::string& name, const WrittenFiles& wri
     read_pool(name, config.stamp.inode ? &config : nullptr, record.stamp.inode ? &record : nullptr,
               link, written);
     stamps_ = store.stamps();
+    stamps_settled_ = false; // others may have changed the directories while this change went on
 }
 
 void Context::Impl::read_pool(const std::string& name, const StoredFile* config,

@@ -320,8 +320,10 @@ TEST_CASE("disk: an extended partition, logical ones and their numbers", "[disk]
     CHECK(error_code([&] { static_cast<void>(pool.find_volume(on.volume_name(7))); }) ==
           ErrorCode::not_found);
     std::vector<std::pair<EventKind, std::string>> told;
-    while (const auto event = on.context->next_event())
+    while (const auto event = on.context->next_event()) {
         told.emplace_back(event->kind, event->volume_name);
+        CHECK_FALSE(event->from_other_process); // also what the deletion brought about
+    }
     CHECK(std::count(told.begin(), told.end(),
                      std::pair(EventKind::volume_deleted, on.volume_name(7))) == 1);
     REQUIRE(told.size() >= 2);
