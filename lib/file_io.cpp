@@ -151,13 +151,28 @@ void write_all(int fd, std::string_view data, const std::string& name)
     }
 }
 
+namespace {
+
+/** Whether it is there now; flushed, where its parent can be read. */
+bool make_directory(const std::string& path, unsigned mode)
+{
+    if (::mkdir(path.c_str(), mode) != 0)
+        return errno == EEXIST;
+    const auto parent = parent_directory(path);
+    if (::access(parent.c_str(), R_OK) == 0)
+        sync_directory(parent);
+    return true;
+}
+
+} // namespace
+
 void make_directories(const std::string& path, unsigned mode)
 {
-    if (::mkdir(path.c_str(), mode) == 0 || errno == EEXIST)
+    if (make_directory(path, mode))
         return;
     if (errno == ENOENT && path.find('/', 1) != std::string::npos) {
         make_directories(parent_directory(path), mode);
-        if (::mkdir(path.c_str(), mode) == 0 || errno == EEXIST)
+        if (make_directory(path, mode))
             return;
     }
     throw system_error(errno, "cannot make directory '" + path + "'");

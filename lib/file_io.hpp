@@ -63,7 +63,7 @@ inline void write_at(int fd, std::uint64_t offset, std::span<const std::byte> da
     write_at(fd, offset, {reinterpret_cast<const char*>(data.data()), data.size()}, name);
 }
 
-/** Makes a directory and its missing parents; existing ones are left as they are. */
+/** Makes a directory and its missing parents, durably; existing ones are left as they are. */
 void make_directories(const std::string& path, unsigned mode);
 
 /** Flushes a directory's entries to the disk. */

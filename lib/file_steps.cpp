@@ -185,6 +185,7 @@ void apply_make_tree(StepRun& run)
         const auto next = tree_path(temporary, part.names, depth);
         if (::mkdir(next.c_str(), 0777) != 0)
             throw system_error(errno, "cannot make directory '" + path + "'");
+        sync_directory(parent_directory(next));
     }
     {
         const auto leaf =

@@ -115,15 +115,19 @@ bool logs_in_order(int fd)
 }
 
 /**
- * Sees to it that a name which is on the disk never has less than this data. Where the log is in
- * order, data which the device has (it need not be flushed) and the extents that were logged for it
- * come before any later change of a directory; elsewhere it takes a flush.
+ * Sees to it that a name which is on the disk never has less than this file's size and data. Where
+ * the log is in order, data which the device has (it need not be flushed), the extents that were
+ * logged for it and the size come before any later change of a directory; elsewhere it takes a
+ * flush.
  */
-void settle_data(int fd, const std::string& path)
+void settle_file(int fd, bool has_data, const std::string& path)
 {
     constexpr unsigned everything =
         SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
-    if ((logs_in_order(fd) ? ::sync_file_range(fd, 0, 0, everything) : ::fdatasync(fd)) != 0)
+    const bool in_order = logs_in_order(fd);
+    if (in_order && !has_data)
+        return;
+    if ((in_order ? ::sync_file_range(fd, 0, 0, everything) : ::fdatasync(fd)) != 0)
         throw flush_error(errno, path);
 }
 
@@ -200,8 +204,7 @@ void apply_create_file(StepRun& run)
     set_cow_argument(fd.get(), run, path); // only an empty file can change it
     const bool has_data = run.work(fd.get(), path);
     set_attributes(actor, fd.get(), run, path);
-    if (has_data)
-        settle_data(fd.get(), path);
+    settle_file(fd.get(), has_data, path);
     check(run.job(), "creating '" + path + "'");
 
     if (temporary.empty()
@@ -306,7 +309,7 @@ void apply_create_by_tool(StepRun& run)
     const auto fd = open_file(made, O_RDWR | O_NOFOLLOW);
     set_cow_argument(fd.get(), run, path);
     set_attributes(fd.get(), run, path);
-    settle_data(fd.get(), path);
+    settle_file(fd.get(), true, path);
     struct stat info {};
     if (::fstat(fd.get(), &info) == 0)
         run.declare("identity", identity_text(info));
@@ -392,7 +395,7 @@ void apply_receive(StepRun& run)
             ::fdatasync(fd.get()); // what is said to be kept is kept
         throw;
     }
-    settle_data(fd.get(), path);
+    settle_file(fd.get(), true, path);
 }
 
 void apply_publish(StepRun& run)

@@ -56,7 +56,8 @@ public:
      * Ends the call with ErrorCode::timed_out once this much time has passed from now. Zero: no
      * deadline. Where the storage does not answer at all, the call ends within half a second after
      * the deadline and leaves a thread behind, which keeps the volume locked, undoes what it began
-     * and ends when the storage answers. Such a pool is PoolState::inaccessible meanwhile.
+     * and ends when the storage answers; what was done but for a last look at it stays done. Such a
+     * pool is PoolState::inaccessible meanwhile.
      */
     void set_timeout(std::chrono::milliseconds timeout);
     std::optional<std::chrono::steady_clock::time_point> deadline() const;

@@ -60,6 +60,9 @@ public:
                     break;
                 point = counted; // not every run has as many; this one came to its end
             }
+        // A run may have had more calls than the first one.
+        for (int point = calls; after_ == 0 && point < calls + 20; ++point)
+            run_and_kill_at(point);
         std::cout << "# killed at " << points.size() << " of " << calls << " system calls";
         if (points.size() < static_cast<std::size_t>(calls))
             std::cout << " (--rng-seed " << Catch::rngSeed() << ')';
