@@ -2,12 +2,15 @@
 #include "journal.hpp"
 
 #include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <ctime>
 #include <dirent.h>
 #include <fcntl.h>
 #include <memory>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 
 namespace storage::inline v1 {
@@ -16,6 +19,37 @@ namespace {
 
 constexpr std::string_view suffix = ".journal";
 constexpr std::size_t entry_limit = std::size_t{4} << 20;
+constexpr std::chrono::seconds program_patience{1};
+
+/** Unlike any other, and says whose it is: ".basin-0123456789abcdef-123.journal". */
+std::string entry_name()
+{
+    return temporary_name() + '-' + std::to_string(::getpid()) + std::string(suffix);
+}
+
+/** Whether the process that made it is known to have ended. */
+bool is_orphan(std::string_view name)
+{
+    name.remove_suffix(suffix.size());
+    const auto dash = name.rfind('-');
+    pid_t pid{};
+    const auto [end, error] =
+        std::from_chars(name.data() + dash + 1, name.data() + name.size(), pid);
+    return dash > temporary_prefix.size() && dash != name.npos && error == std::errc() &&
+           end == name.data() + name.size() && pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+/** @return whether it is ours now */
+bool try_take(int fd, std::string_view name)
+{
+    const auto end = std::chrono::steady_clock::now() + program_patience;
+    while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (!is_orphan(name) || std::chrono::steady_clock::now() >= end)
+            return false; // alive, or a program of it still is
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return true;
+}
 
 } // namespace
 
@@ -65,7 +99,7 @@ void JournalEntry::remove() noexcept
 JournalEntry Journal::open_entry(const std::string& first_line, Durability durability) const
 {
     make_directories(directory_, 0700);
-    const auto path = directory_ + '/' + temporary_name() + std::string(suffix);
+    const auto path = directory_ + '/' + entry_name();
     auto fd = open_file(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_APPEND, 0600);
     // Nobody can hold it: an entry without its first line is nothing to recover and is left alone.
     while (::flock(fd.get(), LOCK_EX) != 0)
@@ -99,7 +133,7 @@ std::vector<JournalEntry> Journal::abandoned() const
         const auto path = directory_ + '/' + std::string(name);
         UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_APPEND));
         struct stat info {};
-        if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
+        if (!fd || !try_take(fd.get(), name))
             continue; // finished just now, or alive
         if (::fstat(fd.get(), &info) != 0 || info.st_nlink == 0)
             continue;

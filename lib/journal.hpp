@@ -2,7 +2,7 @@
 // Journal: one file for each change under way that is not atomic, locked while its process lives.
 #pragma once
 
-#include "file_io.hpp"
+#include "lock_descriptor.hpp"
 
 #include <chrono>
 #include <vector>
@@ -32,7 +32,7 @@ public:
     const std::string& path() const { return path_; }
 
 private:
-    UniqueFd fd_;
+    LockDescriptor fd_;
     std::string path_;
     Durability durability_;
 };
@@ -43,7 +43,8 @@ public:
 
     JournalEntry open_entry(const std::string& first_line,
                             Durability durability = Durability::durable) const;
-    /** The entries whose process is gone, locked for the caller. */
+    /** The entries whose process is gone, locked for the caller. Waits up to a second for programs
+     * that a process which was killed has left. */
     std::vector<JournalEntry> abandoned() const;
     /** Keeps an entry that cannot be understood out of the way, under another name. */
     void set_aside(JournalEntry& entry) const noexcept;

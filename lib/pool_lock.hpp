@@ -2,7 +2,7 @@
 // Locks that hold between threads and processes alike, and vanish with whoever dies holding one.
 #pragma once
 
-#include "file_io.hpp"
+#include "lock_descriptor.hpp"
 
 #include <basin/job.hpp>
 
@@ -23,7 +23,7 @@ public:
     int fd() const { return fd_.get(); }
 
 private:
-    UniqueFd fd_{};
+    LockDescriptor fd_{};
 };
 
 /** What a volume is locked for: any number may read it at once. */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "process_supervisor.hpp"
 
+#include "lock_descriptor.hpp"
+
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
@@ -37,7 +39,9 @@ struct ProcessSupervisor::Shared {
     DescriptorMove* moves{}; ///< plan.moves, without a function to call
     DescriptorMove* moves_end{};
     char* program_stack{}; ///< its upper end
-    int supervisor_end{};  ///< of the channel
+    int* keep{};           ///< what the supervisor has open: locks, and room for three more
+    int keep_count{};
+    int supervisor_end{}; ///< of the channel
     int host_pidfd{};
     int supervisor_pid{};
     int start_error{};
@@ -96,26 +100,37 @@ BASIN_BARE int move_descriptors(DescriptorMove* moves, const DescriptorMove* end
     return call(SYS_close_range, next, ~0U, 0) != 0 ? errno : 0;
 }
 
-BASIN_BARE void keep_only(int a, int b, int c)
+/** Puts a descriptor into a list in ascending order. */
+BASIN_BARE void insert(int* list, int& count, int fd)
 {
-    int keep[] = {a, b, c};
-    for (int i = 0; i != 2; ++i)
-        for (int j = 0; j != 2; ++j)
-            if (keep[j] > keep[j + 1]) {
-                const int larger = keep[j];
-                keep[j] = keep[j + 1];
-                keep[j + 1] = larger;
-            }
+    int place = count++;
+    for (; place > 0 && list[place - 1] > fd; --place)
+        list[place] = list[place - 1];
+    list[place] = fd;
+}
+
+BASIN_BARE void keep_only(const int* list, int count)
+{
     unsigned next = 0;
-    for (const int fd : keep) {
-        if (fd < 0)
+    for (int i = 0; i != count; ++i) {
+        if (list[i] < 0)
             continue;
-        const auto number = static_cast<unsigned>(fd);
+        const auto number = static_cast<unsigned>(list[i]);
         if (number > next)
             call(SYS_close_range, next, number - 1, 0);
         next = number + 1;
     }
     call(SYS_close_range, next, ~0U, 0);
+}
+
+/** Kills the program's group and waits until nobody of it is left. */
+BASIN_BARE void end_group(int pid)
+{
+    siginfo_t info{};
+    call(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); // what the program leaves becomes ours
+    call(SYS_kill, -pid, SIGKILL);
+    while (call(SYS_waitid, P_PGID, pid, &info, WEXITED | __WALL, nullptr) == 0) {
+    }
 }
 
 /** Waits for the program or, where that is -1, for word from the caller. Whether the program ended.
@@ -185,7 +200,10 @@ BASIN_BARE int ProcessSupervisor::Shared::supervise(void* argument)
     else if (shared.start_error != 0)
         call(SYS_waitid, P_PIDFD, program, &info, WEXITED, nullptr);
     const bool runs = shared.start_error == 0;
-    keep_only(channel, host, program);
+    insert(shared.keep, shared.keep_count, channel);
+    insert(shared.keep, shared.keep_count, host);
+    insert(shared.keep, shared.keep_count, program);
+    keep_only(shared.keep, shared.keep_count);
     char word = started_byte;
     call(SYS_write, channel, &word, 1);
 
@@ -201,10 +219,13 @@ BASIN_BARE int ProcessSupervisor::Shared::supervise(void* argument)
         call(SYS_write, channel, &word, 1);
         wait_for_end(-1, channel, host, word, gone);
         if (gone && dies_with_us)
-            call(SYS_kill, -pid, SIGKILL);
-        call(SYS_waitid, P_PIDFD, program, &info, WEXITED, nullptr);
+            end_group(pid);
+        else
+            call(SYS_waitid, P_PIDFD, program, &info, WEXITED, nullptr);
     } else if (gone && dies_with_us) {
-        call(SYS_kill, -pid, SIGKILL);
+        end_group(pid);
+    } else if (gone) {
+        call(SYS_waitid, P_PIDFD, program, &info, WEXITED, nullptr);
     }
     return 0;
 }
@@ -240,15 +261,24 @@ ProcessSupervisor::ProcessSupervisor(const ProcessPlan& plan)
     shared_->program_stack = program_stack + stack_size;
     shared_->supervisor_end = supervisor_end.get();
     shared_->host_pidfd = host.get();
+    shared_->keep = reinterpret_cast<int*>(supervisor_stack + stack_size + sizeof(Shared));
+    constexpr std::size_t most_locks = (shared_size - sizeof(Shared)) / sizeof(int) - 3;
 
     sigset_t all;
     sigset_t before;
     ::sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
     int pidfd = -1;
-    const int pid = BASIN_CLONE(Shared::supervise, supervisor_stack + stack_size,
-                                CLONE_VM | CLONE_PIDFD, shared_, &pidfd);
-    const int error = errno;
+    int pid = -1;
+    int error = 0;
+    {
+        const LockDescriptors locks; // none is closed, and its number given to another, meanwhile
+        for (std::size_t i = 0; i != std::min(locks.list().size(), most_locks); ++i)
+            insert(shared_->keep, shared_->keep_count, locks.list()[i]);
+        pid = BASIN_CLONE(Shared::supervise, supervisor_stack + stack_size, CLONE_VM | CLONE_PIDFD,
+                          shared_, &pidfd);
+        error = errno;
+    }
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     if (pid < 0) {
         ::munmap(memory_, memory_size);

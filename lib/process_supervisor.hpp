@@ -7,6 +7,9 @@
 // this process that shares its memory, executes no other program, and ends with no signal: only
 // waiting for it by name, with __WALL, sees it. No page table is copied, so the size of the host
 // does not matter.
+//
+// Where this process is killed, the supervisor kills the program, waits for its end and has the
+// locks of this process until then: what the program may still change is nobody's to recover.
 #pragma once
 
 #include "file_io.hpp"
@@ -27,7 +30,7 @@ struct ProcessPlan {
     char* const* arguments{};
     char* const* environment{};
     std::span<DescriptorMove> moves{}; ///< ascending by `to`; `from` is overwritten in the child
-    bool dies_with_us{true};
+    bool dies_with_us{true};           ///< else the locks stay until it ends by itself
 };
 
 class ProcessSupervisor {

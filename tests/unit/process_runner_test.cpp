@@ -5,6 +5,8 @@
 #include "file_io.hpp"
 #include "hung_file_system.hpp"
 #include "job_impl.hpp"
+#include "journal.hpp"
+#include "pool_lock.hpp"
 #include "processes.hpp"
 #include "scratch.hpp"
 
@@ -553,9 +555,16 @@ TEST_CASE("programs run from a host whose standard descriptors are closed", "[pr
     CHECK(status == 0);
 }
 
-TEST_CASE("a program dies with its host, or goes on, as the command says", "[process]")
+TEST_CASE("a program dies with its host, or goes on, as the command says; its locks stay till then",
+          "[process]")
 {
     Tools tools;
+    const LockDirectory locks(tools.directory / "lock");
+    const Journal journal(tools.directory / "journal");
+    const auto is_locked = [&] {
+        return error_code([&] { locks.lock_pool("uuid", "pool", "test", nullptr); }) ==
+               ErrorCode::busy;
+    };
     for (const bool dies : {true, false}) {
         std::filesystem::remove(tools.directory / "pids");
         auto command =
@@ -564,6 +573,8 @@ TEST_CASE("a program dies with its host, or goes on, as the command says", "[pro
         command.dies_with_us = dies;
         const auto host = ::fork();
         if (host == 0) {
+            const auto lock = locks.lock_pool("uuid", "pool", "test", nullptr);
+            const auto entry = journal.open_entry("{}", Durability::volatile_file);
             tools.runner.run(command, nullptr);
             ::_exit(0);
         }
@@ -576,11 +587,17 @@ TEST_CASE("a program dies with its host, or goes on, as the command says", "[pro
         ::kill(host, SIGKILL);
         ::waitpid(host, nullptr, 0);
         if (dies) {
-            CHECK(is_gone(program));
-            CHECK(is_gone(child));
+            CHECK(comes_true([&] { return !is_locked(); }));
+            CHECK(journal.abandoned().size() == 1);
+            CHECK(is_gone(program, 0ms));
+            CHECK(is_gone(child, 0ms));
         } else {
             CHECK_FALSE(is_gone(program, 300ms));
+            CHECK(is_locked());
+            CHECK(journal.abandoned().size() == 1); // of the first time
             CHECK(::kill(-program, SIGKILL) == 0);
+            CHECK(comes_true([&] { return !is_locked(); }));
+            CHECK(journal.abandoned().size() == 2);
         }
     }
 }
