@@ -7,6 +7,7 @@
 #include "file_steps.hpp"
 #include "volume_access.hpp"
 
+#include <mutex>
 #include <unistd.h>
 
 namespace storage::inline v1 {
@@ -28,11 +29,18 @@ public:
         auto directory = volumes_.presence();
         if (directory.state == PoolState::inactive)
             return directory;
+        if (found.mount_id != 0 && directory.mount_id != 0 && directory.mount_id != found.mount_id)
+            return {.reason = "what is mounted at '" + def_.target.path + "' has just changed"};
         if (!found.identity.empty())
             directory.identity = found.identity;
         directory.state = found.state;
         directory.reason = found.reason;
         return directory;
+    }
+    void accept(const Presence& presence) override
+    {
+        const std::lock_guard lock(place_mutex_);
+        place_ = presence.place;
     }
     bool may_hang() override { return volumes_.may_hang(); }
     PoolSizes sizes() override { return volumes_.sizes(); }
@@ -131,13 +139,16 @@ public:
 private:
     DirectoryChanges changes() const
     {
-        return {{def_.target.path, origin_->mount_id()}, def_.name, host_};
+        const std::lock_guard lock(place_mutex_);
+        return {{def_.target.path, place_}, def_.name, host_};
     }
 
     PoolDef def_;
     const Host& host_;
     std::unique_ptr<DirectoryOrigin> origin_;
     DirectoryVolumes volumes_;
+    mutable std::mutex place_mutex_{};
+    std::string place_{};
 };
 
 } // namespace

@@ -17,8 +17,6 @@ public:
     virtual void build(BuildMode mode, Change& change) = 0;
     virtual std::string start(Change&) { return {}; }
     virtual void stop(const std::string&, Change&) {}
-    /** The mount that the volumes are on; 0: whatever is at the path. */
-    virtual std::uint64_t mount_id() { return 0; }
 };
 
 std::unique_ptr<Backend> make_directory_backend(const PoolDef& def, const Host& host,

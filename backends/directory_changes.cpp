@@ -124,16 +124,17 @@ void DirectoryChanges::remove(std::string_view name, Change& change) const
         throw Error(ErrorCode::not_supported,
                     "'" + path + "' is a device node: basin does not delete it",
                     "remove it by hand if it is not wanted");
-    change.add(remove_volume_step(directory_.path, std::string(name), identity_text(info),
+    change.add(remove_volume_step(directory_.path, std::string(name), file_identity(path),
                                   S_ISDIR(info.st_mode)));
 }
 
 void DirectoryChanges::rename(std::string_view name, const std::string& new_name,
                               Change& change) const
 {
-    const auto identity = identity_text(look_at(path_of(name)));
+    look_at(path_of(name));
     require_new(path_of(new_name));
-    change.add(rename_volume_step(directory_.path, std::string(name), new_name, identity));
+    change.add(rename_volume_step(directory_.path, std::string(name), new_name,
+                                  file_identity(path_of(name))));
 }
 
 void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, ResizeFlags flags,

@@ -5,6 +5,7 @@
 #include "directory_scan.hpp"
 #include "job_impl.hpp"
 #include "owner_access.hpp"
+#include "step_parts.hpp"
 #include "volume_description.hpp"
 
 #include <algorithm>
@@ -64,11 +65,6 @@ std::uint64_t device_of(const struct ::statx& status)
     return ::makedev(status.stx_dev_major, status.stx_dev_minor);
 }
 
-std::string device_text(const struct ::statx& status)
-{
-    return std::to_string(status.stx_dev_major) + ":" + std::to_string(status.stx_dev_minor);
-}
-
 } // namespace
 
 DirectoryVolumes::DirectoryVolumes(std::string path)
@@ -79,16 +75,19 @@ DirectoryVolumes::DirectoryVolumes(std::string path)
 Presence DirectoryVolumes::presence() const
 {
     struct ::statx status;
-    if (::statx(AT_FDCWD, path_.c_str(), 0, STATX_TYPE | STATX_INO, &status) != 0) {
+    if (::statx(AT_FDCWD, path_.c_str(), 0, STATX_TYPE | STATX_INO | STATX_MNT_ID, &status) != 0) {
         if (errno == ENOENT)
             return {.reason = "directory '" + path_ + "' does not exist"};
         return {.reason = system_error(errno, "directory '" + path_ + "'").what()};
     }
     if (!S_ISDIR(status.stx_mode))
         return {.reason = "'" + path_ + "' is not a directory"};
-    // Not the mount's id: it differs between mount namespaces, and after every automount.
+    // Its identity is not the mount's id: that differs between mount namespaces, and after every
+    // automount.
     return {.state = PoolState::running,
-            .identity = "dir:" + device_text(status) + ":" + std::to_string(status.stx_ino)};
+            .identity = "dir:" + place_text(status),
+            .place = place_text(status),
+            .mount_id = status.stx_mask & STATX_MNT_ID ? status.stx_mnt_id : 0}; // Linux 5.8
 }
 
 // The ext family keeps blocks back that root alone may fill: f_bfree counts them, f_bavail does not
@@ -231,11 +230,7 @@ std::string DirectoryVolumes::identity(std::string_view name) const
         VolumeFile file{.directory = AT_FDCWD, .path = path.c_str()};
         struct ::statx status;
         stat_volume(file, status, STATX_BTIME);
-        const auto birth =
-            status.stx_mask & STATX_BTIME
-                ? std::to_string(status.stx_btime.tv_sec * 1'000'000'000 + status.stx_btime.tv_nsec)
-                : "0";
-        return "file:" + device_text(status) + ":" + std::to_string(status.stx_ino) + ":" + birth;
+        return std::string(file_identity_prefix) + identity_text(status);
     });
 }
 

@@ -142,11 +142,6 @@ public:
     {
         list_unmount(def_.target.path, started, host_.system, change);
     }
-    std::uint64_t mount_id() override
-    {
-        const auto found = mount_at(def_.target.path, host_.system);
-        return found ? found->id : 0;
-    }
 
 private:
     const std::string& format() const { return def_.source.format; }

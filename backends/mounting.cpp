@@ -192,7 +192,9 @@ Presence mount_presence(const PoolMount& mount, bool read_only, const SystemRoot
     Presence presence{.state = PoolState::running,
                       .identity = !is_path                ? "source:" + mount.source
                                   : S_ISBLK(info.st_mode) ? "device:" + device_text(info.st_rdev)
-                                                          : "file:" + identity_text(info)};
+                                                          : "file:" + std::to_string(info.st_dev) +
+                                                                ':' + std::to_string(info.st_ino)};
+    presence.mount_id = found->id;
     if (!read_only && found->has_option("ro")) {
         presence.state = PoolState::degraded;
         presence.reason = "the file system at '" + mount.target + "' is mounted read-only";

@@ -33,12 +33,17 @@ struct Presence {
     std::string
         identity{}; ///< tells this source from another that takes its place; "" when not there
     bool assumed{}; ///< not asked, because that takes a network: health() says before it is used
+    std::string place{};      ///< of volumes that are files: the directory, by place_text()
+    std::uint64_t mount_id{}; ///< of a file system that was mounted for the pool; 0: of none
 };
 
 /** One pool of one type. Calls may come from several threads at once. */
 class Backend {
 public:
     virtual ~Backend() = default;
+
+    /** That presence is the one of the pool's start: what changes it holds to its place. */
+    virtual void accept(const Presence&) {}
 
     /** Asks the system, cheaply: a few system calls. Never throws for "not there". */
     virtual Presence presence() = 0;
@@ -64,7 +69,8 @@ public:
     /** Reads one volume with everything that its XML shows. @throws Error not_found */
     virtual VolumeDef describe(std::string_view name) = 0;
     virtual ImageInfo inspect(std::string_view name);
-    /** Identifies the volume's storage itself. @throws Error not_found */
+    /** Identifies the volume's storage itself; of a file by file_identity_prefix and
+     * identity_text(). @throws Error not_found */
     virtual std::string identity(std::string_view name) = 0;
 
     // Changes: each lists its steps; the executor does them. The core has checked state, name and

@@ -16,6 +16,9 @@ namespace storage::inline v1 {
 /** What an action needs to know, as text, so that a journal can keep it for another process. */
 using Arguments = std::map<std::string, std::string, std::less<>>;
 
+/** Before what Backend::identity() says of a file. */
+inline constexpr std::string_view file_identity_prefix = "file:";
+
 /** Writes a change's journal, which it makes when it is first needed. */
 class Recorder {
 public:
@@ -118,6 +121,10 @@ public:
     void add(Step step) { steps_.push_back(std::move(step)); }
     /** After the step just added the change counts as done: a recovery then finishes the rest. */
     void commit_here() { commit_ = steps_.size(); }
+
+    /** Has each step that goes by a file's identity accept no other one than this, of
+     * Backend::identity(). */
+    void expect(std::string_view identity);
 
     bool empty() const { return steps_.empty(); }
     const std::string& operation() const { return operation_; }

@@ -21,10 +21,7 @@ UniqueFd open_same(const StepRun& run, int flags)
 {
     const auto& path = run.argument("path");
     auto fd = open_existing(path, flags | O_NONBLOCK | O_NOCTTY);
-    struct stat info {};
-    if (::fstat(fd.get(), &info) != 0)
-        throw system_error(errno, "cannot look at '" + path + "'");
-    if (identity_text(info) != run.argument("identity"))
+    if (identity_of(fd.get(), path) != run.argument("identity"))
         throw replaced(path);
     return fd;
 }
@@ -82,15 +79,6 @@ constexpr std::array actions{
     Action{"change_file", apply_change_file, nullptr, true},          // cannot be taken back
     Action{"run_tool", apply_run_tool, nullptr, true},
 };
-
-/** "device:inode" of what a path leads to, links followed. */
-std::string target_identity(const std::string& path)
-{
-    struct stat info {};
-    if (::stat(path.c_str(), &info) != 0)
-        throw system_error(errno, "cannot look at '" + path + "'");
-    return identity_text(info);
-}
 
 } // namespace
 

@@ -43,12 +43,7 @@ void apply_write_file(StepRun& run)
     keep_old_content(run);
     // On record before the name exists: a kill right after the rename must not hide whose file it
     // is.
-    const auto remember = [&](int fd) {
-        struct stat info {};
-        if (::fstat(fd, &info) != 0)
-            throw system_error(errno, "cannot look at '" + path + "'");
-        run.remember("identity", identity_text(info));
-    };
+    const auto remember = [&](int fd) { run.remember("identity", identity_of(fd, path)); };
     try {
         replace_file(path, run.argument("content"), 0600, durability_of(run), remember);
     } catch (const Error& error) {

@@ -27,7 +27,7 @@ Step make_tree_step(const std::string& path, const Attributes& attributes);
 Step set_attributes_step(const std::string& path, const Attributes& attributes);
 Step remove_directory_step(const std::string& path);
 
-/** "device:inode" of what is there now, not following links; "" when there is nothing, or
+/** identity_text() of what is there now, not following links; "" when there is nothing, or
  * nothing that this process may see. @throws Error  the system failed to look */
 std::string file_identity(const std::string& path);
 

@@ -168,6 +168,7 @@ Backend& PoolAccess::active_backend()
         throw Error(ErrorCode::invalid_state,
                     title() + " is started, but its target is not the one that it was started on",
                     "bring the old one back (mount it again?), or stop and start the pool");
+    backend().accept(presence);
     return backend();
 }
 

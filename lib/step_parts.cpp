@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <fcntl.h>
 
 namespace storage::inline v1 {
 
@@ -18,16 +19,55 @@ Error replaced(const std::string& path)
                  "look at it again, then repeat the call");
 }
 
-std::string identity_text(const struct stat& info)
+std::string place_text(const struct ::statx& status)
 {
-    return std::to_string(info.st_dev) + ':' + std::to_string(info.st_ino);
+    return std::to_string(status.stx_dev_major) + ':' + std::to_string(status.stx_dev_minor) + ':' +
+           std::to_string(status.stx_ino);
+}
+
+std::string identity_text(const struct ::statx& status)
+{
+    const auto& birth = status.stx_btime;
+    return place_text(status) + ':' +
+           std::to_string(status.stx_mask & STATX_BTIME
+                              ? birth.tv_sec * std::int64_t{1'000'000'000} + birth.tv_nsec
+                              : 0);
+}
+
+namespace {
+
+/** @return "" where it cannot be looked at: errno says why */
+std::string look_for_identity(int directory, const char* path, int flags)
+{
+    struct ::statx status {};
+    if (::statx(directory, path, flags, STATX_INO | STATX_BTIME, &status) != 0)
+        return {};
+    return identity_text(status);
+}
+
+} // namespace
+
+std::string identity_of(int fd, const std::string& path)
+{
+    auto identity = look_for_identity(fd, "", AT_EMPTY_PATH);
+    if (identity.empty())
+        throw system_error(errno, "cannot look at '" + path + "'");
+    return identity;
+}
+
+std::string target_identity(const std::string& path)
+{
+    auto identity = look_for_identity(AT_FDCWD, path.c_str(), 0);
+    if (identity.empty())
+        throw system_error(errno, "cannot look at '" + path + "'");
+    return identity;
 }
 
 std::string file_identity(const std::string& path)
 {
-    struct stat info {};
-    if (::lstat(path.c_str(), &info) == 0)
-        return identity_text(info);
+    if (auto identity = look_for_identity(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW);
+        !identity.empty())
+        return identity;
     // Where root may not look the owner still may change things (owner_access.hpp); the calls that
     // do it find out for themselves what is there.
     if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG && errno != EACCES)

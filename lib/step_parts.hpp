@@ -14,8 +14,15 @@ std::span<const Action> file_actions();
 std::span<const Action> volume_actions();
 std::span<const Action> content_actions();
 
-/** "device:inode". */
-std::string identity_text(const struct stat& info);
+/** "major:minor:inode:birth", of the device; birth in nanoseconds, 0 where the file system does not
+ * say: an inode's number is soon another file's. */
+std::string identity_text(const struct ::statx& status);
+/** The same without the birth: of a directory that an export may show without one. */
+std::string place_text(const struct ::statx& status);
+/** Of an open file. @param path  for an error */
+std::string identity_of(int fd, const std::string& path);
+/** Of what a path leads to, links followed. */
+std::string target_identity(const std::string& path);
 /** Another process was faster. */
 Error replaced(const std::string& path);
 std::string join(const std::string& directory, const std::string& name);

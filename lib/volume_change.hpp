@@ -61,6 +61,7 @@ bool change_volume(PoolAccess& access, const Volume& target, const VolumeOperati
     require_unblocked(access, volume, allowed, operation.verb, job);
     Change change(std::string(operation.name) + ' ' + pool->name + ' ' + volume);
     list(access, change);
+    change.expect(Volume::Access::expected(target)); // also of what is there when a step opens it
     const auto update = [&](const std::string& name) {
         try {
             access.update_volume(name);

@@ -35,15 +35,16 @@ UniqueFd open_directory(const Actor& actor, const std::string& path)
     return fd;
 }
 
-/** Refuses what is not on the pool's mount: the pool's file system was unmounted. */
-void require_mount(int fd, const StepRun& run)
+/** Refuses another directory than the pool's: its file system was unmounted, or mounted over. */
+void require_place(int fd, const StepRun& run)
 {
-    const auto& wanted = run.argument("mount");
-    struct ::statx status {};
-    if (wanted.empty() || ::statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &status) != 0 ||
-        (status.stx_mask & STATX_MNT_ID) == 0) // before Linux 5.8
+    const auto& wanted = run.argument("place");
+    if (wanted.empty())
         return;
-    if (std::to_string(status.stx_mnt_id) != wanted)
+    struct ::statx status {};
+    if (::statx(fd, "", AT_EMPTY_PATH, STATX_INO, &status) != 0)
+        throw system_error(errno, "cannot look at '" + run.argument("directory") + "'");
+    if (place_text(status) != wanted)
         throw Error(ErrorCode::invalid_state,
                     "'" + run.argument("directory") + "' is no longer the pool's file system",
                     "stop the pool and start it again");
@@ -53,7 +54,7 @@ void require_mount(int fd, const StepRun& run)
 UniqueFd open_directory(const Actor& actor, const StepRun& run)
 {
     auto fd = open_directory(actor, run.argument("directory"));
-    require_mount(fd.get(), run);
+    require_place(fd.get(), run);
     return fd;
 }
 
@@ -197,8 +198,8 @@ void apply_create_file(StepRun& run)
         if (!fd)
             throw system_error(errno, "cannot create '" + path + "'");
         run.declare("identity", file_identity(join(directory_path, temporary)));
-    } else if (::fstat(fd.get(), &info) == 0) {
-        run.remember("identity", identity_text(info));
+    } else {
+        run.remember("identity", identity_of(fd.get(), path));
     }
 
     set_cow_argument(fd.get(), run, path); // only an empty file can change it
@@ -243,21 +244,23 @@ void apply_create_directory(StepRun& run)
     const auto& directory = run.argument("directory");
     const auto& name = run.argument("name");
     const auto path = join(directory, name);
-    const auto temporary = join(directory, temporary_name());
+    const auto temporary = temporary_name();
     if (!file_identity(path).empty())
         throw exists_already(directory, name);
     const auto actor = actor_of(run);
     const auto parent = open_directory(actor, run);
-    run.declare("temporary", temporary);
-    if (actor.mkdir(AT_FDCWD, temporary, 0700) != 0)
+    run.declare("temporary", join(directory, temporary));
+    if (actor.mkdir(parent.get(), temporary, 0700) != 0)
         throw system_error(errno, "cannot create '" + path + "'");
-    run.declare("identity", file_identity(temporary));
     {
-        const auto fd = open_directory(actor, temporary);
+        const auto fd = actor.open(parent.get(), temporary, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+        if (!fd)
+            throw system_error(errno, "cannot create '" + path + "'");
+        run.declare("identity", identity_of(fd.get(), path));
         set_cow_argument(fd.get(), run, path);
         set_attributes(actor, fd.get(), run, path);
     }
-    if (!rename_over_nothing(actor, AT_FDCWD, temporary, AT_FDCWD, path))
+    if (!rename_over_nothing(actor, parent.get(), temporary, parent.get(), name))
         throw cannot_create(directory, name);
     flush_directory(parent.get(), directory);
 }
@@ -273,12 +276,17 @@ void undo_create_directory(StepRun& run)
                    run.evidence("identity"), AT_REMOVEDIR);
 }
 
+/** An entry, or a link to what was meant, which a caller knows by what it leads to. */
+bool is_meant(const std::string& path, const std::string& now, const std::string& identity)
+{
+    return now == identity || (!now.empty() && target_identity(path) == identity);
+}
+
 void apply_remove_volume(StepRun& run)
 {
     const auto path = join(run.argument("directory"), run.argument("name"));
     const auto& identity = run.argument("identity");
-    const auto now = file_identity(path);
-    if (!now.empty() && now != identity)
+    if (const auto now = file_identity(path); !now.empty() && !is_meant(path, now, identity))
         throw replaced(path);
     const bool is_directory = run.argument("is_directory") == "yes";
     if (actor_of(run).unlink(AT_FDCWD, path, is_directory ? AT_REMOVEDIR : 0) != 0) {
@@ -310,9 +318,7 @@ void apply_create_by_tool(StepRun& run)
     set_cow_argument(fd.get(), run, path);
     set_attributes(fd.get(), run, path);
     settle_file(fd.get(), true, path);
-    struct stat info {};
-    if (::fstat(fd.get(), &info) == 0)
-        run.declare("identity", identity_text(info));
+    run.declare("identity", identity_of(fd.get(), path));
     check(run.job(), "creating '" + path + "'");
     if (!rename_over_nothing(actor, AT_FDCWD, made, directory.get(), name))
         throw cannot_create(directory_path, name);
@@ -412,9 +418,7 @@ void apply_publish(StepRun& run)
         throw system_error(errno, "cannot open '" + partial + "'");
     require_ours(actor, fd.get(), partial);
     set_attributes(actor, fd.get(), run, path);
-    struct stat info {};
-    if (::fstat(fd.get(), &info) == 0)
-        run.remember("identity", identity_text(info));
+    run.remember("identity", identity_of(fd.get(), path));
     if (!rename_over_nothing(actor, directory.get(), partial_name, directory.get(), name))
         throw cannot_create(directory_path, name);
     flush_entry(fd.get(), directory.get(), path);
@@ -448,8 +452,9 @@ void apply_rename_volume(StepRun& run)
     const auto& directory_path = run.argument("directory");
     const auto& name = run.argument("name");
     const auto& new_name = run.argument("new_name");
-    if (file_identity(join(directory_path, name)) != run.argument("identity"))
-        throw replaced(join(directory_path, name));
+    const auto path = join(directory_path, name);
+    if (!is_meant(path, file_identity(path), run.argument("identity")))
+        throw replaced(path);
     const auto actor = actor_of(run);
     const auto directory = open_directory(actor, directory_path);
     if (actor.rename(directory.get(), name, directory.get(), new_name, RENAME_NOREPLACE) != 0) {
@@ -499,8 +504,8 @@ Arguments entry_arguments(const PoolDirectory& directory, const std::string& nam
 {
     auto arguments = attribute_arguments(attributes);
     arguments["directory"] = directory.path;
-    if (directory.mount_id != 0)
-        arguments["mount"] = std::to_string(directory.mount_id);
+    if (!directory.place.empty())
+        arguments["place"] = directory.place;
     arguments["name"] = name;
     return arguments;
 }

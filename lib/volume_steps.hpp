@@ -8,13 +8,13 @@ namespace storage::inline v1 {
 
 /** The directory that volumes are entries of. */
 struct PoolDirectory {
-    PoolDirectory(std::string its_path, std::uint64_t its_mount = 0)
-        : path(std::move(its_path)), mount_id(its_mount)
+    PoolDirectory(std::string its_path, std::string its_place = {})
+        : path(std::move(its_path)), place(std::move(its_place))
     {
     }
     std::string path;
-    /** Nothing is made below the path unless it is on this mount (statx(2): stx_mnt_id); 0: any. */
-    std::uint64_t mount_id;
+    /** Nothing is made in it unless it is this directory, by place_text(); "": any. */
+    std::string place;
 };
 
 /** A new volume: what it is in words, and what fills the empty file. */

@@ -219,7 +219,7 @@ TEST_CASE("a step makes nothing on another mount than the pool's", "[fs]")
     const SystemRoot system;
     ProcessRunner runner;
     const Host host{.system = system, .log = log, .runner = runner};
-    const PoolDirectory elsewhere(directory / "pool", 1'000'000'000);
+    const PoolDirectory elsewhere(directory / "pool", "0:0:1");
     std::filesystem::create_directory(elsewhere.path);
     const auto run = [&](Step step) {
         return error_code([&] {

@@ -224,7 +224,7 @@ TEST_CASE("a slow server is waited for; what others define meanwhile is seen", "
     ::usleep(30000); // the directories of definitions are quiet
     REQUIRE(stage.context.pools().size() == 1);
     for (const auto& [name, kind] : kinds)
-        stage.disk.takes(kind, 20ms);
+        stage.disk.takes(kind, 3ms);
     std::thread other([&] {
         ::usleep(20000);
         stage.scratch.directory.write(
@@ -235,6 +235,7 @@ TEST_CASE("a slow server is waited for; what others define meanwhile is seen", "
     stage.disk.takes(FsCall::look, 50ms);
     pool.start();
     other.join();
+    stage.disk.takes(FsCall::look, 3ms);
     ::usleep(30000);
     CHECK(stage.context.find_pool("late").name() == "late");
     stage.fill(pool);

@@ -3,6 +3,7 @@
 // error has the right code and names the object; nothing is half-made, and the pool is of use.
 #include "aftermath.hpp"
 #include "child.hpp"
+#include "meanwhile.hpp"
 #include "mounts.hpp"
 
 #include <atomic>
@@ -127,21 +128,6 @@ void check_all_refused(Scratch& scratch, Pool& pool, bool in_place_too)
     pool.refresh();
     CHECK(pool.volume_count() == 1);
 }
-
-/** Does something again and again beside the test. */
-class Meanwhile {
-public:
-    explicit Meanwhile(std::function<void()> work)
-        : thread_([work = std::move(work)](std::stop_token stop) {
-              while (!stop.stop_requested())
-                  work();
-          })
-    {
-    }
-
-private:
-    std::jthread thread_;
-};
 
 } // namespace
 

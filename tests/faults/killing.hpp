@@ -17,7 +17,7 @@ using Work = std::function<void(Scratch&, storage::Context&)>;
 using Done = std::function<bool(Scratch&, storage::Context&)>;
 
 struct KillOptions {
-    int most{0};             ///< so many points, chosen at random; 0: every one
+    int most{0}; ///< so many points, chosen at random; 0, or with BASIN_KILL_EVERYWHERE: every one
     bool opening_too{false}; ///< counts the opening of the Context as part of the work
     bool named_only{false};  ///< as on a file system that has no files without a name
     std::string keeps{};     ///< names that begin so may be left over
@@ -38,6 +38,8 @@ public:
         : prepare_(std::move(prepare)), work_(std::move(work)), done_(std::move(done)),
           options_(std::move(options))
     {
+        if (std::getenv("BASIN_KILL_EVERYWHERE"))
+            options_.most = 0;
     }
 
     void run()
@@ -60,9 +62,6 @@ public:
                     break;
                 point = counted; // not every run has as many; this one came to its end
             }
-        // A run may have had more calls than the first one.
-        for (int point = calls; after_ == 0 && point < calls + 20; ++point)
-            run_and_kill_at(point);
         std::cout << "# killed at " << points.size() << " of " << calls << " system calls";
         if (points.size() < static_cast<std::size_t>(calls))
             std::cout << " (--rng-seed " << Catch::rngSeed() << ')';

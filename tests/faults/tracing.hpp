@@ -169,7 +169,25 @@ inline bool changes_something(const TracedCall& call)
     case SYS_readlinkat:
     case SYS_lseek:
     case SYS_close:
-    case SYS_fcntl: return false;
+    case SYS_fcntl:
+    // Of this process alone.
+    case SYS_mmap:
+    case SYS_munmap:
+    case SYS_mprotect:
+    case SYS_madvise:
+    case SYS_brk:
+    case SYS_futex:
+    case SYS_clone3: // a thread; programs are started by clone(2)
+    case SYS_set_robust_list:
+    case SYS_rseq:
+    case SYS_exit:
+    case SYS_exit_group:
+    case SYS_sched_yield:
+    case SYS_getrusage:
+    case SYS_clock_nanosleep:
+    case SYS_rt_sigprocmask:
+    case SYS_rt_sigaction:
+    case SYS_getrandom: return false;
 #ifdef SYS_readlink
     case SYS_readlink: return false;
 #endif

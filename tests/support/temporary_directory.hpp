@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 
@@ -35,8 +36,9 @@ public:
     }
     std::string read(const std::string& name) const
     {
-        std::ifstream file(path_ + '/' + name, std::ios::binary);
-        return {std::istreambuf_iterator<char>(file), {}};
+        std::ostringstream content;
+        content << std::ifstream(path_ + '/' + name, std::ios::binary).rdbuf();
+        return std::move(content).str();
     }
     bool exists(const std::string& name) const
     {

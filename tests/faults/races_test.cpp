@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Somebody else may write the pool's directory, and exchanges what is there while calls go on: no
+// call reads or changes what lies outside, and a call that is told which volume it means changes no
+// other one.
+#include "aftermath.hpp"
+#include "meanwhile.hpp"
+#include "mounts.hpp"
+
+#include <iostream>
+
+using namespace storage;
+
+namespace {
+
+const std::string volume_content = noise(300000);
+const std::string secret_content = noise(500000, 7);
+
+/** Now shorter than a call's look, now longer than a call. */
+void rest()
+{
+    static thread_local unsigned turn = 0;
+    ::usleep(20u << (turn++ % 7));
+}
+
+/** A pool with a volume "a" and, beside the pool, a file that is nobody's business. */
+struct Stage {
+    Scratch scratch{};
+    Context context{scratch.options()};
+    Pool pool{scratch.running_pool(context)};
+    std::string a{scratch.target() + "/a"};
+    std::string secret{scratch.directory / "secret"};
+    std::string other{scratch.directory / "other"};
+    int done{};
+    int refused{};
+
+    Stage()
+    {
+        scratch.directory.write("pool/a", volume_content);
+        scratch.directory.write("secret", secret_content);
+        REQUIRE(::chmod(secret.c_str(), 0600) == 0);
+        pool.refresh();
+    }
+
+    /** a becomes what `other` is, and back. */
+    void exchange() const
+    {
+        ::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE);
+    }
+
+    void attempt(const char* what, const std::function<void()>& call)
+    {
+        const auto error = error_of(call);
+        INFO(what << ": " << error.what());
+        CHECK(error.code() != ErrorCode::internal);
+        ++(error.code() == ErrorCode{} ? done : refused);
+    }
+
+    void try_all(Volume volume)
+    {
+        scratch.directory.write("content", volume_content);
+        for (int i = 0; i < 60; ++i) {
+            attempt("upload", [&] {
+                const OpenFile file(scratch.directory / "content");
+                volume.upload(file.fd());
+            });
+            attempt("wipe", [&] { volume.wipe(WipeAlgorithm::random); });
+            attempt("grow", [&] {
+                volume.resize(600000 + static_cast<std::uint64_t>(i), ResizeFlags::none);
+            });
+            attempt("shrink", [&] { volume.resize(300000, ResizeFlags::shrink); });
+            attempt("rename", [&] { Volume(volume).rename("b"); });
+            const auto b = scratch.target() + "/b";
+            if (::renameat2(AT_FDCWD, b.c_str(), AT_FDCWD, a.c_str(), RENAME_NOREPLACE) == 0)
+                pool.refresh();
+        }
+    }
+
+    void check_secret() const
+    {
+        CHECK((scratch.directory.read("secret") == secret_content));
+        struct stat info {};
+        REQUIRE(::lstat(secret.c_str(), &info) == 0);
+        CHECK((info.st_mode & 07777) == 0600);
+        CHECK(S_ISREG(info.st_mode));
+    }
+};
+
+} // namespace
+
+TEST_CASE("a volume that becomes a link to elsewhere is not followed by who means the volume",
+          "[faults][races]")
+{
+    Stage stage;
+    REQUIRE(::symlink(stage.secret.c_str(), stage.other.c_str()) == 0);
+    const auto volume = stage.pool.find_volume("a");
+    const auto meant = volume.expecting(volume.identity());
+    {
+        const Meanwhile meanwhile([&] {
+            stage.exchange();
+            rest();
+        });
+        stage.try_all(meant);
+    }
+    stage.check_secret();
+    std::cout << "# " << stage.done << " calls done, " << stage.refused << " refused\n";
+}
+
+TEST_CASE("a volume that becomes another file's second name is not changed by who means the volume",
+          "[faults][races]")
+{
+    Stage stage;
+    REQUIRE(::link(stage.secret.c_str(), stage.other.c_str()) == 0);
+    const auto volume = stage.pool.find_volume("a");
+    const auto meant = volume.expecting(volume.identity());
+    {
+        const Meanwhile meanwhile([&] {
+            stage.exchange();
+            rest();
+        });
+        stage.try_all(meant);
+    }
+    stage.check_secret();
+    std::cout << "# " << stage.done << " calls done, " << stage.refused << " refused\n";
+}
+
+TEST_CASE("a new volume lands in the pool, whatever stands at its name", "[faults][races]")
+{
+    Stage stage;
+    const auto name = stage.scratch.target() + "/new";
+    {
+        const Meanwhile meanwhile([&] {
+            if (::symlink(stage.secret.c_str(), name.c_str()) == 0)
+                ::unlink(name.c_str());
+            // A name that only the call knows is guessed from the listing.
+            for (const auto& entry : std::filesystem::directory_iterator(stage.scratch.target())) {
+                const auto path = entry.path().string();
+                if (path.find("/.basin-") != path.npos && ::unlink(path.c_str()) == 0)
+                    static_cast<void>(!::symlink(stage.secret.c_str(), path.c_str()));
+            }
+        });
+        stage.scratch.directory.write("content", volume_content);
+        for (int i = 0; i < 100; ++i) {
+            stage.attempt("create", [&] {
+                stage.pool.create_volume(raw_volume("new", 100000, 100000)).delete_storage();
+            });
+            stage.attempt("create qcow2", [&] {
+                stage.pool.create_volume(volume_def("new", "qcow2", mib)).delete_storage();
+            });
+            stage.attempt("upload", [&] {
+                const OpenFile file(stage.scratch.directory / "content");
+                stage.pool.upload_volume(raw_volume("new", 0), file.fd()).delete_storage();
+            });
+            stage.attempt("create a directory", [&] {
+                stage.pool.create_volume(volume_def("new", "dir", 0)).delete_storage();
+            });
+        }
+    }
+    stage.check_secret();
+    std::cout << "# " << stage.done << " calls done, " << stage.refused << " refused\n";
+    CHECK(stage.done > 0);
+}
+
+TEST_CASE("nothing is written below a file system that comes and goes", "[faults][races]")
+{
+    Scratch scratch;
+    const auto target = scratch.target(), below = scratch.directory / "below";
+    std::filesystem::create_directory(target);
+    std::filesystem::create_directory(below);
+    scratch.directory.write("mark", "");
+    int done = 0, refused = 0;
+    {
+        const Mount file_system("tmpfs", below, "tmpfs");
+        if (!file_system ||
+            ::mount(below.c_str(), target.c_str(), nullptr, MS_BIND, nullptr) != 0) {
+            WARN("skipped: needs root, to mount");
+            return;
+        }
+        Context context(scratch.options());
+        auto pool = scratch.running_pool(context);
+        {
+            const Meanwhile meanwhile([&] {
+                ::umount2(target.c_str(), MNT_DETACH);
+                rest();
+                ::mount(below.c_str(), target.c_str(), nullptr, MS_BIND, nullptr);
+                rest();
+            });
+            for (int i = 0; i < 300; ++i) {
+                const auto name = "v" + std::to_string(i);
+                const auto error =
+                    error_of([&] { pool.create_volume(raw_volume(name, 4096, 4096)); });
+                INFO(error.what());
+                CHECK(error.code() != ErrorCode::internal);
+                ++(error.code() == ErrorCode{} ? done : refused);
+            }
+        }
+        while (::umount2(target.c_str(), MNT_DETACH) == 0) {
+        }
+        CHECK(scratch.directory.count("below") >= static_cast<std::size_t>(done));
+    }
+    CHECK(scratch.directory.count("pool") == 0);
+    std::cout << "# " << done << " volumes made, " << refused << " refused\n";
+}
