@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <fcntl.h>
 #include <regex>
+#include <unistd.h>
 
 using namespace storage;
 
@@ -43,7 +45,7 @@ VolumeDef volume_for(const BackendInfo& info, const std::string& name)
 /** Steps without what is drawn anew for each change: tags and uuids for LVM. */
 std::vector<StepRecord> settled(std::vector<StepRecord> steps)
 {
-    static const std::regex random("basin_[0-9a-f]{16}|[A-Za-z0-9]{6}(-[A-Za-z0-9]{4}){5}-"
+    static const std::regex random("basin[_.-][0-9a-f]{16}|[A-Za-z0-9]{6}(-[A-Za-z0-9]{4}){5}-"
                                    "[A-Za-z0-9]{6}");
     for (auto& step : steps)
         for (auto& word : step.call)
@@ -185,40 +187,134 @@ void check_what_is_announced()
     });
 }
 
+/** Calls a changing call twice, dry and for real: what is announced is what is done. */
+class PlanCheck {
+public:
+    PlanCheck() { dry_.set_dry_run(true); }
+
+    template <typename Call>
+    void operator()(const char* what, Call&& call)
+    {
+        INFO(what);
+        call(dry_);
+        const auto planned = settled(dry_.plan());
+        call(real_);
+        CHECK_FALSE(planned.empty());
+        CHECK(settled(real_.plan()) == planned);
+        CHECK(settled(real_.trace()) == planned);
+        CHECK(dry_.trace().empty());
+        for (const auto& step : planned)
+            CHECK_FALSE((step.summary.empty() || step.call.empty()));
+    }
+
+private:
+    Job dry_{};
+    Job real_{};
+};
+
+void check_plans_of_snapshots(const BackendInfo& info, Pool pool, PlanCheck& same)
+{
+    auto def = volume_for(info, "kept");
+    if (has_format(info.creatable_formats, "qcow2"))
+        def.target.format = "qcow2";
+    auto volume = pool.create_volume(def);
+    same("create_snapshot", [&](Job& job) { volume.create_snapshot("s", &job); });
+    same("revert_snapshot", [&](Job& job) { volume.revert_snapshot("s", &job); });
+    if (info.capabilities.has(Capability::protect_snapshots)) {
+        same("protect_snapshot", [&](Job& job) { volume.protect_snapshot("s", true, &job); });
+        same("unprotect", [&](Job& job) { volume.protect_snapshot("s", false, &job); });
+    }
+    same("delete_snapshot", [&](Job& job) { volume.delete_snapshot("s", &job); });
+    volume.delete_storage();
+}
+
+/** @param volume  is left as it is found but for its content */
+void check_plans_of_a_volume(const BackendInfo& info, Pool pool, Volume volume,
+                             const std::string& file, PlanCheck& same)
+{
+    const auto can = [&](Capability capability) { return info.capabilities.has(capability); };
+    const auto capacity = volume.info().capacity;
+    const auto none = BlockerKind::none;
+    if (can(Capability::grow_volume))
+        same("grow", [&](Job& job) { volume.resize(2 * capacity, ResizeFlags::none, none, &job); });
+    if (can(Capability::shrink_volume))
+        same("shrink", [&](Job& job) { volume.resize(capacity, ResizeFlags::shrink, none, &job); });
+    if (can(Capability::wipe_volume))
+        same("wipe", [&](Job& job) { volume.wipe(WipeAlgorithm::zero, none, &job); });
+    if (can(Capability::upload)) {
+        const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+        same("upload", [&](Job& job) {
+            ::lseek(fd, 0, SEEK_SET);
+            volume.upload(fd, {}, &job);
+        });
+        std::string name;
+        same("upload_volume", [&](Job& job) {
+            ::lseek(fd, 0, SEEK_SET);
+            name = pool.upload_volume(volume_for(info, "sent"), fd, {}, &job).name();
+        });
+        ::close(fd);
+        pool.find_volume(name).delete_storage();
+    }
+    if (can(Capability::create_from)) {
+        std::string name;
+        same("create_volume_from", [&](Job& job) {
+            name = pool.create_volume_from(volume_for(info, "copy"), volume, {}, &job).name();
+        });
+        pool.find_volume(name).delete_storage();
+    }
+    if (can(Capability::flatten_volume)) {
+        auto def = volume_for(info, "linked");
+        if (has_format(info.creatable_formats, "qcow2"))
+            def.target.format = "qcow2";
+        same("linked clone",
+             [&](Job& job) { pool.create_volume_from(def, volume, CreateFlags::linked, &job); });
+        auto linked = pool.find_volume("linked");
+        same("flatten", [&](Job& job) { linked.flatten(&job); });
+        linked.delete_storage();
+    }
+    if (can(Capability::metadata)) {
+        same("set_metadata", [&](Job& job) { volume.set_metadata("key", "value", &job); });
+        same("remove_metadata", [&](Job& job) { volume.remove_metadata("key", &job); });
+    }
+    if (can(Capability::rename_volume)) {
+        same("rename", [&](Job& job) { Volume(volume).rename("other", none, &job); });
+        pool.find_volume("other").rename(volume.name());
+    }
+    if (can(Capability::snapshots))
+        check_plans_of_snapshots(info, pool, same);
+}
+
 void check_plans()
 {
     for_each_working_type([](const BackendInfo& info, Scratch& scratch, const std::string& xml) {
         Context context(scratch.options());
-        Job dry;
-        dry.set_dry_run(true);
-        Job real;
-        const auto same = [&](auto&& call) {
-            call(dry);
-            const auto planned = settled(dry.plan());
-            call(real);
-            CHECK_FALSE(planned.empty());
-            CHECK(settled(real.plan()) == planned);
-            CHECK(settled(real.trace()) == planned);
-            CHECK(dry.trace().empty());
-        };
+        PlanCheck same;
+        const auto can = [&](Capability capability) { return info.capabilities.has(capability); };
+        scratch.directory.write("file", std::string(70000, 'x'));
         const auto def = context.define_pool(parse_pool(xml)).definition();
         auto pool = context.find_pool(def.name);
-        same([&](Job& job) { context.define_pool(def, &job); });
-        if (info.capabilities.has(Capability::build_pool))
-            same([&](Job& job) { pool.build(BuildMode::keep, &job); });
-        same([&](Job& job) { pool.set_autostart(true, &job); });
-        same([&](Job& job) { pool.start(BuildMode::none, &job); });
+        same("define", [&](Job& job) { context.define_pool(def, &job); });
+        if (can(Capability::build_pool))
+            same("build", [&](Job& job) { pool.build(BuildMode::keep, &job); });
+        same("set_autostart", [&](Job& job) { pool.set_autostart(true, &job); });
+        same("autostart", [&](Job& job) { context.autostart(&job); });
+        same("stop", [&](Job& job) { pool.stop(&job); });
+        same("start", [&](Job& job) { pool.start(BuildMode::none, &job); });
         std::string name;
-        if (info.capabilities.has(Capability::create_volume))
-            same([&](Job& job) {
+        if (can(Capability::create_volume)) {
+            same("create_volume", [&](Job& job) {
                 name = pool.create_volume(volume_for(info, "a"), CreateFlags::none, &job).name();
             });
-        if (info.capabilities.has(Capability::delete_volume))
-            same([&](Job& job) { pool.find_volume(name).delete_storage(BlockerKind::none, &job); });
-        same([&](Job& job) { pool.stop(&job); });
-        if (info.capabilities.has(Capability::delete_pool))
-            same([&](Job& job) { pool.delete_storage(BlockerKind::none, &job); });
-        same([&](Job& job) { pool.undefine(&job); });
+            check_plans_of_a_volume(info, pool, pool.find_volume(name), scratch.directory / "file",
+                                    same);
+        }
+        if (can(Capability::delete_volume))
+            same("delete_storage of a volume",
+                 [&](Job& job) { pool.find_volume(name).delete_storage(BlockerKind::none, &job); });
+        pool.stop();
+        if (can(Capability::delete_pool))
+            same("delete_storage", [&](Job& job) { pool.delete_storage(BlockerKind::none, &job); });
+        same("undefine", [&](Job& job) { pool.undefine(&job); });
     });
 }
 
