@@ -186,7 +186,9 @@ void apply_create_file(StepRun& run)
     if (::fstatat(directory.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0)
         throw exists_already(directory_path, name); // before time is spent on allocating
 
-    auto fd = actor.open(directory.get(), ".", O_TMPFILE | O_RDWR);
+    // Its maker has it open anyway, and libraries open it once more (/proc/self/fd).
+    constexpr mode_t for_its_maker = 0600;
+    auto fd = actor.open(directory.get(), ".", O_TMPFILE | O_RDWR, for_its_maker);
     std::string temporary;
     if (!fd) {
         // NFS, FUSE, vfat: no unnamed files. A temporary name, known to the journal, does instead.
@@ -194,7 +196,8 @@ void apply_create_file(StepRun& run)
             throw system_error(errno, "cannot create '" + path + "'");
         temporary = temporary_name();
         run.declare("temporary", temporary);
-        fd = actor.open(directory.get(), temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW);
+        fd = actor.open(directory.get(), temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
+                        for_its_maker);
         if (!fd)
             throw system_error(errno, "cannot create '" + path + "'");
         run.declare("identity", file_identity(join(directory_path, temporary)));

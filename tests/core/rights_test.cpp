@@ -441,7 +441,7 @@ TEST_CASE("a file is never more open than asked for", "[rights]")
     def.capacity = 0;
     def.target.permissions.mode = 0666;
     pool.upload_volume(def, look);
-    CHECK(modes == "0000 links 0\n"); // no name, and no permission for anybody
+    CHECK(modes == "0600 links 0\n"); // no name, and its maker's alone
     CHECK(names.empty());
     CHECK(rights_of(place.pool + "/up").starts_with("0666 "));
     def.name = "resumable";
@@ -671,5 +671,5 @@ TEST_CASE("a FUSE file system of another user's is refused to root, with the rea
               const auto rights = rights_of(volume_made.path());
               volume_made.delete_storage();
               return modes + ", " + rights;
-          }) == "0000 65534:65534, 0640 65534:65534");
+          }) == "0600 65534:65534, 0640 65534:65534");
 }
