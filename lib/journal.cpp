@@ -21,22 +21,33 @@ constexpr std::string_view suffix = ".journal";
 constexpr std::size_t entry_limit = std::size_t{4} << 20;
 constexpr std::chrono::seconds program_patience{1};
 
-/** Unlike any other, and says whose it is: ".basin-0123456789abcdef-123.journal". */
+/** Where process numbers mean what they mean here; containers may share a journal. */
+std::string pid_namespace()
+{
+    struct stat info {};
+    return std::to_string(::stat("/proc/self/ns/pid", &info) == 0 ? info.st_ino : 0);
+}
+
+/** Unlike any other, and says whose it is: ".basin-0123456789abcdef-4026531836-123.journal". */
 std::string entry_name()
 {
-    return temporary_name() + '-' + std::to_string(::getpid()) + std::string(suffix);
+    return temporary_name() + '-' + pid_namespace() + '-' + std::to_string(::getpid()) +
+           std::string(suffix);
 }
 
 /** Whether the process that made it is known to have ended. */
 bool is_orphan(std::string_view name)
 {
     name.remove_suffix(suffix.size());
-    const auto dash = name.rfind('-');
+    const auto owner = '-' + pid_namespace() + '-';
+    const auto found = name.find(owner, temporary_prefix.size());
+    if (found == name.npos)
+        return false;
+    name.remove_prefix(found + owner.size());
     pid_t pid{};
-    const auto [end, error] =
-        std::from_chars(name.data() + dash + 1, name.data() + name.size(), pid);
-    return dash > temporary_prefix.size() && dash != name.npos && error == std::errc() &&
-           end == name.data() + name.size() && pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
+    return error == std::errc() && end == name.data() + name.size() && pid > 0 &&
+           ::kill(pid, 0) != 0 && errno == ESRCH;
 }
 
 /** @return whether it is ours now */
