@@ -456,6 +456,37 @@ TEST_CASE("disk: another table in the place of the pool's is not its own", "[dis
     CHECK(::access(on.node(1).c_str(), F_OK) == 0);
 }
 
+TEST_CASE("disk: what others do to the table is seen by the next call", "[disk]")
+{
+    DiskPool on("gpt");
+    if (!on.disk)
+        return;
+    auto pool = on.running();
+    auto first = pool.create_volume(partition(4 * MiB));
+    auto second = pool.create_volume(partition(4 * MiB));
+    auto third = pool.create_volume(partition(4 * MiB));
+    const auto meant = second.expecting(second.identity());
+    const auto parted = [&](const std::string& what) {
+        REQUIRE(std::system(("parted -s " + on.disk->path() + ' ' + what).c_str()) == 0);
+    };
+    parted("rm 1");
+    CHECK(error_code([&] { first.info(); }) == ErrorCode::not_found);
+    CHECK(error_code([&] { first.delete_storage(); }) == ErrorCode::not_found);
+    CHECK(error_code([&] { first.wipe(); }) == ErrorCode::not_found);
+    parted("rm 2 mkpart other 5MiB 8MiB"); // the first free number: 1
+    parted("mkpart another 8MiB 9MiB");    // 2: one that was not meant
+    CHECK(first.info().capacity == 3 * MiB);
+    const auto before = on.bytes();
+    CHECK(error_code([&] { Volume(meant).delete_storage(); }) == ErrorCode::not_found);
+    CHECK(error_code([&] { Volume(meant).wipe(); }) == ErrorCode::not_found);
+    CHECK((on.bytes() == before));
+    CHECK(second.info().capacity == MiB);
+    parted("resizepart 3 20MiB");
+    CHECK(third.info().capacity > 4 * MiB);
+    CHECK(pool.create_volume(partition(MiB)).name() == on.volume_name(4));
+    CHECK(pool.volumes().size() == 4);
+}
+
 TEST_CASE("disk: a start shows the partitions to the kernel", "[disk]")
 {
     DiskPool on("gpt");

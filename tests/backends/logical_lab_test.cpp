@@ -250,6 +250,29 @@ TEST_CASE("logical: a volume that takes the group's place is noticed", "[.][lab]
     CHECK(all_lvs() == "a");
 }
 
+TEST_CASE("logical: what others do to volumes is seen by the next call", "[.][lab]")
+{
+    ONLY_IN_LAB()
+    Lab lab;
+    auto pool = lab.running();
+    auto a = pool.create_volume(volume("a", 4 * mib)), b = pool.create_volume(volume("b", 4 * mib)),
+         c = pool.create_volume(volume("c", 4 * mib));
+    const auto meant = b.expecting(b.identity());
+    lab_run("lvextend -qq -L 8M labvg/a && lvremove -qq -y labvg/b && "
+            "lvcreate -qq -y -n b -L 12M labvg && lvrename -qq labvg c d && udevadm settle");
+    CHECK(a.info().capacity == 8 * mib);
+    CHECK(b.info().capacity == 12 * mib);
+    CHECK(error_code([&] { Volume(meant).delete_storage(); }) == ErrorCode::not_found);
+    CHECK(error_code([&] { c.info(); }) == ErrorCode::not_found);
+    CHECK(error_code([&] { c.delete_storage(); }) == ErrorCode::not_found);
+    CHECK(error_code([&] { pool.create_volume(volume("d", mib)); }) == ErrorCode::already_exists);
+    CHECK(lv("b", "lv_size") == "12582912");
+    lab_run("vgremove --yes -qq labvg");
+    CHECK_FALSE(pool.is_active());
+    CHECK(error_code([&] { a.info(); }) == ErrorCode::invalid_state);
+    CHECK(error_code([&] { pool.create_volume(volume("e", mib)); }) == ErrorCode::invalid_state);
+}
+
 TEST_CASE("logical: thick volumes grow, shrink, are renamed, wiped, written and read", "[.][lab]")
 {
     ONLY_IN_LAB()

@@ -234,12 +234,23 @@ RBD_CASE("what other clients do is seen")
     for (const auto* name : {"a", "b", "c"})
         pool.create_volume(raw_volume(name, 8 * mib));
     pool.refresh();
+    auto a = pool.find_volume("a"), b = pool.find_volume("b"), c = pool.find_volume("c");
+    const auto first_b = b.expecting(b.identity());
     RbdStage elsewhere(peer);
     auto same = elsewhere.pool();
     same.find_volume("a").resize(16 * mib);
     same.find_volume("b").delete_storage();
     same.create_volume(raw_volume("b", 24 * mib)); // another one of that name
     same.find_volume("c").rename("d");
+    // The next call on each tells the truth, without a refresh.
+    CHECK(a.info().capacity == 16 * mib);
+    CHECK(b.info().capacity == 24 * mib);
+    CHECK(error_code([&] { Volume(first_b).delete_storage(); }) == ErrorCode::not_found);
+    CHECK(error_code([&] { c.info(); }) == ErrorCode::not_found);
+    CHECK(error_code([&] { c.resize(16 * mib); }) == ErrorCode::not_found);
+    CHECK(error_code([&] { c.delete_storage(); }) == ErrorCode::not_found);
+    CHECK(error_code([&] { pool.create_volume(raw_volume("d", mib)); }) ==
+          ErrorCode::already_exists);
     pool.refresh();
     CHECK(names(pool) == std::vector<std::string>{"a", "b", "d"});
     CHECK(pool.find_volume("a").info().capacity == 16 * mib);
