@@ -2,6 +2,9 @@
 // Verbs that build, start, stop and delete pools.
 #include "shared.hpp"
 
+#include <cerrno>
+#include <poll.h>
+
 namespace command {
 
 namespace {
@@ -36,6 +39,27 @@ void pool_start(Call& call)
 void pool_destroy(Call& call)
 {
     change_pool(call, "destroyed", [](Pool& pool, Job* job) { pool.stop(job); });
+}
+
+void await_signal(const Call& call)
+{
+    pollfd polled{call.interrupt().fd(), POLLIN, 0};
+    while (::poll(&polled, 1, -1) < 0 && errno == EINTR) {
+    }
+}
+
+void pool_hold(Call& call)
+{
+    const auto mode = build_mode(call);
+    auto pool = call.pool();
+    if (!call.change([&](Job* job) { pool.hold(mode, job); }))
+        return;
+    call.done("Pool " + pool.name() + " held", identity(pool));
+    call.flush();
+    await_signal(call);
+    const bool stopped = pool.release();
+    if (!call.json() && !call.quiet())
+        call.print("Pool " + pool.name() + (stopped ? " stopped\n" : " stays active\n"));
 }
 
 void pool_delete(Call& call)
@@ -129,6 +153,8 @@ std::vector<Verb> pool_lifecycle_verbs()
          "basin pool-destroy vms",
          {pool_option},
          pool_destroy},
+        {"pool-hold", group, "Keep a pool active, started if need be, until SIGINT or SIGTERM",
+         "basin pool-hold vms", with_build_options({pool_option}), pool_hold},
         {"pool-delete",
          group,
          "Delete the underlying storage of an inactive pool",

@@ -2,6 +2,8 @@
 # Every verb with --json: one document on standard output, or one error document on standard error.
 import json
 import os
+import signal
+import subprocess
 
 from command import equal, main, true
 
@@ -41,6 +43,12 @@ def pools(basin):
     document(basin, 'pool-autostart', 'vms')
     equal(document(basin, 'pool-autostart-all'), [{'name': 'vms', 'started': True}])
     document(basin, 'pool-destroy', 'vms')
+    basin.used.add('pool-hold')
+    with subprocess.Popen(basin.argv('--json', 'pool-hold', 'vms'), stdout=subprocess.PIPE, cwd=basin.directory,
+                          env=basin.environment) as holder:
+        text = holder.stdout.read(1)
+        holder.send_signal(signal.SIGTERM)
+        equal(json.loads(text + holder.stdout.read())['name'], 'vms')
     document(basin, 'pool-start', 'vms')
     document(basin, 'pool-refresh', 'vms')
     info = document(basin, 'pool-info', 'vms')

@@ -186,6 +186,18 @@ def events(basin):
     equal(listener.returncode, 0)
 
 
+def hold(basin):
+    basin.used.add('pool-hold')
+    with subprocess.Popen(basin.argv('pool-hold', 'vms'), stdout=subprocess.PIPE, cwd=basin.directory,
+                          env=basin.environment) as holder:
+        equal(holder.stdout.readline(), b'Pool vms held\n')
+        true(f'process {holder.pid}' in basin.fails(4, 'pool-destroy', 'vms'), 'the holder is not named')
+        holder.send_signal(signal.SIGTERM)
+        equal(holder.stdout.read(), b'Pool vms stopped\n\n')
+    equal(holder.returncode, 0)
+    equal(basin.ok('-q', 'pool-list', '--inactive', '--name'), 'vms\n')
+
+
 def forget(basin):
     equal(basin.ok('pool-delete', 'vms'), 'Pool vms deleted\n\n')
     true(not os.path.exists(basin.path('vms')), 'pool-delete left the directory')
@@ -227,7 +239,7 @@ def general(basin):
 
 
 def every_verb_works_from_definition_to_undefine(basin):
-    for part in (define_and_start, look_at_pool, make_volumes, look_at_volume, change_volume, edit, events, forget,
+    for part in (define_and_start, look_at_pool, make_volumes, look_at_volume, change_volume, edit, events, hold, forget,
                  transient, general):
         part(basin)
     equal(set(basin.verbs()) - basin.used, set(), 'verbs that no line of this test runs')
