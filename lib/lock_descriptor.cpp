@@ -1,44 +1,43 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "lock_descriptor.hpp"
 
+#include <utility>
+#include <vector>
+
 namespace storage::inline v1 {
 
 namespace {
 
-struct Held {
-    std::mutex mutex{};
-    std::vector<int> list{};
-};
-
-/** Never destroyed: a thread that was left behind may outlive main(). */
-Held& held()
-{
-    static Held& instance = *new Held;
-    return instance;
-}
+// Nothing here has a destructor to run: a thread that was left behind may outlive main().
+constinit std::mutex mutex;
+constinit std::vector<int>* held = nullptr; ///< as long as there are any
 
 } // namespace
 
 LockDescriptor::LockDescriptor(UniqueFd fd) : fd_(std::move(fd))
 {
-    const std::lock_guard lock(held().mutex);
-    held().list.push_back(fd_.get());
+    const std::lock_guard lock(mutex);
+    if (!held)
+        held = new std::vector<int>;
+    held->push_back(fd_.get());
 }
 
 LockDescriptor::~LockDescriptor()
 {
     if (!fd_)
         return;
-    const std::lock_guard lock(held().mutex);
-    std::erase(held().list, fd_.get());
+    const std::lock_guard lock(mutex);
+    std::erase(*held, fd_.get());
+    if (held->empty())
+        delete std::exchange(held, nullptr);
     fd_.reset();
 }
 
-LockDescriptors::LockDescriptors() : lock_(held().mutex) {}
+LockDescriptors::LockDescriptors() : lock_(mutex) {}
 
-const std::vector<int>& LockDescriptors::list() const noexcept
+std::span<const int> LockDescriptors::list() const noexcept
 {
-    return held().list;
+    return held ? std::span<const int>(*held) : std::span<const int>();
 }
 
 } // namespace storage::inline v1

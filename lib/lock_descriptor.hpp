@@ -7,7 +7,7 @@
 #include "file_io.hpp"
 
 #include <mutex>
-#include <vector>
+#include <span>
 
 namespace storage::inline v1 {
 
@@ -32,7 +32,7 @@ private:
 class LockDescriptors {
 public:
     LockDescriptors();
-    const std::vector<int>& list() const noexcept;
+    std::span<const int> list() const noexcept;
 
 private:
     std::unique_lock<std::mutex> lock_;
