@@ -158,10 +158,10 @@ TEST_CASE("each call of a server hangs in turn: deadlines hold, nothing is lost"
             const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
                 std::chrono::steady_clock::now() - begin);
             CHECK((code == ErrorCode{} || code == ErrorCode::timed_out));
-            if (code == ErrorCode::timed_out) {
+            if (stage.disk.hanging() > 0) { // else it came to its end, or this machine is slow
+                CHECK(code == ErrorCode::timed_out);
                 ++hung_of_kind;
                 latest = std::max(latest, took - 150ms);
-                CHECK(stage.disk.hanging() > 0);
                 CHECK(pool.info().state == PoolState::inaccessible);
                 CHECK(threads() <= idle + 1);
                 const auto start = std::chrono::steady_clock::now();
