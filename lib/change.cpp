@@ -140,8 +140,8 @@ void Change::expect(std::string_view identity)
     if (!identity.starts_with(file_identity_prefix))
         return; // of what the programs and libraries know by themselves
     for (auto& step : steps_)
-        if (const auto found = step.arguments.find("identity"); found != step.arguments.end())
-            found->second = identity.substr(file_identity_prefix.size());
+        if (step.arguments.contains("identity"))
+            step.arguments["expected"] = identity.substr(file_identity_prefix.size());
 }
 
 std::string Change::serialise() const

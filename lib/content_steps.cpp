@@ -21,7 +21,8 @@ UniqueFd open_same(const StepRun& run, int flags)
 {
     const auto& path = run.argument("path");
     auto fd = open_existing(path, flags | O_NONBLOCK | O_NOCTTY);
-    if (identity_of(fd.get(), path) != run.argument("identity"))
+    const auto identity = identity_of(fd.get(), path);
+    if (identity != run.argument("identity") || !is_expected(run, identity))
         throw replaced(path);
     return fd;
 }

@@ -63,6 +63,12 @@ std::string target_identity(const std::string& path)
     return identity;
 }
 
+bool is_expected(const StepRun& run, const std::string& identity)
+{
+    const auto& expected = run.argument("expected");
+    return expected.empty() || identity == expected;
+}
+
 std::string file_identity(const std::string& path)
 {
     if (auto identity = look_for_identity(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW);

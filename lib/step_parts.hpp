@@ -23,6 +23,8 @@ std::string place_text(const struct ::statx& status);
 std::string identity_of(int fd, const std::string& path);
 /** Of what a path leads to, links followed. */
 std::string target_identity(const std::string& path);
+/** Whether a step may go on with what has this identity, links followed: Change::expect(). */
+bool is_expected(const StepRun& run, const std::string& identity);
 /** Another process was faster. */
 Error replaced(const std::string& path);
 std::string join(const std::string& directory, const std::string& name);

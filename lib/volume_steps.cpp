@@ -279,18 +279,20 @@ void undo_create_directory(StepRun& run)
                    run.evidence("identity"), AT_REMOVEDIR);
 }
 
-/** An entry, or a link to what was meant, which a caller knows by what it leads to. */
-bool is_meant(const std::string& path, const std::string& now, const std::string& identity)
+/** Refuses another entry than the one that the step was listed for. @param now  its identity, or
+ * "" where it cannot be looked at */
+void require_same_entry(const StepRun& run, const std::string& path, const std::string& now)
 {
-    return now == identity || (!now.empty() && target_identity(path) == identity);
+    if (now != run.argument("identity") ||
+        (!run.argument("expected").empty() && !is_expected(run, target_identity(path))))
+        throw replaced(path);
 }
 
 void apply_remove_volume(StepRun& run)
 {
     const auto path = join(run.argument("directory"), run.argument("name"));
-    const auto& identity = run.argument("identity");
-    if (const auto now = file_identity(path); !now.empty() && !is_meant(path, now, identity))
-        throw replaced(path);
+    if (const auto now = file_identity(path); !now.empty())
+        require_same_entry(run, path, now);
     const bool is_directory = run.argument("is_directory") == "yes";
     if (actor_of(run).unlink(AT_FDCWD, path, is_directory ? AT_REMOVEDIR : 0) != 0) {
         if (is_directory && (errno == ENOTEMPTY || errno == EEXIST))
@@ -456,8 +458,7 @@ void apply_rename_volume(StepRun& run)
     const auto& name = run.argument("name");
     const auto& new_name = run.argument("new_name");
     const auto path = join(directory_path, name);
-    if (!is_meant(path, file_identity(path), run.argument("identity")))
-        throw replaced(path);
+    require_same_entry(run, path, file_identity(path));
     const auto actor = actor_of(run);
     const auto directory = open_directory(actor, directory_path);
     if (actor.rename(directory.get(), name, directory.get(), new_name, RENAME_NOREPLACE) != 0) {

@@ -162,8 +162,10 @@ void check_what_is_announced()
                 CHECK(volume.metadata().at("key") == "value");
             });
             agrees(Capability::wipe_volume, [&] { volume.wipe(); });
-            agrees(Capability::create_from,
-                   [&] { pool.create_volume_from(volume_for(info, "copy"), volume); });
+            agrees(Capability::create_from, [&] {
+                // A server's pool outlives the case.
+                pool.create_volume_from(volume_for(info, "copy"), volume).delete_storage();
+            });
             agrees(Capability::rename_volume, [&] { volume.rename("renamed"); });
             agrees(Capability::delete_volume, [&] { pool.find_volume(name).delete_storage(); });
             for (const auto format : info.volume_formats) {
@@ -252,8 +254,16 @@ void check_plans_of_a_volume(const BackendInfo& info, Pool pool, Volume volume,
             ::lseek(fd, 0, SEEK_SET);
             name = pool.upload_volume(volume_for(info, "sent"), fd, {}, &job).name();
         });
-        ::close(fd);
         pool.find_volume(name).delete_storage();
+        ::lseek(fd, 0, SEEK_SET);
+        const auto code = error_code([&] {
+            pool.upload_volume(volume_for(info, "part"), fd,
+                               {.expected_length = 1 << 20, .resumable = true});
+        });
+        ::close(fd);
+        CHECK((code == ErrorCode::io || info.volume_type != VolumeType::file));
+        if (code == ErrorCode::io)
+            same("discard_upload", [&](Job& job) { pool.discard_upload("part", &job); });
     }
     if (can(Capability::create_from)) {
         std::string name;
@@ -299,6 +309,8 @@ void check_plans()
         same("set_autostart", [&](Job& job) { pool.set_autostart(true, &job); });
         same("autostart", [&](Job& job) { context.autostart(&job); });
         same("stop", [&](Job& job) { pool.stop(&job); });
+        same("hold", [&](Job& job) { pool.hold(BuildMode::none, &job); });
+        same("release", [&](Job& job) { pool.release(&job); });
         same("start", [&](Job& job) { pool.start(BuildMode::none, &job); });
         std::string name;
         if (can(Capability::create_volume)) {
@@ -312,9 +324,13 @@ void check_plans()
             same("delete_storage of a volume",
                  [&](Job& job) { pool.find_volume(name).delete_storage(BlockerKind::none, &job); });
         pool.stop();
+        same("undefine", [&](Job& job) { pool.undefine(&job); });
+        same("create_pool", [&](Job& job) { context.create_pool(def, BuildMode::none, &job); });
+        context.find_pool(def.name).stop();
+        pool = context.define_pool(def);
         if (can(Capability::delete_pool))
             same("delete_storage", [&](Job& job) { pool.delete_storage(BlockerKind::none, &job); });
-        same("undefine", [&](Job& job) { pool.undefine(&job); });
+        pool.undefine();
     });
 }
 
