@@ -168,7 +168,8 @@ void read_backing(const XmlElement& above, const Reading& reading, std::vector<B
         element.child("path").fail_value(path, "contains the control character " + *found);
     BackingStore backing{.path = std::move(path)};
     read_image(element, reading, backing);
-    backing.format_declared = element.child("format").yes_no("declared").value_or(true);
+    if (!backing.format.empty())
+        backing.format_declared = element.child("format").yes_no("declared").value_or(true);
     chain.push_back(std::move(backing));
     read_backing(element, reading, chain);
 }
