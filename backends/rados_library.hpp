@@ -84,6 +84,7 @@ using RbdCallback = void (*)(RbdCompletion, void*);
     F(int, rados_connect, (RadosCluster))                                                          \
     F(void, rados_shutdown, (RadosCluster))                                                        \
     F(int, rados_cluster_fsid, (RadosCluster, char*, std::size_t))                                 \
+    F(std::uint64_t, rados_get_instance_id, (RadosCluster))                                        \
     F(int, rados_mon_command,                                                                      \
       (RadosCluster, const char**, std::size_t, const char*, std::size_t, char**, std::size_t*,    \
        char**, std::size_t*))                                                                      \
@@ -92,6 +93,8 @@ using RbdCallback = void (*)(RbdCompletion, void*);
     F(void, rados_ioctx_destroy, (RadosPool))                                                      \
     F(void, rados_ioctx_set_namespace, (RadosPool, const char*))                                   \
     F(std::int64_t, rados_ioctx_get_id, (RadosPool))                                               \
+    F(int, rados_read, (RadosPool, const char*, char*, std::size_t, std::uint64_t))                \
+    F(int, rados_remove, (RadosPool, const char*))                                                 \
     F(int, rados_aio_create_completion, (void*, RadosCallback, RadosCallback, RadosCompletion*))   \
     F(int, rados_aio_stat,                                                                         \
       (RadosPool, const char*, RadosCompletion, std::uint64_t*, std::time_t*))                     \

@@ -223,7 +223,7 @@ bool is_unfinished_image(std::string_view name)
     return name.starts_with(temporary_prefix);
 }
 
-std::vector<RbdEntry> list_images(RbdConnection& connection)
+std::vector<RbdEntry> list_directory(RbdConnection& connection)
 {
     const auto& library = connection.library();
     std::vector<RbdImageSpec> images;
@@ -241,10 +241,16 @@ std::vector<RbdEntry> list_images(RbdConnection& connection)
     std::vector<RbdEntry> result;
     result.reserve(count);
     for (std::size_t i = 0; i != count; ++i)
-        if (!is_unfinished_image(images[i].name))
-            result.push_back({.name = images[i].name, .id = images[i].id});
+        result.push_back({.name = images[i].name, .id = images[i].id});
     library.rbd_image_spec_list_cleanup(images.data(), count);
     return result;
+}
+
+std::vector<RbdEntry> list_images(RbdConnection& connection)
+{
+    auto entries = list_directory(connection);
+    std::erase_if(entries, [](const RbdEntry& entry) { return is_unfinished_image(entry.name); });
+    return entries;
 }
 
 VolumeRecord image_record(const RbdImage& image, std::string_view name, RbdAllocation allocation)
@@ -443,7 +449,7 @@ std::uint64_t number(const json& object, const char* name)
 
 } // namespace
 
-void evict_watchers(const RbdImage& image)
+void evict_watchers(const RbdImage& image, const std::string& client)
 {
     const auto& library = image.library();
     std::array<RbdWatcher, 64> watchers{};
@@ -452,7 +458,8 @@ void evict_watchers(const RbdImage& image)
                 "cannot ask who has it open");
     std::vector<std::string> addresses;
     for (std::size_t i = 0; i != count; ++i)
-        addresses.emplace_back(watchers[i].addr);
+        if (client.empty() || client == std::to_string(watchers[i].id))
+            addresses.emplace_back(watchers[i].addr);
     library.rbd_watchers_list_cleanup(watchers.data(), count);
     for (const auto& address : addresses)
         try {

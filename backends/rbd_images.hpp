@@ -13,7 +13,9 @@ struct RbdEntry {
     std::string id{};
 };
 
-/** All images but those that are not finished; one call. */
+/** One call. */
+std::vector<RbdEntry> list_directory(RbdConnection& connection);
+/** All images but those that are not finished. */
 std::vector<RbdEntry> list_images(RbdConnection& connection);
 /** Whether the name is that of one which is being made. */
 bool is_unfinished_image(std::string_view name);
@@ -42,9 +44,10 @@ bool is_own_image_key(std::string_view key);
 std::vector<std::string> image_children(const RbdImage& image);
 std::vector<Blocker> image_blockers(const RbdImage& image);
 
-/** Locks out who has it open, for good: for an image that nobody but a dead process can have open,
- * which Ceph would else wait half a minute for. */
-void evict_watchers(const RbdImage& image);
+/** Locks out who has it open, for good: a dead process, which Ceph would else wait half a minute
+ * for.
+ * @param client  this one alone, of rados_get_instance_id(); "": everyone */
+void evict_watchers(const RbdImage& image, const std::string& client);
 
 /** The pool's own numbers: what is stored, and what quota and cluster still leave. */
 PoolSizes rbd_pool_sizes(RbdConnection& connection, const RbdPlace& place);

@@ -9,6 +9,7 @@
 #include "step_parts.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <thread>
 
@@ -59,11 +60,13 @@ private:
     RbdOptions options_{};
 };
 
-bool is_listed(RbdConnection& connection, const std::string& name)
+/** The id that the pool's directory has for a name, whether or not the image can be opened; "":
+ * none. */
+std::string listed_id(const std::vector<RbdEntry>& entries, const std::string& name)
 {
-    const auto entries = list_images(connection);
-    return std::any_of(entries.begin(), entries.end(),
-                       [&](const auto& entry) { return entry.name == name; });
+    const auto found = std::find_if(entries.begin(), entries.end(),
+                                    [&](const RbdEntry& entry) { return entry.name == name; });
+    return found == entries.end() ? "" : found->id;
 }
 
 /** "": there is none. */
@@ -93,6 +96,26 @@ int remove_image(const StepPool& pool, const std::string& name)
                                                    &nobody);
 }
 
+/** Removes what nobody can use; who has it open is the process that died. */
+void clear_away(const StepPool& pool, const std::string& name)
+{
+    auto code = remove_image(pool, name);
+    constexpr int attempts = 50, each = 10; // its last messages may be on the way still
+    for (int attempt = 0; code == -EBUSY && attempt != attempts; ++attempt) {
+        if (attempt % each == 0)
+            try {
+                evict_watchers(RbdImage(pool.shared(), name, Mode::read), "");
+            } catch (const Error& error) {
+                if (error.code() != ErrorCode::not_found)
+                    throw;
+            }
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        code = remove_image(pool, name);
+    }
+    if (code != -ENOENT)
+        pool->check(code, "cannot remove what is left of '" + pool->path_of(name) + "'");
+}
+
 void apply_create(StepRun& run)
 {
     const StepPool pool(run);
@@ -109,11 +132,10 @@ void undo_create(StepRun& run)
 {
     const StepPool pool(run);
     const auto& name = run.argument("name");
-    if (!run.evidence("made").empty() || !id_of(pool, name).empty() || !is_listed(*pool, name))
+    if (!run.evidence("made").empty() || !id_of(pool, name).empty() ||
+        listed_id(list_directory(*pool), name).empty())
         return;
-    const auto code = remove_image(pool, name);
-    if (code != -ENOENT)
-        pool->check(code, "cannot remove what is left of '" + pool->path_of(name) + "'");
+    clear_away(pool, name);
 }
 
 void apply_begin(StepRun& run)
@@ -123,22 +145,10 @@ void apply_begin(StepRun& run)
                 "cannot create '" + pool->path_of(run.argument("name")) + "'");
 }
 
-/** Whatever has the random name is ours, and who has it open is the process that died. */
+/** Whatever has the random name is ours. */
 void undo_begin(StepRun& run)
 {
-    const StepPool pool(run);
-    const auto& name = run.argument("temporary");
-    auto code = remove_image(pool, name);
-    if (code == -EBUSY)
-        evict_watchers(RbdImage(pool.shared(), name, Mode::read));
-    constexpr int attempts = 50;
-    for (int attempt = 0; code == -EBUSY && attempt != attempts; ++attempt) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
-        code = remove_image(pool, name);
-    }
-    if (code != -ENOENT)
-        pool->check(code, "cannot remove the unfinished '" +
-                              pool->path_of(run.argument("temporary")) + "'");
+    clear_away(StepPool(run), run.argument("temporary"));
 }
 
 /** The pool of a clone's source, by the connection of the clone. */
@@ -246,6 +256,32 @@ void apply_extend(StepRun& run)
     resize(image, size_argument(run, "size"), run.job());
 }
 
+/** rbd_rename() makes the new name's object, changes the directory, and removes the old name's
+ * object. What a kill leaves of a name that is not in the directory keeps everyone from using it.
+ */
+void settle_names(const StepPool& pool, const std::string& id,
+                  std::initializer_list<std::string> names)
+{
+    const auto& library = pool.library();
+    const auto entries = list_directory(*pool);
+    for (const auto& name : names) {
+        if (!listed_id(entries, name).empty())
+            continue;
+        const auto object = "rbd_id." + name;
+        constexpr std::size_t length_size = 4; // before the text of the id
+        std::array<char, 256> content{};
+        const auto size =
+            library.rados_read(pool->pool(), object.c_str(), content.data(), content.size(), 0);
+        if (size == -ENOENT)
+            continue;
+        pool->check(size, "cannot read '" + object + "'");
+        const std::string_view text(content.data(), static_cast<std::size_t>(size));
+        if (text.size() > length_size && text.substr(length_size) == id)
+            pool->check(library.rados_remove(pool->pool(), object.c_str()),
+                        "cannot remove '" + object + "'");
+    }
+}
+
 void apply_publish(StepRun& run)
 {
     const StepPool pool(run);
@@ -261,7 +297,10 @@ void undo_publish(StepRun& run)
     const StepPool pool(run);
     const auto& name = run.argument("name");
     const auto& id = run.evidence("id");
-    if (!id.empty() && id_of(pool, name) == id)
+    if (id.empty())
+        return;
+    settle_names(pool, id, {run.argument("temporary"), name});
+    if (id_of(pool, name) == id)
         pool->check(pool.library().rbd_rename(pool->pool(), name.c_str(),
                                               run.argument("temporary").c_str()),
                     "cannot take the name of '" + pool->path_of(name) + "' back");
@@ -273,7 +312,13 @@ void apply_remove(StepRun& run)
 {
     const StepPool pool(run);
     const auto& name = run.argument("name");
+    if (!run.evidence("begun").empty()) {
+        if (listed_id(list_directory(*pool), name) == run.argument("id"))
+            clear_away(pool, name);
+        return;
+    }
     RbdImage(pool.shared(), name, Mode::read).require_id(run.argument("id"));
+    run.declare("begun", "yes");
     enter_phase(run.job(), "removing", 0);
     const auto code = remove_image(pool, name);
     if (code == -ENOENT)
@@ -299,9 +344,21 @@ void apply_rename(StepRun& run)
 void undo_rename(StepRun& run)
 {
     const StepPool pool(run);
+    settle_names(pool, run.argument("id"), {run.argument("name"), run.argument("new_name")});
     if (id_of(pool, run.argument("new_name")) == run.argument("id") &&
         id_of(pool, run.argument("name")).empty())
         rename(pool, run.argument("new_name"), run.argument("name"));
+}
+
+/** Before an image's data goes: says who does it; after a kill locks that process out, which else
+ * has the image for half a minute more. */
+void pass_no_return(StepRun& run, const StepPool& pool, const RbdImage& image)
+{
+    if (const auto& dead = run.evidence("client"); !dead.empty())
+        evict_watchers(image, dead);
+    else
+        run.declare("client",
+                    std::to_string(pool.library().rados_get_instance_id(pool->cluster())));
 }
 
 void apply_resize(StepRun& run)
@@ -309,7 +366,10 @@ void apply_resize(StepRun& run)
     const StepPool pool(run);
     const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
     image.require_id(run.argument("id"));
-    resize(image, size_argument(run, "size"), run.job());
+    const auto size = size_argument(run, "size");
+    if (size < image.info().size)
+        pass_no_return(run, pool, image);
+    resize(image, size, run.job());
 }
 
 void apply_flatten(StepRun& run)
@@ -383,6 +443,7 @@ void apply_roll_back(StepRun& run)
     const StepPool pool(run);
     const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
     image.require_id(run.argument("id"));
+    pass_no_return(run, pool, image);
     enter_phase(run.job(), "rolling back", image.info().num_objs);
     RbdJob progress{}; // half of it back is no state that anybody wants
     image.check(image.library().rbd_snap_rollback_with_progress(
@@ -417,15 +478,15 @@ const std::array<Action, rbd_action_count> rbd_actions{
     Action{"rbd_change", apply_fill, nullptr, true}, // in place: cannot be taken back
     Action{"rbd_extend", apply_extend, nullptr},
     Action{"rbd_publish", apply_publish, undo_publish},
-    Action{"rbd_remove", apply_remove, nullptr, true}, // cannot be taken back
+    Action{.name = "rbd_remove", .apply = apply_remove, .atomic = true, .forward = true},
     Action{"rbd_rename", apply_rename, undo_rename},
-    Action{"rbd_resize", apply_resize, nullptr, true},
+    Action{.name = "rbd_resize", .apply = apply_resize, .atomic = true, .forward = true},
     Action{"rbd_flatten", apply_flatten, nullptr, true}, // cut short, it is a clone still
     Action{"rbd_snapshot", apply_snapshot, nullptr, true},
     Action{"rbd_remove_snapshot", apply_remove_snapshot, nullptr, true},
     Action{"rbd_protect_snapshot", apply_protect, nullptr, true},
     Action{"rbd_set_metadata", apply_set_metadata, nullptr, true},
-    Action{"rbd_roll_back", apply_roll_back, nullptr, true},
+    Action{.name = "rbd_roll_back", .apply = apply_roll_back, .atomic = true, .forward = true},
 };
 
 Step create_image_step(const PoolDef& def, const std::string& name, std::uint64_t size,

@@ -294,6 +294,15 @@ void finish_steps(RecordedChange& change, const Host& host, std::optional<Error>
         }
 }
 
+/** The step that was cut short cannot be taken back. */
+bool is_on_the_way(const RecordedChange& change)
+{
+    if (change.begun <= change.done)
+        return false;
+    const auto& step = change.steps[change.begun - 1];
+    return step.action->forward && !step.evidence.empty();
+}
+
 bool is_due(const JournalEntry& entry, const RecordedChange& change)
 {
     const auto age = entry.age(); // below 0 when the clock was set
@@ -309,7 +318,8 @@ std::optional<RecoveryResult> recover(JournalEntry& entry, const Host& host, Eag
     if (change.steps.empty())
         return std::nullopt;
     RecoveryResult result{.operation = change.operation,
-                          .finished = change.done >= std::min(change.commit, change.steps.size())};
+                          .finished = change.done >= std::min(change.commit, change.steps.size()) ||
+                                      is_on_the_way(change)};
     std::optional<Error> passing;
     if (eagerness == Eagerness::when_due && !is_due(entry, change)) {
         result.message = change.pending;

@@ -88,6 +88,9 @@ struct Action {
      * change of such steps alone survives a kill, and is not flushed for the loss of power, after
      * which the remains stay until somebody comes upon them. */
     bool brief{};
+    /** There is no way back once apply() has declared something: a recovery calls it again, with
+     * what it declared, and it goes on from there. */
+    bool forward{};
 };
 
 /** The action of that name, or null. Defined where the actions are. */

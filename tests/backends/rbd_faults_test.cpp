@@ -44,6 +44,33 @@ RBD_CASE("a creation that was killed leaves nothing")
     CHECK(pool.create_volume(raw_volume("half", mib)).name() == "half");
 }
 
+RBD_CASE("a deletion that was killed is finished")
+{
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    pool.create_volume(raw_volume("a", 8 * mib));
+    const auto child = ::fork();
+    if (child == 0) {
+        try {
+            stage.open();
+            Job job;
+            job.set_progress_callback([](const Progress&) { ::_exit(7); });
+            stage.context->find_pool("ceph").find_volume("a").delete_storage(BlockerKind::none,
+                                                                             &job);
+        } catch (const Error&) {
+        }
+        ::_exit(1);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(WEXITSTATUS(status) == 7);
+    const auto recovered = stage.context->recover();
+    REQUIRE(recovered.size() == 1);
+    CHECK(recovered[0].finished);
+    CHECK(recovered[0].message == "finished");
+    CHECK(names(pool).empty());
+}
+
 TEST_CASE("rbd, simulated: what cannot be recovered while the cluster is down is tried again",
           "[rbd]")
 {
