@@ -6,34 +6,15 @@
 #include "names.hpp"
 #include "numbers.hpp"
 #include "rbd_images.hpp"
+#include "rbd_step_parts.hpp"
 #include "step_parts.hpp"
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
-#include <thread>
 
 namespace storage::inline v1 {
 namespace {
 
 using Mode = RbdImage::Mode;
-
-/** The pool that a step works in, with the call's deadline; in a recovery there is none. */
-class StepPool {
-public:
-    explicit StepPool(const StepRun& run)
-        : def_(pool_from_json(run.argument("pool"))), use_(def_, run.host(), run.job())
-    {
-    }
-    RbdConnection* operator->() const { return &*use_; }
-    RbdConnection& operator*() const { return *use_; }
-    const RbdLibrary& library() const { return use_.library(); }
-    const std::shared_ptr<RbdConnection>& shared() const { return use_.shared(); }
-
-private:
-    PoolDef def_;
-    RbdUse use_;
-};
 
 std::uint64_t size_argument(const StepRun& run, std::string_view name)
 {
@@ -60,65 +41,17 @@ private:
     RbdOptions options_{};
 };
 
-/** The id that the pool's directory has for a name, whether or not the image can be opened; "":
- * none. */
-std::string listed_id(const std::vector<RbdEntry>& entries, const std::string& name)
-{
-    const auto found = std::find_if(entries.begin(), entries.end(),
-                                    [&](const RbdEntry& entry) { return entry.name == name; });
-    return found == entries.end() ? "" : found->id;
-}
-
-/** "": there is none. */
-std::string id_of(const StepPool& pool, const std::string& name)
-{
-    try {
-        return RbdImage(pool.shared(), name, Mode::read).id();
-    } catch (const Error& error) {
-        if (error.code() != ErrorCode::not_found)
-            throw;
-        return {};
-    }
-}
-
 // Features, order, stripes and data pool are Ceph's defaults, which a definition's config_opts
 // change: rbd_default_features and so on.
-int create(const StepPool& pool, const std::string& name, std::uint64_t size)
+int create(const RbdStepPool& pool, const std::string& name, std::uint64_t size)
 {
     const Options options(pool.library());
     return pool.library().rbd_create4(pool->pool(), name.c_str(), size, options.get());
 }
 
-int remove_image(const StepPool& pool, const std::string& name)
-{
-    RbdJob nobody; // half of it gone is no use: not to be cancelled
-    return pool.library().rbd_remove_with_progress(pool->pool(), name.c_str(), RbdJob::report,
-                                                   &nobody);
-}
-
-/** Removes what nobody can use; who has it open is the process that died. */
-void clear_away(const StepPool& pool, const std::string& name)
-{
-    auto code = remove_image(pool, name);
-    constexpr int attempts = 50, each = 10; // its last messages may be on the way still
-    for (int attempt = 0; code == -EBUSY && attempt != attempts; ++attempt) {
-        if (attempt % each == 0)
-            try {
-                evict_watchers(RbdImage(pool.shared(), name, Mode::read), "");
-            } catch (const Error& error) {
-                if (error.code() != ErrorCode::not_found)
-                    throw;
-            }
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
-        code = remove_image(pool, name);
-    }
-    if (code != -ENOENT)
-        pool->check(code, "cannot remove what is left of '" + pool->path_of(name) + "'");
-}
-
 void apply_create(StepRun& run)
 {
-    const StepPool pool(run);
+    const RbdStepPool pool(run);
     const auto& name = run.argument("name");
     const auto size = size_argument(run, "size");
     pool->check(create(pool, name, size), "cannot create '" + pool->path_of(name) + "'");
@@ -130,7 +63,7 @@ void apply_create(StepRun& run)
  * cannot be opened. */
 void undo_create(StepRun& run)
 {
-    const StepPool pool(run);
+    const RbdStepPool pool(run);
     const auto& name = run.argument("name");
     if (!run.evidence("made").empty() || !id_of(pool, name).empty() ||
         listed_id(list_directory(*pool), name).empty())
@@ -140,7 +73,7 @@ void undo_create(StepRun& run)
 
 void apply_begin(StepRun& run)
 {
-    const StepPool pool(run);
+    const RbdStepPool pool(run);
     pool->check(create(pool, run.argument("temporary"), size_argument(run, "size")),
                 "cannot create '" + pool->path_of(run.argument("name")) + "'");
 }
@@ -148,13 +81,13 @@ void apply_begin(StepRun& run)
 /** Whatever has the random name is ours. */
 void undo_begin(StepRun& run)
 {
-    clear_away(StepPool(run), run.argument("temporary"));
+    clear_away(RbdStepPool(run), run.argument("temporary"));
 }
 
 /** The pool of a clone's source, by the connection of the clone. */
 class SourcePool {
 public:
-    SourcePool(const StepRun& run, const StepPool& pool) : library_(pool.library())
+    SourcePool(const StepRun& run, const RbdStepPool& pool) : library_(pool.library())
     {
         pool->check(library_.rados_ioctx_create(pool->cluster(),
                                                 run.argument("source_pool").c_str(), &pool_),
@@ -174,7 +107,7 @@ private:
 /** The source, open for making and removing the snapshot. */
 class SourceImage {
 public:
-    SourceImage(const StepRun& run, const StepPool& pool, const SourcePool& source)
+    SourceImage(const StepRun& run, const RbdStepPool& pool, const SourcePool& source)
         : library_(pool.library())
     {
         const auto& name = run.argument("source");
@@ -208,7 +141,7 @@ int remove_snapshot(const RbdLibrary& library, RbdHandle image, const std::strin
 
 void apply_clone(StepRun& run)
 {
-    const StepPool pool(run);
+    const RbdStepPool pool(run);
     const auto& library = pool.library();
     const SourcePool source_pool(run, pool);
     const SourceImage source(run, pool, source_pool);
@@ -229,7 +162,7 @@ void apply_clone(StepRun& run)
 void undo_clone(StepRun& run)
 {
     undo_begin(run);
-    const StepPool pool(run);
+    const RbdStepPool pool(run);
     const SourcePool source_pool(run, pool);
     const SourceImage source(run, pool, source_pool);
     const auto code = remove_snapshot(pool.library(), source.get(), run.argument("temporary"));
@@ -251,40 +184,14 @@ void resize(const RbdImage& image, std::uint64_t size, Job* job)
 
 void apply_extend(StepRun& run)
 {
-    const StepPool pool(run);
+    const RbdStepPool pool(run);
     const RbdImage image(pool.shared(), run.argument("temporary"), Mode::write);
     resize(image, size_argument(run, "size"), run.job());
 }
 
-/** rbd_rename() makes the new name's object, changes the directory, and removes the old name's
- * object. What a kill leaves of a name that is not in the directory keeps everyone from using it.
- */
-void settle_names(const StepPool& pool, const std::string& id,
-                  std::initializer_list<std::string> names)
-{
-    const auto& library = pool.library();
-    const auto entries = list_directory(*pool);
-    for (const auto& name : names) {
-        if (!listed_id(entries, name).empty())
-            continue;
-        const auto object = "rbd_id." + name;
-        constexpr std::size_t length_size = 4; // before the text of the id
-        std::array<char, 256> content{};
-        const auto size =
-            library.rados_read(pool->pool(), object.c_str(), content.data(), content.size(), 0);
-        if (size == -ENOENT)
-            continue;
-        pool->check(size, "cannot read '" + object + "'");
-        const std::string_view text(content.data(), static_cast<std::size_t>(size));
-        if (text.size() > length_size && text.substr(length_size) == id)
-            pool->check(library.rados_remove(pool->pool(), object.c_str()),
-                        "cannot remove '" + object + "'");
-    }
-}
-
 void apply_publish(StepRun& run)
 {
-    const StepPool pool(run);
+    const RbdStepPool pool(run);
     const auto& temporary = run.argument("temporary");
     const auto& name = run.argument("name");
     run.declare("id", id_of(pool, temporary));
@@ -294,7 +201,7 @@ void apply_publish(StepRun& run)
 
 void undo_publish(StepRun& run)
 {
-    const StepPool pool(run);
+    const RbdStepPool pool(run);
     const auto& name = run.argument("name");
     const auto& id = run.evidence("id");
     if (id.empty())
@@ -310,7 +217,7 @@ void undo_publish(StepRun& run)
 
 void apply_remove(StepRun& run)
 {
-    const StepPool pool(run);
+    const RbdStepPool pool(run);
     const auto& name = run.argument("name");
     if (!run.evidence("begun").empty()) {
         if (listed_id(list_directory(*pool), name) == run.argument("id"))
@@ -327,7 +234,7 @@ void apply_remove(StepRun& run)
     pool->check(code, "cannot remove '" + pool->path_of(name) + "'");
 }
 
-void rename(const StepPool& pool, const std::string& from, const std::string& to)
+void rename(const RbdStepPool& pool, const std::string& from, const std::string& to)
 {
     pool->check(pool.library().rbd_rename(pool->pool(), from.c_str(), to.c_str()),
                 "cannot rename '" + pool->path_of(from) + "' to '" + to + "'");
@@ -335,7 +242,7 @@ void rename(const StepPool& pool, const std::string& from, const std::string& to
 
 void apply_rename(StepRun& run)
 {
-    const StepPool pool(run);
+    const RbdStepPool pool(run);
     const auto& name = run.argument("name");
     RbdImage(pool.shared(), name, Mode::read).require_id(run.argument("id"));
     rename(pool, name, run.argument("new_name"));
@@ -343,7 +250,7 @@ void apply_rename(StepRun& run)
 
 void undo_rename(StepRun& run)
 {
-    const StepPool pool(run);
+    const RbdStepPool pool(run);
     settle_names(pool, run.argument("id"), {run.argument("name"), run.argument("new_name")});
     if (id_of(pool, run.argument("new_name")) == run.argument("id") &&
         id_of(pool, run.argument("name")).empty())
@@ -352,7 +259,7 @@ void undo_rename(StepRun& run)
 
 /** Before an image's data goes: says who does it; after a kill locks that process out, which else
  * has the image for half a minute more. */
-void pass_no_return(StepRun& run, const StepPool& pool, const RbdImage& image)
+void pass_no_return(StepRun& run, const RbdStepPool& pool, const RbdImage& image)
 {
     if (const auto& dead = run.evidence("client"); !dead.empty())
         evict_watchers(image, dead);
@@ -363,7 +270,7 @@ void pass_no_return(StepRun& run, const StepPool& pool, const RbdImage& image)
 
 void apply_resize(StepRun& run)
 {
-    const StepPool pool(run);
+    const RbdStepPool pool(run);
     const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
     image.require_id(run.argument("id"));
     const auto size = size_argument(run, "size");
@@ -374,7 +281,7 @@ void apply_resize(StepRun& run)
 
 void apply_flatten(StepRun& run)
 {
-    const StepPool pool(run);
+    const RbdStepPool pool(run);
     const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
     image.require_id(run.argument("id"));
     enter_phase(run.job(), "flattening", image.info().num_objs);
@@ -385,7 +292,7 @@ void apply_flatten(StepRun& run)
 
 void apply_snapshot(StepRun& run)
 {
-    const StepPool pool(run);
+    const RbdStepPool pool(run);
     const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
     image.require_id(run.argument("id"));
     image.check(image.library().rbd_snap_create(image.get(), run.argument("snapshot").c_str()),
@@ -394,7 +301,7 @@ void apply_snapshot(StepRun& run)
 
 void apply_remove_snapshot(StepRun& run)
 {
-    const StepPool pool(run);
+    const RbdStepPool pool(run);
     const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
     image.require_id(run.argument("id"));
     image.check(remove_snapshot(image.library(), image.get(), run.argument("snapshot")),
@@ -403,7 +310,7 @@ void apply_remove_snapshot(StepRun& run)
 
 void apply_protect(StepRun& run)
 {
-    const StepPool pool(run);
+    const RbdStepPool pool(run);
     const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
     image.require_id(run.argument("id"));
     const auto& library = image.library();
@@ -424,7 +331,7 @@ void apply_protect(StepRun& run)
 
 void apply_set_metadata(StepRun& run)
 {
-    const StepPool pool(run);
+    const RbdStepPool pool(run);
     const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
     image.require_id(run.argument("id"));
     const auto& library = image.library();
@@ -440,7 +347,7 @@ void apply_set_metadata(StepRun& run)
 
 void apply_roll_back(StepRun& run)
 {
-    const StepPool pool(run);
+    const RbdStepPool pool(run);
     const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
     image.require_id(run.argument("id"));
     pass_no_return(run, pool, image);
@@ -449,22 +356,6 @@ void apply_roll_back(StepRun& run)
     image.check(image.library().rbd_snap_rollback_with_progress(
                     image.get(), run.argument("snapshot").c_str(), RbdJob::report, &progress),
                 "cannot go back to snapshot '" + run.argument("snapshot") + "'");
-}
-
-Step image_step(std::string_view action, const PoolDef& def, Arguments arguments, StepRecord record)
-{
-    // Who recovers it connects by this; the secret is not in it, only its name.
-    PoolDef source{.type = def.type,
-                   .name = def.name,
-                   .source = def.source,
-                   .config_options = def.config_options};
-    arguments["pool"] = to_json(source);
-    return make_step(action, std::move(arguments), std::move(record));
-}
-
-std::string path_of(const PoolDef& def, const std::string& name)
-{
-    return def.source.name + '/' + name;
 }
 
 } // namespace

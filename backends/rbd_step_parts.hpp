@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What the steps on RBD images have in common.
+#pragma once
+
+#include "change.hpp"
+#include "rbd_images.hpp"
+
+namespace storage::inline v1 {
+
+/** The pool that a step works in, with the call's deadline; in a recovery there is none. */
+class RbdStepPool {
+public:
+    explicit RbdStepPool(const StepRun& run);
+    RbdConnection* operator->() const { return &*use_; }
+    RbdConnection& operator*() const { return *use_; }
+    const RbdLibrary& library() const { return use_.library(); }
+    const std::shared_ptr<RbdConnection>& shared() const { return use_.shared(); }
+
+private:
+    PoolDef def_;
+    RbdUse use_;
+};
+
+/** The id that the pool's directory has for a name, whether or not the image can be opened; "":
+ * none. */
+std::string listed_id(const std::vector<RbdEntry>& entries, const std::string& name);
+/** Of an image that can be opened; "": there is none. */
+std::string id_of(const RbdStepPool& pool, const std::string& name);
+/** @return Ceph's answer */
+int remove_image(const RbdStepPool& pool, const std::string& name);
+/** Removes what nobody can use; who has it open is the process that died. */
+void clear_away(const RbdStepPool& pool, const std::string& name);
+/** Takes away what a kill left of names that are not in the pool's directory, which keeps everyone
+ * from using them: rbd_rename() makes the new name's object, changes the directory, and removes the
+ * old name's object. */
+void settle_names(const RbdStepPool& pool, const std::string& id,
+                  std::initializer_list<std::string> names);
+
+/** Makes a step on an image. */
+Step image_step(std::string_view action, const PoolDef& def, Arguments arguments,
+                StepRecord record);
+std::string path_of(const PoolDef& def, const std::string& name);
+
+} // namespace storage::inline v1
