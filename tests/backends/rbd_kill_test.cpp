@@ -181,7 +181,7 @@ private:
     /** Of what a user does not see; Ceph takes a moment for the data of snapshots. */
     static bool nothing_is_left()
     {
-        for (int attempt = 0; attempt != 50; ++attempt) {
+        for (int attempt = 0; attempt != 100; ++attempt) {
             if (!RbdPeer::control(
                     "rados -p rbd ls | grep -E '^rbd_(id|header|data|object_map)[.]'"))
                 return true;
