@@ -66,6 +66,7 @@ inline constexpr int rbd_format_luks2 = 1;
 inline constexpr int rbd_algorithm_aes128 = 0;
 inline constexpr int rbd_algorithm_aes256 = 1;
 inline constexpr int rbd_option_clone_format = 12;
+inline constexpr std::uint64_t rbd_feature_object_map = 1 << 3;
 inline constexpr std::uint64_t rbd_feature_fast_diff = 1 << 4;
 inline constexpr std::uint64_t rbd_flag_object_map_invalid = 1 << 0;
 inline constexpr std::uint64_t rbd_flag_fast_diff_invalid = 1 << 1;
@@ -121,6 +122,7 @@ using RbdCallback = void (*)(RbdCompletion, void*);
     F(int, rbd_get_id, (RbdHandle, char*, std::size_t))                                            \
     F(int, rbd_get_features, (RbdHandle, std::uint64_t*))                                          \
     F(int, rbd_get_flags, (RbdHandle, std::uint64_t*))                                             \
+    F(int, rbd_get_overlap, (RbdHandle, std::uint64_t*))                                           \
     F(int, rbd_get_parent, (RbdHandle, RbdLinkedImage*, RbdSnapSpec*))                             \
     F(void, rbd_linked_image_spec_cleanup, (RbdLinkedImage*))                                      \
     F(void, rbd_snap_spec_cleanup, (RbdSnapSpec*))                                                 \
@@ -148,6 +150,9 @@ using RbdCallback = void (*)(RbdCompletion, void*);
     F(int, rbd_diff_iterate2,                                                                      \
       (RbdHandle, const char*, std::uint64_t, std::uint64_t, std::uint8_t, std::uint8_t, RbdDiff,  \
        void*))                                                                                     \
+    F(std::int64_t, rbd_read, (RbdHandle, std::uint64_t, std::size_t, char*))                      \
+    F(std::int64_t, rbd_compare_and_write,                                                         \
+      (RbdHandle, std::uint64_t, std::size_t, const char*, const char*, std::uint64_t*, int))      \
     F(int, rbd_discard, (RbdHandle, std::uint64_t, std::uint64_t))                                 \
     F(int, rbd_flush, (RbdHandle))                                                                 \
     F(int, rbd_aio_create_completion, (void*, RbdCallback, RbdCompletion*))                        \

@@ -5,6 +5,7 @@
 #include "job_impl.hpp"
 #include "names.hpp"
 #include "numbers.hpp"
+#include "rbd_copy_up.hpp"
 #include "rbd_images.hpp"
 #include "rbd_step_parts.hpp"
 #include "step_parts.hpp"
@@ -284,6 +285,7 @@ void apply_flatten(StepRun& run)
     const RbdStepPool pool(run);
     const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
     image.require_id(run.argument("id"));
+    copy_up_unwritten(image, run.job());
     enter_phase(run.job(), "flattening", image.info().num_objs);
     RbdJob progress{.job = run.job()};
     image.check(image.library().rbd_flatten_with_progress(image.get(), RbdJob::report, &progress),

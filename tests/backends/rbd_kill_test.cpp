@@ -95,8 +95,6 @@ public:
             std::shuffle(points.begin(), points.end(), random);
             points.resize(most);
         }
-        if (const char* at = std::getenv("AT"))
-            points.assign(10, std::atoi(at));
         for (const auto point : points)
             run_and_kill_at(point);
         std::cout << "# killed at " << points.size() << " of about " << count

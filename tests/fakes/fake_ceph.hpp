@@ -34,6 +34,7 @@ struct Image {
     std::string name_space{};
     std::uint64_t size{};
     Objects objects{};
+    std::set<std::uint64_t> unwritten{}; ///< in the object map, but not in objects
     std::vector<std::shared_ptr<Snapshot>> snapshots{};
     std::map<std::string, std::string> metadata{};
     std::string passphrase{}; ///< of its encryption

@@ -165,11 +165,11 @@ int metadata_remove(RbdHandle handle, const char* key)
 // ---- content -----------------------------------------------------------------------------------
 
 int diff_iterate(RbdHandle handle, const char*, std::uint64_t offset, std::uint64_t length,
-                 std::uint8_t include_parent, std::uint8_t, RbdDiff callback, void* self)
+                 std::uint8_t include_parent, std::uint8_t by_map, RbdDiff callback, void* self)
 {
     ENTER(rbd_diff_iterate2);
     const auto& image = *open_image(handle).image;
-    std::set<std::uint64_t> numbers;
+    auto numbers = by_map ? image.unwritten : std::set<std::uint64_t>{};
     for (const auto& [number, object] : image.objects)
         numbers.insert(number);
     if (include_parent && image.parent_snapshot)
@@ -222,11 +222,8 @@ int rbd_completion(void*, RbdCallback, RbdCompletion* result)
     *result = new Completion;
     return 0;
 }
-int aio_read(RbdHandle handle, std::uint64_t at, std::size_t length, char* buffer,
-             RbdCompletion completion)
+std::int64_t get_bytes(const Image& image, std::uint64_t at, std::size_t length, char* buffer)
 {
-    ENTER(rbd_aio_read);
-    const auto& image = *open_image(handle).image;
     length = static_cast<std::size_t>(
         std::min<std::uint64_t>(length, image.size - std::min(image.size, at)));
     each_object(
@@ -234,25 +231,56 @@ int aio_read(RbdHandle handle, std::uint64_t at, std::size_t length, char* buffe
         [&](std::uint64_t number, std::uint64_t inside, std::uint64_t done, std::uint64_t size) {
             std::memcpy(buffer + done, object_of(image, number).data() + inside, size);
         });
-    static_cast<Completion*>(completion)->result = static_cast<std::int64_t>(length);
-    return 0;
+    return static_cast<std::int64_t>(length);
 }
-int aio_write(RbdHandle handle, std::uint64_t at, std::size_t length, const char* buffer,
-              RbdCompletion completion)
+std::int64_t put_bytes(Image& image, std::uint64_t at, std::size_t length, const char* buffer)
 {
-    ENTER(rbd_aio_write);
-    auto& image = *open_image(handle).image;
-    if (at + length > image.size) {
-        static_cast<Completion*>(completion)->result = -EINVAL;
-        return 0;
-    }
+    if (at + length > image.size)
+        return -EINVAL;
     each_object(
         at, length,
         [&](std::uint64_t number, std::uint64_t inside, std::uint64_t done, std::uint64_t size) {
             auto object = object_of(image, number);
             std::memcpy(object.data() + inside, buffer + done, size);
             image.objects[number] = std::move(object);
+            image.unwritten.erase(number);
         });
+    return 0;
+}
+std::int64_t read(RbdHandle handle, std::uint64_t at, std::size_t length, char* buffer)
+{
+    ENTER(rbd_read);
+    return get_bytes(*open_image(handle).image, at, length, buffer);
+}
+std::int64_t compare_and_write(RbdHandle handle, std::uint64_t at, std::size_t length,
+                               const char* expected, const char* buffer, std::uint64_t* differs,
+                               int)
+{
+    ENTER(rbd_compare_and_write);
+    auto& image = *open_image(handle).image;
+    std::vector<char> is(length);
+    if (get_bytes(image, at, length, is.data()) != static_cast<std::int64_t>(length))
+        return -EINVAL;
+    const auto other = std::mismatch(is.begin(), is.end(), expected).first;
+    if (other == is.end())
+        return put_bytes(image, at, length, buffer);
+    *differs = static_cast<std::uint64_t>(other - is.begin());
+    return -EILSEQ;
+}
+int aio_read(RbdHandle handle, std::uint64_t at, std::size_t length, char* buffer,
+             RbdCompletion completion)
+{
+    ENTER(rbd_aio_read);
+    static_cast<Completion*>(completion)->result =
+        get_bytes(*open_image(handle).image, at, length, buffer);
+    return 0;
+}
+int aio_write(RbdHandle handle, std::uint64_t at, std::size_t length, const char* buffer,
+              RbdCompletion completion)
+{
+    ENTER(rbd_aio_write);
+    static_cast<Completion*>(completion)->result =
+        put_bytes(*open_image(handle).image, at, length, buffer);
     return 0;
 }
 std::int64_t rbd_result(RbdCompletion completion)
@@ -281,6 +309,8 @@ void add_content_functions(RbdLibrary& library)
     library.rbd_diff_iterate2 = diff_iterate;
     library.rbd_discard = discard;
     library.rbd_flush = flush;
+    library.rbd_read = read;
+    library.rbd_compare_and_write = compare_and_write;
     library.rbd_aio_create_completion = rbd_completion;
     library.rbd_aio_read = aio_read;
     library.rbd_aio_write = aio_write;

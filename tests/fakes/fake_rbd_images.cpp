@@ -172,13 +172,20 @@ int get_id(RbdHandle handle, char* buffer, std::size_t size)
 int get_features(RbdHandle, std::uint64_t* features)
 {
     ENTER(rbd_get_features);
-    *features = rbd_feature_fast_diff;
+    *features = rbd_feature_object_map | rbd_feature_fast_diff;
     return 0;
 }
 int get_flags(RbdHandle, std::uint64_t* flags)
 {
     ENTER(rbd_get_flags);
     *flags = 0;
+    return 0;
+}
+int get_overlap(RbdHandle handle, std::uint64_t* overlap)
+{
+    ENTER(rbd_get_overlap);
+    const auto& image = *open_image(handle).image;
+    *overlap = image.parent_snapshot ? image.size : 0;
     return 0;
 }
 RbdLinkedImage linked(const Image& image)
@@ -266,7 +273,7 @@ int flatten(RbdHandle handle, RbdProgress report, void* self)
     for (std::uint64_t number = 0; number != objects; ++number) {
         if (const int code = report(number, objects, self); code < 0)
             return code;
-        if (image.parent_snapshot->objects.contains(number))
+        if (image.parent_snapshot->objects.contains(number) && !image.unwritten.contains(number))
             image.objects.insert({number, object_of(image, number)});
     }
     image.parent.reset();
@@ -297,6 +304,7 @@ void add_image_functions(RbdLibrary& library)
     library.rbd_get_id = get_id;
     library.rbd_get_features = get_features;
     library.rbd_get_flags = get_flags;
+    library.rbd_get_overlap = get_overlap;
     library.rbd_get_parent = get_parent;
     library.rbd_linked_image_spec_cleanup = linked_cleanup;
     library.rbd_snap_spec_cleanup = snap_spec_cleanup;
