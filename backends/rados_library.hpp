@@ -96,6 +96,9 @@ using RbdCallback = void (*)(RbdCompletion, void*);
     F(std::int64_t, rados_ioctx_get_id, (RadosPool))                                               \
     F(int, rados_read, (RadosPool, const char*, char*, std::size_t, std::uint64_t))                \
     F(int, rados_remove, (RadosPool, const char*))                                                 \
+    F(int, rados_exec,                                                                             \
+      (RadosPool, const char*, const char*, const char*, const char*, std::size_t, char*,          \
+       std::size_t))                                                                               \
     F(int, rados_aio_create_completion, (void*, RadosCallback, RadosCallback, RadosCompletion*))   \
     F(int, rados_aio_stat,                                                                         \
       (RadosPool, const char*, RadosCompletion, std::uint64_t*, std::time_t*))                     \

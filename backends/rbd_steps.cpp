@@ -5,7 +5,7 @@
 #include "job_impl.hpp"
 #include "names.hpp"
 #include "numbers.hpp"
-#include "rbd_copy_up.hpp"
+#include "rbd_flatten.hpp"
 #include "rbd_images.hpp"
 #include "rbd_step_parts.hpp"
 #include "step_parts.hpp"
@@ -280,18 +280,6 @@ void apply_resize(StepRun& run)
     resize(image, size, run.job());
 }
 
-void apply_flatten(StepRun& run)
-{
-    const RbdStepPool pool(run);
-    const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
-    image.require_id(run.argument("id"));
-    copy_up_unwritten(image, run.job());
-    enter_phase(run.job(), "flattening", image.info().num_objs);
-    RbdJob progress{.job = run.job()};
-    image.check(image.library().rbd_flatten_with_progress(image.get(), RbdJob::report, &progress),
-                "cannot flatten it");
-}
-
 void apply_snapshot(StepRun& run)
 {
     const RbdStepPool pool(run);
@@ -374,7 +362,12 @@ const std::array<Action, rbd_action_count> rbd_actions{
     Action{.name = "rbd_remove", .apply = apply_remove, .atomic = true, .forward = true},
     Action{"rbd_rename", apply_rename, undo_rename},
     Action{.name = "rbd_resize", .apply = apply_resize, .atomic = true, .forward = true},
-    Action{"rbd_flatten", apply_flatten, nullptr, true}, // cut short, it is a clone still
+    // Cut short, it is a clone still; but for its very end.
+    Action{.name = "rbd_flatten",
+           .apply = apply_flatten,
+           .undo = undo_flatten,
+           .atomic = true,
+           .forward = true},
     Action{"rbd_snapshot", apply_snapshot, nullptr, true},
     Action{"rbd_remove_snapshot", apply_remove_snapshot, nullptr, true},
     Action{"rbd_protect_snapshot", apply_protect, nullptr, true},

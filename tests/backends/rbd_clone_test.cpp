@@ -22,8 +22,8 @@ RBD_CASE("clones and copies")
     auto linked =
         pool.create_volume_from(raw_volume("linked", 0), golden, CreateFlags::linked, &job);
     CHECK(job.facts().at("method") == "linked");
-    CHECK(content(linked) == whole);
-    CHECK(content(linked, {.sparse = true}) == whole);
+    CHECK((content(linked) == whole));
+    CHECK((content(linked, {.sparse = true}) == whole));
     REQUIRE(linked.definition().backing.size() == 1);
     CHECK(linked.definition().backing[0].path == "rbd/golden");
     CHECK(golden.snapshots().empty()); // nothing of the way it was made is left to be seen
@@ -31,7 +31,7 @@ RBD_CASE("clones and copies")
 
     auto far = other.create_volume_from(raw_volume("far", 20 * mib), golden, CreateFlags::linked);
     CHECK(far.info().capacity == 20 * mib);
-    CHECK(content(far, {.length = 16 * mib}) == whole);
+    CHECK((content(far, {.length = 16 * mib}) == whole));
     CHECK(far.definition().backing[0].path == "rbd/golden");
 
     const auto blockers = golden.blockers();
@@ -47,22 +47,22 @@ RBD_CASE("clones and copies")
     Job copying;
     auto copy = other.create_volume_from(raw_volume("copy", 0), golden, {}, &copying);
     CHECK(copying.facts().at("method") == "sparse_copy");
-    CHECK(content(copy) == whole);
+    CHECK((content(copy) == whole));
     CHECK(copy.info().allocation == 8 * mib);
     CHECK(copy.definition().backing.empty());
 
     linked.delete_storage();
     far.delete_storage();
     golden.delete_storage();
-    CHECK(content(copy) == whole);
+    CHECK((content(copy) == whole));
 
     // To files and back.
     auto files = stage.scratch.running_pool(*stage.context, "files");
     auto file = files.create_volume_from(raw_volume("file", 0), copy);
-    CHECK(content(file) == whole);
+    CHECK((content(file) == whole));
     CHECK(file.info().allocation < 16 * mib);
     auto back = pool.create_volume_from(raw_volume("back", 0), file);
-    CHECK(content(back) == whole);
+    CHECK((content(back) == whole));
     CHECK(back.info().allocation == 8 * mib);
     auto qcow2 = raw_volume("image", 0);
     qcow2.target.format = "qcow2";
@@ -102,7 +102,7 @@ RBD_CASE("a clone becomes independent")
     });
     CHECK(error_code([&] { far.flatten(&hasty); }) == ErrorCode::cancelled);
     CHECK(far.definition().backing.size() == 1);
-    CHECK(content(far) == before);
+    CHECK((content(far) == before));
 
     Job job;
     std::uint64_t told = 0;
@@ -110,12 +110,12 @@ RBD_CASE("a clone becomes independent")
     far.flatten(&job);
     CHECK(told == 16);
     CHECK(far.definition().backing.empty());
-    CHECK(content(far) == before);
+    CHECK((content(far) == before));
     CHECK(golden.dependents().empty());
     golden.delete_storage();
-    CHECK(content(far) == before);
+    CHECK((content(far) == before));
     far.revert_snapshot("kept");
-    CHECK(content(far) == before);
+    CHECK((content(far) == before));
     CHECK(error_code([&] { far.flatten(); }) == ErrorCode::invalid_state);
 }
 
@@ -136,10 +136,10 @@ RBD_CASE("flattening loses nothing where the object map is wrong")
         REQUIRE(RbdPeer::control("rados -p rbd rm $($BASIN_CEPH_SCRIPT rbd info rbd/a | sed -n "
                                  "'s/.*block_name_prefix: //p').0000000000000001"));
     }
-    REQUIRE(content(linked) == content(golden));
+    REQUIRE((content(linked) == content(golden)));
     linked.flatten();
     CHECK(linked.definition().backing.empty());
-    CHECK(content(linked) == content(golden));
+    CHECK((content(linked) == content(golden)));
 }
 
 } // namespace

@@ -225,7 +225,7 @@ TEST_CASE("rbd, real: a monitor by its IPv6 address", "[.][ceph6]")
     const auto data = pattern(5 * mib);
     auto volume = pool.create_volume(raw_volume("a", 8 * mib));
     volume.upload(source_of(data));
-    CHECK(content(volume, {.length = data.size()}) == data);
+    CHECK((content(volume, {.length = data.size()}) == data));
     CHECK(pool.definition().source.hosts[0].name == "::1");
     stage.open();
     CHECK(stage.context->find_pool("ceph").volume_names() == std::vector<std::string>{"a"});

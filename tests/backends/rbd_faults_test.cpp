@@ -71,6 +71,37 @@ RBD_CASE("a deletion that was killed is finished")
     CHECK(names(pool).empty());
 }
 
+TEST_CASE("rbd, simulated: a clone that Ceph flattened but for the last message", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    auto golden = pool.create_volume(raw_volume("golden", 12 * mib));
+    golden.upload(source_of(pattern(9 * mib)));
+    const auto whole = content(golden);
+    auto linked = pool.create_volume_from(raw_volume("a", 0), golden, CreateFlags::linked);
+    // Its parent is gone already.
+    peer.fake->fail("parent_detach", -EIO);
+    SECTION("is mended at once")
+    {
+        CHECK(error_code([&] { linked.flatten(); }) == ErrorCode::io);
+        CHECK(stage.context->recover().empty());
+    }
+    SECTION("is mended when Ceph answers again")
+    {
+        peer.fake->fail("rados_exec", -ETIMEDOUT);
+        CHECK(error_code([&] { linked.flatten(); }) == ErrorCode::io);
+        CHECK(error_code([&] { content(linked); }) == ErrorCode::not_found);
+        stage.open();
+        pool = stage.context->find_pool("ceph");
+    }
+    pool.refresh();
+    CHECK(pool.diagnostics().empty());
+    linked = pool.find_volume("a");
+    CHECK(linked.definition().backing.empty());
+    CHECK((content(linked) == whole));
+}
+
 TEST_CASE("rbd, simulated: what cannot be recovered while the cluster is down is tried again",
           "[rbd]")
 {

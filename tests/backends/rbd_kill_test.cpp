@@ -95,6 +95,8 @@ public:
             std::shuffle(points.begin(), points.end(), random);
             points.resize(most);
         }
+        if (const char* at = std::getenv("BASIN_KILL_AT"))
+            points.assign(10, std::stoi(at));
         for (const auto point : points)
             run_and_kill_at(point);
         std::cout << "# killed at " << points.size() << " of about " << count
@@ -275,6 +277,13 @@ KILLED_CASE(
         pool.create_volume_from(raw_volume("a", 0), golden(pool), CreateFlags::linked);
     },
     [](Pool pool) { pool.find_volume("a").flatten(); })
+
+KILLED_CASE(
+    "deleting a clone",
+    [](Pool pool) {
+        pool.create_volume_from(raw_volume("a", 0), golden(pool), CreateFlags::linked);
+    },
+    [](Pool pool) { pool.find_volume("a").delete_storage(); })
 
 KILLED_CASE("growing an image", golden,
             [](Pool pool) { pool.find_volume("golden").resize(40 * mib); })

@@ -62,15 +62,15 @@ RBD_CASE("content")
     const auto data = pattern(9 * mib + 12345);
     auto volume = pool.create_volume(raw_volume("a", 32 * mib));
     CHECK(volume.upload(source_of(data)) == data.size());
-    CHECK(content(volume) == data + std::string(32 * mib - data.size(), '\0'));
-    CHECK(content(volume, {.sparse = true}) == content(volume));
-    CHECK(content(volume, {.offset = 5 * mib, .length = 100}) == data.substr(5 * mib, 100));
+    CHECK((content(volume) == data + std::string(32 * mib - data.size(), '\0')));
+    CHECK((content(volume, {.sparse = true}) == content(volume)));
+    CHECK((content(volume, {.offset = 5 * mib, .length = 100}) == data.substr(5 * mib, 100)));
     CHECK(volume.info().allocation == 12 * mib); // three objects
 
     volume.upload(source_of(std::string(3 * mib, '\0')), {.offset = mib, .sparse = true});
     auto expected = data;
     std::fill_n(expected.begin() + mib, 3 * mib, '\0');
-    CHECK(content(volume, {.length = data.size()}) == expected);
+    CHECK((content(volume, {.length = data.size()}) == expected));
 
     CHECK(error_code([&] { volume.upload(source_of(data), {.offset = 30 * mib}); }) ==
           ErrorCode::invalid_argument);
@@ -84,12 +84,12 @@ RBD_CASE("content")
     CHECK(job.facts().at("sha256").size() == 64);
 
     volume.wipe(WipeAlgorithm::dod);
-    CHECK(content(volume, {.length = 100}) == std::string(100, '\xff'));
+    CHECK((content(volume, {.length = 100}) == std::string(100, '\xff')));
     volume.wipe(WipeAlgorithm::zero);
-    CHECK(content(volume) == std::string(32 * mib, '\0'));
+    CHECK((content(volume) == std::string(32 * mib, '\0')));
     volume.upload(source_of(data));
     volume.wipe(WipeAlgorithm::trim);
-    CHECK(content(volume) == std::string(32 * mib, '\0'));
+    CHECK((content(volume) == std::string(32 * mib, '\0')));
     CHECK(volume.info().allocation == 0);
 }
 
@@ -134,7 +134,7 @@ RBD_CASE("snapshots")
     CHECK(listed[0].size == 8 * mib);
     CHECK(listed[0].created.seconds > 1'500'000'000);
     volume.revert_snapshot("one");
-    CHECK(content(volume, {.length = mib}) == before);
+    CHECK((content(volume, {.length = mib}) == before));
     CHECK(error_code([&] { volume.delete_storage(); }) == ErrorCode::busy);
     volume.delete_snapshot("two");
     CHECK(error_code([&] { volume.delete_snapshot("two"); }) == ErrorCode::not_found);

@@ -44,6 +44,7 @@ struct Image {
     std::uint64_t version{1}; ///< of its header
     int writers{};
     bool has_header{true}; ///< false: what a killed creation leaves behind
+    bool lost_parent{};    ///< what a flattening leaves behind that ended short of the end
 };
 
 /** One cluster; while it lives, rbd_library() gives its functions. */

@@ -125,6 +125,19 @@ int remove_object(RadosPool, const char*)
 {
     return -ENOENT;
 }
+int exec(RadosPool, const char* object, const char* cls, const char* method, const char*,
+         std::size_t, char*, std::size_t)
+{
+    ENTER(rados_exec);
+    if (std::string_view(cls) != "rbd" || std::string_view(method) != "parent_detach")
+        return -EOPNOTSUPP;
+    for (const auto& image : cluster->images_)
+        if (object == "rbd_header." + image->id) {
+            image->lost_parent = false;
+            return 0;
+        }
+    return -ENOENT;
+}
 int wait(void*)
 {
     return 0;
@@ -155,6 +168,7 @@ void add_rados_functions(RbdLibrary& library)
     library.rados_get_instance_id = instance_id;
     library.rados_read = read_object;
     library.rados_remove = remove_object;
+    library.rados_exec = exec;
     library.rados_mon_command = mon_command;
     library.rados_buffer_free = buffer_free;
     library.rados_ioctx_create = ioctx_create;

@@ -96,7 +96,7 @@ int rename(RadosPool pool, const char* from, const char* to)
 int open_either(RadosPool pool, const char* name, RbdHandle* handle, bool read_only)
 {
     const auto image = find_image(*static_cast<Pool*>(pool), name);
-    if (!image || !image->has_header)
+    if (!image || !image->has_header || image->lost_parent)
         return -ENOENT;
     if (!read_only)
         ++image->writers;
@@ -279,8 +279,10 @@ int flatten(RbdHandle handle, RbdProgress report, void* self)
     image.parent.reset();
     image.parent_snapshot.reset();
     purge();
+    const int fault = cluster->enter("parent_detach");
+    image.lost_parent = fault != 0;
     ++image.version;
-    return 0;
+    return fault;
 }
 
 } // namespace
