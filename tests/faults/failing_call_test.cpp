@@ -44,6 +44,11 @@ bool can_fail(const TracedCall& call)
     }
 }
 
+bool flushes(const TracedCall& call)
+{
+    return call.number == SYS_fsync || call.number == SYS_fdatasync;
+}
+
 struct FailOptions {
     bool stays{};        ///< what is begun cannot be taken back: not checked that it was
     std::string keeps{}; ///< as KillOptions
@@ -123,6 +128,7 @@ void fail_everywhere(const Prepare& prepare, const Work& work, const Done& done,
             const bool is_done = done(scratch, context);
             if (result.status == 0) {
                 CHECK(is_done);
+                CHECK_FALSE(flushes(hit)); // then it may be gone after a power cut
                 continue;
             }
             ++failed;
