@@ -56,7 +56,9 @@ Secret Context::Impl::ask_secret(const SecretRequest& request) const
                 "no secret " +
                     (reference.uuid.empty() ? "for usage '" + reference.usage + "'"
                                             : "with uuid '" + reference.uuid + "'") +
-                    " for volume '" + request.volume_name + "' in pool '" + request.pool_name + "'",
+                    (request.volume_name.empty() ? " for"
+                                                 : " for volume '" + request.volume_name + "' in") +
+                    " pool '" + request.pool_name + "'",
                 "give the Context a secret callback or a directory of secrets that has it");
 }
 

@@ -51,6 +51,7 @@ RBD_CASE("what is wrong with the definition")
     def = stage.definition("x");
     def.source.auth->secret.uuid = "2ec115d7-3a88-4ceb-bc12-0ac909a6fd88";
     CHECK(code(def) == ErrorCode::not_found);
+    CHECK(message == "no secret with uuid '2ec115d7-3a88-4ceb-bc12-0ac909a6fd88' for pool 'x'");
     def = stage.definition("x");
     def.config_options = {{.name = "no_such_option", .value = "1"}};
     CHECK(code(def) == ErrorCode::invalid_argument);
