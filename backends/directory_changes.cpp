@@ -10,6 +10,7 @@
 #include "volume_access.hpp"
 #include "volume_content.hpp"
 #include "volume_file.hpp"
+#include "volume_upload.hpp"
 
 #include <algorithm>
 #include <cerrno>

@@ -27,15 +27,6 @@ bool has_feature(const VolumeDef& def, std::string_view name)
     return std::find(features.begin(), features.end(), name) != features.end();
 }
 
-std::string in_lower_case(std::string text)
-{
-    for (auto& c : text)
-        if (c >= 'A' && c <= 'F')
-            c = static_cast<char>(c + 32);
-    return text;
-}
-
-/** libvirt's name for a format as QEMU calls it. */
 std::string qemu_format(const VolumeDef& def)
 {
     const auto& format = def.target.format;
@@ -487,97 +478,7 @@ ContentPlan plan_copy(const NewVolume& volume)
     return qemu_format(volume.def) == "raw" ? plan_raw(volume) : plan_image_copy(volume);
 }
 
-void check_digest(const FileWork& work, const VolumeDef& def, const TransferOptions& options)
-{
-    if (!options.digest && options.expected_sha256.empty())
-        return;
-    const auto found =
-        digest_content(work.fd, work.path, content_length(work.fd, work.path), work.job);
-    if (!options.expected_sha256.empty() && found != in_lower_case(options.expected_sha256))
-        throw Error(ErrorCode::io,
-                    "upload of '" + def.name + "': SHA-256 is " + found + ", expected " +
-                        options.expected_sha256,
-                    "transfer it again");
-    if (options.digest)
-        state_fact(work.job, "sha256", found);
-}
-
-/** What a whole upload must be, beyond being complete. */
-void check_uploaded(const FileWork& work, const VolumeDef& def)
-{
-    const auto& format = def.target.format;
-    const auto refuse = [&](const std::string& what, const std::string& remedy) {
-        throw Error(ErrorCode::invalid_argument, "upload of '" + def.name + "': " + what, remedy);
-    };
-    const auto length = content_length(work.fd, work.path);
-    if (format == "raw") {
-        if (def.capacity != 0 && length > def.capacity)
-            refuse(size_text(length) + " came, more than the capacity of " +
-                       size_text(def.capacity),
-                   "give a larger capacity, or none");
-        if (def.capacity > length && ::ftruncate(work.fd, static_cast<off_t>(def.capacity)) != 0)
-            throw system_error(errno, "cannot set the size of '" + work.path + "'");
-        return;
-    }
-    const auto info = inspect_file(work.fd, work.path);
-    const auto expected = format == "vhd" ? "vpc" : format;
-    if (to_string(info.format) != expected)
-        refuse("what came is of format '" + std::string(to_string(info.format)) + "', not '" +
-                   format + "'",
-               "say what it really is");
-    for (const auto& finding : info.findings)
-        if (finding.issue != ImageIssue::marked_dirty)
-            refuse("the image is damaged: " + finding.message, "transfer it again");
-    if (def.capacity != 0 && info.virtual_size != def.capacity)
-        refuse("the image has a capacity of " + size_text(info.virtual_size) + ", not " +
-                   size_text(def.capacity),
-               "give its capacity, or none");
-    // Whoever made the image must not choose which files of this host a guest gets to see.
-    const auto allowed = def.backing.empty() ? std::string() : def.backing.front().path;
-    if (info.backing && info.backing->path != allowed)
-        refuse("the image is based on '" + info.backing->path + "', which was not asked for",
-               "name it as the backing image, or flatten the image first");
-    if (info.data_file || !info.extents.empty())
-        refuse("the image keeps data in other files", "convert it first");
-}
-
 } // namespace
-
-bool take_upload(const FileWork& work, const VolumeDef& def, const UploadSource& source,
-                 const TransferOptions& options)
-{
-    const auto present = content_length(work.fd, work.path);
-    if (options.offset != present)
-        throw Error(ErrorCode::invalid_argument,
-                    "upload of '" + def.name + "': the source goes on at offset " +
-                        std::to_string(options.offset) + ", but " + size_text(present) +
-                        " are here already",
-                    present == 0 ? "begin at offset 0" : "ask partial_upload(), and go on there");
-    // What is kept is checked as a whole when it is complete: earlier calls brought a part of it.
-    auto part = options;
-    if (options.resumable) {
-        part.digest = false;
-        part.expected_sha256.clear();
-        if (part.expected_length)
-            *part.expected_length -= std::min(*part.expected_length, present);
-    }
-    const auto room = def.target.format == "raw" && def.capacity != 0
-                          ? def.capacity - std::min(def.capacity, present)
-                          : std::uint64_t{UINT64_MAX};
-    receive_content(source, part, work.fd, work.path, room, work.job);
-    try {
-        if (options.resumable)
-            check_digest(work, def, options);
-        check_uploaded(work, def);
-    } catch (const Error& error) {
-        // Complete and wrong is of no use for a next attempt; what could not be looked at is.
-        const bool looked_at = error.os_error() == 0 && error.code() != ErrorCode::cancelled &&
-                               error.code() != ErrorCode::timed_out;
-        [[maybe_unused]] const int emptied = looked_at ? ::ftruncate(work.fd, 0) : 0;
-        throw;
-    }
-    return true;
-}
 
 Secret secret_of(const Encryption& encryption, const std::string& pool_name,
                  const std::string& volume_name, const std::string& path, const Host& host)

@@ -47,8 +47,4 @@ std::uint64_t luks_header_size(const VolumeDef& volume);
  * secret. */
 QemuImage qemu_image(const VolumeDef& volume, const std::string& pool_name, const Host& host);
 
-/** Fills the file with an upload and checks that it is what the definition says. */
-bool take_upload(const FileWork& work, const VolumeDef& def, const UploadSource& source,
-                 const TransferOptions& options);
-
 } // namespace storage::inline v1
