@@ -5,6 +5,7 @@
 #include "image/inspection.hpp"
 #include "job_impl.hpp"
 #include "signal_guard.hpp"
+#include "utf8.hpp"
 
 #include <algorithm>
 #include <dirent.h>
@@ -30,7 +31,7 @@ std::string readable_name(std::string_view name)
 
 bool is_usable_name(std::string_view name) noexcept
 {
-    return image::is_plain_text(name);
+    return is_plain_text(name);
 }
 
 namespace {

@@ -51,7 +51,14 @@ void check_uploaded(const FileWork& work, const VolumeDef& def)
         throw Error(ErrorCode::invalid_argument, "upload of '" + def.name + "': " + what, remedy);
     };
     const auto length = content_length(work.fd, work.path);
+    const auto info = inspect_file(work.fd, work.path);
     if (format == "raw") {
+        if (info.format != ImageFormat::raw && info.format != ImageFormat::iso &&
+            info.format != ImageFormat::luks)
+            refuse("what came is of format '" + std::string(to_string(info.format)) +
+                       "', and whoever opens it by its name would take it for that",
+                   "say what it really is; to keep these bytes as they are, upload them into a "
+                   "volume that exists");
         if (def.capacity != 0 && length > def.capacity)
             refuse(size_text(length) + " came, more than the capacity of " +
                        size_text(def.capacity),
@@ -60,7 +67,6 @@ void check_uploaded(const FileWork& work, const VolumeDef& def)
             throw system_error(errno, "cannot set the size of '" + work.path + "'");
         return;
     }
-    const auto info = inspect_file(work.fd, work.path);
     const auto expected = format == "vhd" ? "vpc" : format;
     if (to_string(info.format) != expected)
         refuse("what came is of format '" + std::string(to_string(info.format)) + "', not '" +

@@ -129,4 +129,15 @@ VolumeDef read_volume(std::string_view definition, std::string_view pool_type,
 /** Tells a context's log what was ignored. */
 WarningCallback warn(const ContextState& context);
 
+inline constexpr unsigned allow_shift = 16;
+inline constexpr std::uint32_t allow_flags =
+    BASIN_ALLOW_OPEN | BASIN_ALLOW_BACKING_IMAGE | BASIN_ALLOW_LOOP_DEVICE | BASIN_ALLOW_MOUNTED |
+    BASIN_ALLOW_SNAPSHOT | BASIN_ALLOW_HOLDER | BASIN_ALLOW_VOLUME;
+
+/** What BASIN_ALLOW_... say. */
+inline BlockerKind allowed(std::uint32_t flags)
+{
+    return static_cast<BlockerKind>((flags & allow_flags) >> allow_shift);
+}
+
 } // namespace storage::capi

@@ -61,7 +61,8 @@ public:
                                 .expected_sha256 =
                                     std::string(text_or_empty(record_.expected_sha256)),
                                 .digest = (flags & BASIN_TRANSFER_DIGEST) != 0,
-                                .resumable = (flags & BASIN_TRANSFER_RESUMABLE) != 0};
+                                .resumable = (flags & BASIN_TRANSFER_RESUMABLE) != 0,
+                                .allowed = allowed(flags)};
         if (record_.has_expected_length != 0)
             options.expected_length = record_.expected_length;
         return options;
@@ -93,11 +94,11 @@ private:
 
 TransferOptions plain_options(std::uint64_t offset, std::uint64_t length, std::uint32_t flags)
 {
-    reject_unknown_flags(flags, volume_flags);
     return {.offset = offset,
             .length = length,
             .sparse = (flags & BASIN_TRANSFER_SPARSE) != 0,
-            .digest = (flags & BASIN_TRANSFER_DIGEST) != 0};
+            .digest = (flags & BASIN_TRANSFER_DIGEST) != 0,
+            .allowed = allowed(flags)};
 }
 
 } // namespace
@@ -107,6 +108,7 @@ int basin_volume_upload(basin_volume* volume, int fd, uint64_t offset, uint64_t 
 {
     return guard(error, [&] {
         auto& target = required(volume, "volume").cpp;
+        reject_unknown_flags(flags, volume_flags | allow_flags);
         target.upload(fd, plain_options(offset, length, flags), job_or_null(job));
     });
 }
@@ -116,6 +118,7 @@ int basin_volume_download(basin_volume* volume, int fd, uint64_t offset, uint64_
 {
     return guard(error, [&] {
         const auto& source = required(volume, "volume").cpp;
+        reject_unknown_flags(flags, volume_flags);
         source.download(fd, plain_options(offset, length, flags), job_or_null(job));
     });
 }
@@ -127,7 +130,7 @@ int basin_volume_upload_from(basin_volume* volume, const basin_transfer* source,
         Transfer transfer(source, "source");
         auto& target = required(volume, "volume").cpp;
         auto& out = required(bytes, "bytes");
-        reject_unknown_flags(flags, volume_flags);
+        reject_unknown_flags(flags, volume_flags | allow_flags);
         const auto options = transfer.options(flags);
         out = target.upload(transfer.source(), options, job_or_null(job));
     });

@@ -14,11 +14,6 @@ static_assert(static_cast<unsigned>(ResizeFlags::shrink) == BASIN_RESIZE_SHRINK)
 static_assert(static_cast<unsigned>(WipeAlgorithm::trim) == BASIN_WIPE_TRIM);
 static_assert(static_cast<unsigned>(ChainState::too_deep) == BASIN_CHAIN_TOO_DEEP);
 
-constexpr unsigned allow_shift = 16;
-constexpr std::uint32_t allow_flags =
-    BASIN_ALLOW_OPEN | BASIN_ALLOW_BACKING_IMAGE | BASIN_ALLOW_LOOP_DEVICE | BASIN_ALLOW_MOUNTED |
-    BASIN_ALLOW_SNAPSHOT | BASIN_ALLOW_HOLDER | BASIN_ALLOW_VOLUME;
-
 constexpr bool same(BlockerKind kind, std::uint32_t bit, std::uint32_t allow)
 {
     const auto number = static_cast<std::uint32_t>(kind);
@@ -33,11 +28,6 @@ static_assert(same(BlockerKind::job, BASIN_BLOCKER_JOB, 0)); // cannot be allowe
 static_assert(same(BlockerKind::snapshot, BASIN_BLOCKER_SNAPSHOT, BASIN_ALLOW_SNAPSHOT));
 static_assert(same(BlockerKind::holder, BASIN_BLOCKER_HOLDER, BASIN_ALLOW_HOLDER));
 static_assert(same(BlockerKind::volume, BASIN_BLOCKER_VOLUME, BASIN_ALLOW_VOLUME));
-
-BlockerKind allowed(std::uint32_t flags)
-{
-    return static_cast<BlockerKind>((flags & allow_flags) >> allow_shift);
-}
 
 BackingDepth depth_of(std::uint32_t flags)
 {

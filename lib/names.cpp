@@ -2,7 +2,9 @@
 #include "names.hpp"
 
 #include "numbers.hpp"
+#include "utf8.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
 
 namespace storage::inline v1 {
@@ -10,20 +12,27 @@ namespace {
 
 constexpr std::string_view hex_digits = "0123456789abcdefABCDEF";
 
-std::string file_name_problem(std::string_view name, std::size_t limit)
+std::string text_problem(std::string_view name, std::size_t limit)
 {
     if (name.empty())
         return "is empty";
-    if (name == "." || name == "..")
-        return "is a directory's own name";
-    if (name.find('/') != name.npos)
-        return "contains '/'";
     if (const auto found = control_character(name))
         return "contains the control character " + *found;
+    if (!is_plain_text(name))
+        return "is not text in UTF-8";
     if (name.size() > limit)
         return "is " + std::to_string(name.size()) + " bytes long (at most " +
                std::to_string(limit) + ")";
     return {};
+}
+
+std::string file_name_problem(std::string_view name, std::size_t limit)
+{
+    if (name == "." || name == "..")
+        return "is a directory's own name";
+    if (name.find('/') != name.npos)
+        return "contains '/'";
+    return text_problem(name, limit);
 }
 
 } // namespace
@@ -33,21 +42,20 @@ std::string shown(std::string_view value)
     constexpr std::string_view digits = "0123456789ABCDEF";
     constexpr std::size_t limit = 100;
     std::string result = "'";
-    for (const char c : value.substr(0, limit)) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x20 || byte == 0x7F)
+    std::size_t at = 0;
+    while (at < value.size() && at < limit) {
+        const auto length = decode_utf8(value.substr(at)).length;
+        const auto character = value.substr(at, std::max<std::size_t>(length, 1));
+        const auto byte = static_cast<unsigned char>(character.front());
+        if (is_plain_text(character))
+            result += character;
+        else if (length <= 1)
             result += std::string("\\x") + digits[byte >> 4] + digits[byte & 0xF];
         else
-            result += c;
+            result += "\xEF\xBF\xBD"; // U+FFFD
+        at += character.size();
     }
-    if (value.size() <= limit)
-        return result + '\'';
-    // Not in the middle of a character.
-    while ((static_cast<unsigned char>(result.back()) & 0xC0) == 0x80)
-        result.pop_back();
-    if (static_cast<unsigned char>(result.back()) >= 0xC0)
-        result.pop_back();
-    return result + "...'";
+    return result + (at < value.size() ? "...'" : "'");
 }
 
 std::string pool_name_problem(std::string_view name)
@@ -58,6 +66,12 @@ std::string pool_name_problem(std::string_view name)
 std::string volume_name_problem(std::string_view name)
 {
     return file_name_problem(name, file_name_limit);
+}
+
+std::string snapshot_name_problem(std::string_view name)
+{
+    constexpr std::size_t limit = 255; // of qcow2, as qemu-img has it
+    return text_problem(name, limit);
 }
 
 std::optional<std::string> control_character(std::string_view text)

@@ -17,7 +17,10 @@ std::string pool_name_problem(std::string_view name);
 /** The same for a volume. */
 std::string volume_name_problem(std::string_view name);
 
-/** A value for a message: in quotes, on one line, and cut where it is long. */
+/** The same for a snapshot, which may have '/' in its name. */
+std::string snapshot_name_problem(std::string_view name);
+
+/** A value for a message: in quotes, on one line, in UTF-8, and cut where it is long. */
 std::string shown(std::string_view value);
 
 /** A control character, as "U+000A"; nothing when there is none. */

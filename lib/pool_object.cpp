@@ -2,6 +2,7 @@
 #include "pool_object.hpp"
 
 #include "job_impl.hpp"
+#include "names.hpp"
 
 #include <algorithm>
 
@@ -314,22 +315,13 @@ std::string volume_title(std::string_view volume, const PoolObject& pool)
 
 void check_volume_name(std::string_view name)
 {
-    const auto refuse = [&](const std::string& why) {
-        throw Error(ErrorCode::invalid_argument, "volume name '" + std::string(name) + "' " + why,
-                    "use a name of 1 to 255 bytes without '/' and control characters");
-    };
-    if (name.empty())
-        refuse("is empty");
-    if (name.size() > 255)
-        refuse("is longer than 255 bytes");
-    if (name == "." || name == "..")
-        refuse("means a directory");
-    if (std::any_of(name.begin(), name.end(), [](char c) {
-            return c == '/' || static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-        }))
-        refuse("contains '/' or a control character");
-    if (name.starts_with(temporary_prefix))
-        refuse("begins with '" + std::string(temporary_prefix) + "', which basin keeps for itself");
+    auto problem = volume_name_problem(name);
+    if (problem.empty() && name.starts_with(temporary_prefix))
+        problem =
+            "begins with '" + std::string(temporary_prefix) + "', which basin keeps for itself";
+    if (!problem.empty())
+        throw Error(ErrorCode::invalid_argument, "volume name " + shown(name) + ' ' + problem,
+                    "use a name of 1 to 255 bytes in UTF-8, without '/' and control characters");
 }
 
 } // namespace storage::inline v1

@@ -148,13 +148,20 @@ public:
         if (!source_.read)
             require_descriptor(source_.fd, what_);
         seekable_ = source_.fd >= 0 && is_regular(source_.fd);
-        enter_phase(job_, "uploading", expected_total());
+        const auto total = expected_total();
+        // What is to be read of a file must be there to the last.
+        const auto size = static_cast<std::uint64_t>(size_of_source());
+        const auto start = static_cast<std::uint64_t>(seekable_ ? start_of_source() : 0);
+        const auto end = total < size ? std::min(size, start + total) : size;
+        enter_phase(job_, "uploading", total);
         if (source_.read)
             from_callback();
         else if (seekable_ && !digest_.wanted())
             from_file();
         else
             from_descriptor();
+        if (static_cast<std::uint64_t>(size_of_source()) < end)
+            throw became_shorter();
         writer_.finish();
         check_length();
         digest_.finish("upload to '" + path_ + "'", job_);
@@ -171,18 +178,22 @@ private:
                      "make the volume larger first");
     }
 
+    /** Of a file that others may write to; 0 of what has no size. */
+    off_t size_of_source() const
+    {
+        struct stat info {};
+        return seekable_ && ::fstat(source_.fd, &info) == 0 ? info.st_size : 0;
+    }
+    off_t start_of_source() const { return std::max<off_t>(0, ::lseek(source_.fd, 0, SEEK_CUR)); }
+
     std::uint64_t expected_total() const
     {
         if (options_.length)
             return options_.length;
         if (options_.expected_length)
             return *options_.expected_length;
-        struct stat info {};
-        if (!seekable_ || ::fstat(source_.fd, &info) != 0)
-            return 0;
-        const auto at = ::lseek(source_.fd, 0, SEEK_CUR);
         return static_cast<std::uint64_t>(
-            std::max<off_t>(0, info.st_size - std::max<off_t>(at, 0)));
+            std::max<off_t>(0, size_of_source() - (seekable_ ? start_of_source() : 0)));
     }
 
     /** Bytes that may still come; one more shows that it is too much. */
@@ -310,10 +321,9 @@ private:
                 }
                 const auto n =
                     copy_in_kernel(source_.fd, at, fd_, writer_.position(), data.end - at);
-                if (n == 0) {
-                    if (::lseek(source_.fd, static_cast<off_t>(at), SEEK_SET) < 0)
-                        throw system_error(errno, what_ + ": cannot read the source");
-                    return from_descriptor();
+                if (n == 0) { // no file system for that, or the end came too soon
+                    at += read_source(at, data.end);
+                    continue;
                 }
                 at += n;
                 writer_.advance_to(writer_.position() + n);
@@ -321,6 +331,11 @@ private:
             }
         }
         ::lseek(source_.fd, static_cast<off_t>(at), SEEK_SET);
+    }
+
+    Error became_shorter() const
+    {
+        return Error(ErrorCode::io, what_ + ": the source became shorter", "transfer it again");
     }
 
     /** Takes a piece of [at, end) of a source that is a file. */
@@ -335,8 +350,7 @@ private:
             if (n < 0)
                 throw system_error(errno, what_ + ": cannot read the source");
             if (n == 0)
-                throw Error(ErrorCode::io, what_ + ": the source became shorter",
-                            "transfer it again");
+                throw became_shorter();
             take(Bytes(buffer_).first(static_cast<std::size_t>(n)));
             return static_cast<std::uint64_t>(n);
         }

@@ -36,4 +36,16 @@ Utf8Character decode_utf8(std::string_view text)
     return {value, length};
 }
 
+bool is_plain_text(std::string_view text) noexcept
+{
+    while (!text.empty()) {
+        const auto [value, length] = decode_utf8(text);
+        if (length == 0 || !is_xml_character(value) || value < 0x20 ||
+            (value >= 0x7F && value < 0xA0))
+            return false;
+        text.remove_prefix(length);
+    }
+    return true;
+}
+
 } // namespace storage::inline v1

@@ -17,6 +17,9 @@ struct Utf8Character {
 /** Decodes the character at the start of a text that is not empty. */
 Utf8Character decode_utf8(std::string_view text);
 
+/** Whether it is UTF-8 that XML can hold, without control characters. */
+bool is_plain_text(std::string_view text) noexcept;
+
 /** Whether XML 1.0 can hold the character, as itself or by number (section 2.2, Char). */
 constexpr bool is_xml_character(std::uint32_t value)
 {

@@ -2,6 +2,7 @@
 // Volume: the calls that change what exists.
 #include "volume_change.hpp"
 
+#include "names.hpp"
 #include "pool_call.hpp"
 
 #include "volume_lookup.hpp"
@@ -38,6 +39,18 @@ BlockerKind allowed_for_snapshots(PoolAccess& access)
                : BlockerKind::snapshot;
 }
 
+/** None of an image so damaged that nobody can go back to one. */
+std::vector<Snapshot> readable_snapshots(Backend& backend, const std::string& name)
+{
+    try {
+        return backend.snapshots(name);
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::parse_failed)
+            throw;
+        return {};
+    }
+}
+
 } // namespace
 
 std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, BlockerKind allowed)
@@ -52,7 +65,7 @@ std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, Bl
         found = backend.blockers(name);
     // Of the image formats qcow2 alone keeps snapshots; other pool types tell of theirs themselves.
     if (!has(allowed, BlockerKind::snapshot) && record.facts.format == ImageFormat::qcow2)
-        for (const auto& snapshot : backend.snapshots(name))
+        for (const auto& snapshot : readable_snapshots(backend, name))
             found.push_back({.kind = BlockerKind::snapshot,
                              .message = "snapshot '" + snapshot.name + "' would be lost"});
     if (!has(allowed, BlockerKind::backing_image))
@@ -286,12 +299,11 @@ std::uint64_t Volume::upload(const UploadSource& source, const TransferOptions& 
         [self = *this, pool = pool_, name = name_, source = kept(source), options](Job* own) {
             PoolAccess access(pool);
             std::uint64_t received = 0;
-            // As libvirt: an upload may go into a volume that somebody has open, at the caller's
-            // risk.
-            const auto allowed = BlockerKind::open | BlockerKind::loop_device |
-                                 BlockerKind::mounted | BlockerKind::holder |
-                                 BlockerKind::backing_image | BlockerKind::snapshot |
-                                 BlockerKind::volume;
+            // Snapshots that are the storage's own work keep what they have, and so do clones.
+            const auto allowed =
+                options.allowed | (access.backend().snapshots_while_open()
+                                       ? BlockerKind::snapshot | BlockerKind::backing_image
+                                       : BlockerKind::none);
             if (options.resumable)
                 throw Error(ErrorCode::invalid_argument,
                             volume_title(name, *pool) +
@@ -311,12 +323,10 @@ namespace {
 
 void check_snapshot_name(const std::string& name, const std::string& title)
 {
-    if (name.empty() || name.size() > 255 || std::any_of(name.begin(), name.end(), [](char c) {
-            return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-        }))
+    if (const auto problem = snapshot_name_problem(name); !problem.empty())
         throw Error(ErrorCode::invalid_argument,
-                    title + ": snapshot name '" + name + "' is not usable",
-                    "use 1 to 255 bytes without control characters");
+                    title + ": snapshot name " + shown(name) + ' ' + problem,
+                    "use 1 to 255 bytes in UTF-8 without control characters");
 }
 
 /** The snapshot that is meant. @throws Error not_found */

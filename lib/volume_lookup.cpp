@@ -181,20 +181,60 @@ private:
     std::map<std::string, bool, std::less<>> known_{}; ///< many clones share one base
 };
 
+/** Whether its storage can be asked without waiting for a server. */
+bool answers_at_once(const PoolPointer& pool)
+{
+    return pool->steadiness == Steadiness::steady && pool->left_calls->count() == 0;
+}
+
 /** Where a pool's target is; "" where its storage does not say so soon. */
 std::string real_target(PoolAccess& access)
 {
     const auto& pool = access.pool;
     const auto find = [path = access.def().target.path] { return real_path(path); };
-    if (pool->steadiness == Steadiness::steady && pool->left_calls->count() == 0)
+    if (answers_at_once(pool))
         return find();
     return ask_neighbour(pool, find);
+}
+
+/** Takes in what other programs put into a pool since it was read: an overlay that nobody told of
+ * must not lose what it is based on. Only names are asked for, and only new ones are opened. */
+void find_new_volumes(const PoolPointer& pool)
+{
+    const auto find = [pool] {
+        PoolAccess access(pool);
+        for (const auto& name : access.active_backend().names(nullptr)) {
+            {
+                const std::shared_lock reading(pool->table_mutex);
+                if (!pool->table || pool->table->find_index(name))
+                    continue;
+            }
+            access.update_volume(name);
+        }
+    };
+    if (answers_at_once(pool))
+        find();
+    else
+        ask_neighbour(pool, find);
 }
 
 /** Calls visit(volume name, reference) for all of a pool; what cannot be read is passed over. */
 template <typename Visit>
 void visit_references(Context::Impl& context, const PoolPointer& pool, Visit&& visit)
 {
+    const auto pass_over = [&](const Error& error) {
+        context.log(LogLevel::warning,
+                    std::string("passed over while looking for dependent volumes: ") +
+                        error.what());
+    };
+    try {
+        PoolAccess access(pool);
+        access.require_started();
+        if (keeps_volumes_in_target(access.def()))
+            find_new_volumes(pool);
+    } catch (const Error& error) {
+        pass_over(error); // what is known of it counts
+    }
     try {
         PoolAccess access(pool);
         access.require_started();
@@ -209,9 +249,7 @@ void visit_references(Context::Impl& context, const PoolPointer& pool, Visit&& v
                 i, [&](std::string_view reference) { visit(table.name(i), reference); });
         }
     } catch (const Error& error) {
-        context.log(LogLevel::warning,
-                    std::string("passed over while looking for dependent volumes: ") +
-                        error.what());
+        pass_over(error);
     }
 }
 
@@ -294,6 +332,10 @@ std::vector<Volume> dependents_of(Context::Impl& context, const std::string& pat
                 Volume::Access::pool(dependents.back()) != pool)
                 dependents.push_back(Volume::Access::make(pool, std::string(name)));
         });
+    std::erase_if(dependents, [](const Volume& volume) { // that another program took away
+        const auto& pool = Volume::Access::pool(volume);
+        return answers_at_once(pool) && !PoolAccess(pool).update_volume(volume.name());
+    });
     std::sort(dependents.begin(), dependents.end(), [](const Volume& a, const Volume& b) {
         return std::pair(Volume::Access::pool(a)->name, a.name()) <
                std::pair(Volume::Access::pool(b)->name, b.name());

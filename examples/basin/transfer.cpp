@@ -119,6 +119,8 @@ void upload_new(Call& call)
     def.name = call.text("vol");
     def.capacity = call.given("capacity") ? call.size("capacity") : 0;
     def.target.format = call.text("format");
+    if (call.given("allow"))
+        throw UsageError("--allow is for what exists", "leave it out with --create");
     auto options = transfer_of(call);
     const File file(path, O_RDONLY, STDIN_FILENO);
     if (options.resumable && !call.given("offset")) {
@@ -143,7 +145,9 @@ void vol_upload(Call& call)
     const auto path = call.text("file");
     change_volume(call, "uploaded from " + path, [&](Volume& volume, Job* job) {
         const File file(path, O_RDONLY, STDIN_FILENO);
-        volume.upload(file.fd(), transfer_of(call), job);
+        auto options = transfer_of(call);
+        options.allowed = allowed_blockers(call);
+        volume.upload(file.fd(), options, job);
     });
 }
 
@@ -231,6 +235,7 @@ std::vector<Verb> transfer_verbs()
            .help = "local file, - for standard input",
            .required = true},
           optional_pool_option,
+          allow_option,
           expect_option,
           offset,
           length,

@@ -1158,10 +1158,10 @@ enum basin_blocker_kind {
 };
 
 /**
- * Flags of basin_volume_delete(), _resize(), _rename() and _wipe(), and the last one of
- * basin_pool_delete(): each is a kind of blocker, shifted by 16, that shall not stop the call.
- * Without them the call refuses with BASIN_E_BUSY and has the blockers in basin_error_detail(). A
- * job cannot be allowed: see basin_job_set_wait().
+ * Flags of basin_volume_delete(), _resize(), _rename(), _wipe(), _upload() and _upload_from(), and
+ * the last one of basin_pool_delete(): each is a kind of blocker, shifted by 16, that shall not
+ * stop the call. Without them the call refuses with BASIN_E_BUSY and has the blockers in
+ * basin_error_detail(). A job cannot be allowed: see basin_job_set_wait().
  */
 enum basin_allow_flags {
     BASIN_ALLOW_OPEN = 1 << 16,
@@ -2076,10 +2076,10 @@ BASIN_API int basin_volume_flatten(basin_volume* volume, uint32_t flags, basin_j
  * @param fd      open for reading; read from where it stands; not closed
  * @param offset  where in the volume to begin
  * @param length  0: until the descriptor's end
- * @param flags   0 or BASIN_TRANSFER_SPARSE, BASIN_TRANSFER_DIGEST
+ * @param flags   0 or BASIN_TRANSFER_SPARSE, BASIN_TRANSFER_DIGEST, BASIN_ALLOW_..., combined
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active),
- *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_UPLOAD), BASIN_E_BUSY, BASIN_E_NO_SPACE,
- *         BASIN_E_PERMISSION_DENIED, BASIN_E_IO, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
+ *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_UPLOAD), BASIN_E_BUSY (in use),
+ * BASIN_E_NO_SPACE, BASIN_E_PERMISSION_DENIED, BASIN_E_IO, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
  * @note Blocks until it is done. Thread-safe.
  * @since 0.1
  */
@@ -2105,7 +2105,7 @@ BASIN_API int basin_volume_download(basin_volume* volume, int fd, uint64_t offse
  * Does what basin_volume_upload() does, with a callback or descriptor as source, and checks.
  * @param source  fd or read; its free_user_data runs before this function returns (unless
  *                struct_size is too small to reach it)
- * @param flags   0 or BASIN_TRANSFER_SPARSE, BASIN_TRANSFER_DIGEST
+ * @param flags   0 or BASIN_TRANSFER_SPARSE, BASIN_TRANSFER_DIGEST, BASIN_ALLOW_..., combined
  * @param bytes   how many were transferred, holes included
  * @return the codes of basin_volume_upload(); BASIN_E_INVALID_ARGUMENT: offset or length beyond the
  *         volume's end; BASIN_E_IO: the source ended early, gave more or other bytes than expected;

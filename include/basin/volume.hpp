@@ -209,6 +209,8 @@ struct TransferOptions {
     /** Pool::upload_volume() only: keep what arrived when the source ends early or the call is
      * cancelled; the next call goes on where Pool::partial_upload() says. */
     bool resumable{};
+    /** Volume::upload() only: what shall not stop it. */
+    BlockerKind allowed{};
 };
 
 /**
@@ -313,8 +315,9 @@ public:
      * The volume is locked meanwhile. A transfer that ends early has written what it has; for one
      * that is whole or not there at all see Pool::upload_volume().
      * @return bytes transferred, holes included
-     * @throws Error invalid_argument  offset or length beyond the end; io  the source ended early
-     * or does not have the expected digest
+     * @throws Error invalid_argument  offset or length beyond the end; busy  somebody uses it (see
+     * blockers()) and options.allowed does not say that this may be; io  the source ended early or
+     * does not have the expected digest
      * @capability upload
      */
     std::uint64_t upload(const UploadSource& source, const TransferOptions& options = {},

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "image/inspection.hpp"
+#include "utf8.hpp"
 
 namespace storage::inline v1::image {
 
@@ -77,36 +78,6 @@ ImageReference Inspection::reference(std::string_view what, std::uint64_t offset
                                      std::uint64_t length, std::uint64_t max_length)
 {
     return {.path = text_at(what, offset, length, max_length)};
-}
-
-bool is_plain_text(std::string_view text) noexcept
-{
-    for (std::size_t i = 0; i < text.size();) {
-        const auto lead = static_cast<unsigned char>(text[i]);
-        if (lead < 0x80) {
-            if (lead < 0x20 || lead == 0x7f)
-                return false;
-            ++i;
-            continue;
-        }
-        const std::size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-        if (lead < 0xc2 || lead > 0xf4 || text.size() - i < length)
-            return false;
-        char32_t code = lead & (0x7fU >> length);
-        for (std::size_t k = 1; k < length; ++k) {
-            const auto next = static_cast<unsigned char>(text[i + k]);
-            if ((next & 0xc0) != 0x80)
-                return false;
-            code = code << 6 | (next & 0x3f);
-        }
-        // Overlong forms, surrogates, C1 controls, the two that XML forbids, above Unicode.
-        if ((length == 2 && code < 0xa0) || (length == 3 && code < 0x800) ||
-            (length == 4 && (code < 0x10000 || code > 0x10ffff)) ||
-            (code >= 0xd800 && code <= 0xdfff) || code == 0xfffe || code == 0xffff)
-            return false;
-        i += length;
-    }
-    return true;
 }
 
 namespace {

@@ -40,9 +40,6 @@ struct Inspection {
     static constexpr std::uint64_t max_virtual_size = 0x7fffffffffffffff; // off_t
 };
 
-/** Whether text is valid UTF-8 without control characters. */
-bool is_plain_text(std::string_view text) noexcept;
-
 /** UTF-16 as UTF-8, up to the first NUL; unpaired surrogates become U+FFFD. */
 std::string utf16_text(Bytes bytes, bool big_endian);
 

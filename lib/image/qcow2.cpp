@@ -2,6 +2,7 @@
 // qcow2, versions 2 and 3, after QEMU's docs/interop/qcow2.
 #include "image/inspection.hpp"
 #include "image/qcow2_layout.hpp"
+#include "utf8.hpp"
 
 #include <algorithm>
 

@@ -6,6 +6,7 @@
 #include "image/inspection.hpp"
 #include "image/qcow2_layout.hpp"
 #include "job_impl.hpp"
+#include "utf8.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -157,7 +158,7 @@ private:
         require(text.size() <= limit,
                 "the " + std::string(what) + " has " + number(text.size()) + " bytes",
                 "give at most " + number(limit));
-        require(image::is_plain_text(text),
+        require(is_plain_text(text),
                 "the " + std::string(what) + " is not valid UTF-8 or has control characters",
                 "rename it");
     }

@@ -31,7 +31,7 @@ std::string shown(std::string_view text)
     while (!text.empty()) {
         const auto length = std::max<std::size_t>(decode_utf8(text).length, 1);
         const auto character = text.substr(0, length);
-        if (image::is_plain_text(character)) {
+        if (is_plain_text(character)) {
             result += character;
         } else {
             for (const auto c : character) {

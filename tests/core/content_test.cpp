@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What volumes contain: created, copied, transferred, resized, wiped; by image format.
+#include "file_io.hpp"
 #include "scratch.hpp"
 
 #include <algorithm>
@@ -348,6 +349,42 @@ TEST_CASE("what is open is neither deleted nor changed unasked", "[content]")
     volume.delete_storage();
 }
 
+TEST_CASE("what other programs based on a volume since the last look keeps it", "[content]")
+{
+    if (!have("qemu-img"))
+        return;
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto other = scratch.running_pool(context, "other");
+    auto base = pool.create_volume(raw_volume("base", mib));
+    REQUIRE(pool.volume_count() + other.volume_count() == 1);
+    const auto path = scratch.directory / "other/overlay";
+    REQUIRE(std::system(("qemu-img create -q -f qcow2 -F raw -b " +
+                         (scratch.directory / "pool/base") + ' ' + path)
+                            .c_str()) == 0);
+    CHECK(base.dependents().size() == 1);
+    CHECK(error_code([&] { base.delete_storage(); }) == ErrorCode::busy);
+    const Giver pipe("x");
+    CHECK(error_code([&] { base.upload(pipe.fd()); }) == ErrorCode::busy);
+    REQUIRE(::unlink(path.c_str()) == 0);
+    CHECK(base.upload(pipe.fd()) == 1);
+    base.delete_storage();
+}
+
+TEST_CASE("a damaged image is deleted like any other", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    scratch.directory.write("pool/damaged",
+                            std::string("QFI\xfb\0\0\0\3", 8) + std::string(65528, '\xff'));
+    auto volume = pool.find_volume("damaged");
+    CHECK(volume.blockers().empty());
+    volume.delete_storage();
+    CHECK(scratch.directory.count("pool") == 0);
+}
+
 TEST_CASE("wiping leaves nothing of the content, and holes where they were", "[content]")
 {
     Scratch scratch;
@@ -541,6 +578,25 @@ TEST_CASE("an uploaded volume is there when it is whole, and can be resumed", "[
     pool.discard_upload("d");
     CHECK_FALSE(pool.partial_upload("d"));
     CHECK(error_code([&] { pool.discard_upload("d"); }) == ErrorCode::not_found);
+    CHECK(scratch.directory.count("pool") == 2);
+
+    // A file that others cut off meanwhile.
+    scratch.directory.write("source", data + std::string(8 * mib, '\0') + data);
+    for (const bool sparse : {false, true}) {
+        const UniqueFd source(::open((scratch.directory / "source").c_str(), O_RDONLY | O_CLOEXEC));
+        REQUIRE(::truncate((scratch.directory / "source").c_str(), 14 * mib) == 0);
+        Job cut;
+        cut.set_progress_callback([&](const Progress& progress) {
+            if (progress.total > 0)
+                CHECK(::truncate((scratch.directory / "source").c_str(), 2 * mib) == 0);
+        });
+        CHECK(error_code([&] {
+                  pool.upload_volume(raw_volume("cut", 0), source.get(), {.sparse = sparse}, &cut);
+              }) == ErrorCode::io);
+    }
+    // An image is not taken for the bytes of a disk: its header could name any file of the host.
+    auto header = std::string("QFI\xfb\0\0\0\3", 8) + std::string(65528, '\0');
+    CHECK(up("image", header, {}) == ErrorCode::invalid_argument);
     CHECK(scratch.directory.count("pool") == 2);
 
     // What a callback throws leaves the call, and nothing stays.

@@ -163,7 +163,7 @@ def what_is_in_the_way_is_told_and_may_be_allowed(basin):
     true('top.qcow2' in blockers[0]['message'], blockers)
     for arguments in (['vol-delete', 'base.img'], ['vol-rename', 'base.img', 'other.img'], ['vol-wipe', 'base.img'],
                       ['vol-delete', 'base.img', '--allow', 'open,holder', '--allow', 'mounted'],
-                      ['vol-delete', 'base.img', '--delete-snapshots']):
+                      ['vol-delete', 'base.img', '--delete-snapshots'], ['vol-upload', 'base.img', '/dev/null']):
         true('top.qcow2' in basin.fails(4, *arguments, '--pool', 'vms'), f'{arguments} does not say who is in the way')
     true(os.path.exists(basin.path('vms/base.img')), 'it was deleted in spite of that')
     basin.ok('vol-delete', 'base.img', '--pool', 'vms', '--allow', 'open', '--allow', 'backing_image,holder')

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Damage of every kind to every format: nothing crashes, and no size is made up.
 #include "samples.hpp"
+#include "utf8.hpp"
 
 #include "image/inspection.hpp"
 
@@ -47,7 +48,7 @@ private:
 
 bool is_clean(const std::string& text)
 {
-    return text.size() <= 4096 && storage::image::is_plain_text(text);
+    return text.size() <= 4096 && storage::is_plain_text(text);
 }
 
 bool is_clean(const std::optional<storage::ImageReference>& reference)
@@ -77,7 +78,7 @@ bool believable(const ImageInfo& info)
            std::all_of(info.extents.begin(), info.extents.end(),
                        [](const auto& extent) { return is_clean(extent); }) &&
            std::all_of(info.findings.begin(), info.findings.end(), [](const auto& finding) {
-               return !finding.message.empty() && storage::image::is_plain_text(finding.message);
+               return !finding.message.empty() && storage::is_plain_text(finding.message);
            });
 }
 
