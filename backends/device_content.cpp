@@ -84,7 +84,7 @@ FileFunction copy_bytes(const NewVolume& volume)
 }
 
 /** What a guest sees in another format, or behind encryption. */
-FileFunction convert(const NewVolume& volume)
+NewContent convert(const NewVolume& volume)
 {
     const auto& source = *volume.source;
     if (source.content)
@@ -102,49 +102,54 @@ FileFunction convert(const NewVolume& volume)
             throw Error(ErrorCode::not_supported,
                         "'" + volume.path() + "': qemu-img does not know encryption format 'luks2'",
                         "use 'luks'");
-    return [from = source, def = volume.def, pool = volume.pool_name, &host = volume.host,
-            digest = has(volume.flags, CreateFlags::digest)](const FileWork& work) {
-        auto made = def;
-        made.target.path = work.path;
-        made.type = VolumeType::block;
+    auto made = volume.def;
+    made.type = VolumeType::block;
+    made.target.path = volume.path();
+    const QemuImgOptions options{.encryption = made.target.encryption};
+    auto call =
+        words(qemu_img_convert_commands(qemu_image(source.volume), qemu_image(made), options));
+    const auto fill = [from = source, made, options, pool = volume.pool_name, &host = volume.host,
+                       digest = has(volume.flags, CreateFlags::digest)](const FileWork& work) {
         state_fact(work.job, "method", "qemu-img");
         state_fact(work.job, "reason", "the source is no plain volume, or is encrypted");
         qemu_img_convert(host.runner, qemu_image(from.volume, from.pool_name, host),
-                         qemu_image(made, pool, host), {.encryption = def.target.encryption},
-                         work.job);
+                         qemu_image(made_at(made, work.path), pool, host), options, work.job);
         if (digest)
             state_fact(
                 work.job, "sha256",
                 digest_content(work.fd, work.path, content_length(work.fd, work.path), work.job));
         return true;
     };
+    return {.fill = fill, .call = std::move(call)};
 }
 
-FileFunction format_device(const NewVolume& volume)
+NewContent format_device(const NewVolume& volume)
 {
     LuksFormat format{.version = luks_version(*volume.def.target.encryption),
                       .encryption = *volume.def.target.encryption};
-    return [format = std::move(format), name = volume.def.name, pool = volume.pool_name,
-            &host = volume.host](const FileWork& work) {
+    const auto fill = [format = std::move(format), name = volume.def.name, pool = volume.pool_name,
+                       &host = volume.host](const FileWork& work) {
         const auto secret = secret_of(format.encryption, pool, name, work.path, host);
         format_luks(work.fd, work.path, format, secret, work.job);
         return true;
     };
+    return {.fill = fill, .call = {"crypt_format", volume.path()}};
 }
 
 } // namespace
 
-FileFunction plan_device_content(const NewVolume& volume)
+NewContent plan_device_content(const NewVolume& volume)
 {
     check_definition(volume);
     const auto& def = volume.def;
     if (!volume.source)
-        return def.target.encryption ? format_device(volume) : FileFunction();
+        return def.target.encryption ? format_device(volume) : NewContent();
     const auto& source = volume.source->volume;
     const bool plain = source.type == VolumeType::block || source.target.format == "raw" ||
                        source.target.format == "iso";
-    return plain && !source.target.encryption && !def.target.encryption ? copy_bytes(volume)
-                                                                        : convert(volume);
+    if (plain && !source.target.encryption && !def.target.encryption)
+        return {.fill = copy_bytes(volume)};
+    return convert(volume);
 }
 
 std::uint64_t device_capacity(const VolumeDef& def)

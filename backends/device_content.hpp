@@ -7,11 +7,11 @@
 namespace storage::inline v1 {
 
 /**
- * What fills a new volume that is a device: a copy, LUKS, or nothing (null: the device keeps what
- * the blocks had before). Checks what the definition asks for.
+ * What fills a new volume that is a device: a copy, LUKS, or nothing (fill is null: the device
+ * keeps what the blocks had before). Checks what the definition asks for.
  * @throws Error not_supported, invalid_argument
  */
-FileFunction plan_device_content(const NewVolume& volume);
+NewContent plan_device_content(const NewVolume& volume);
 
 /** How many bytes the device must have so that a guest sees the capacity. */
 std::uint64_t device_capacity(const VolumeDef& def);

@@ -167,23 +167,30 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
     if (shrink && format != "qcow2")
         throw Error(ErrorCode::not_supported,
                     "'" + path + "': an image of format '" + format + "' cannot become smaller");
+    const auto summary = "set the capacity of '" + path + "' from " +
+                         std::to_string(volume.capacity) + " to " + std::to_string(rounded) +
+                         " bytes" + (allocate ? ", what is added allocated" : "");
+    if (format == "qcow2" && !allocate && !shrink &&
+        can_grow_qcow2(open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY).get(), rounded,
+                       path)) {
+        auto step =
+            change_file_step(path, {"pwrite", path}, summary, [rounded](const FileWork& work) {
+                if (!grow_qcow2(work.fd, rounded, work.path))
+                    throw replaced(work.path);
+                return true;
+            });
+        step.record.destructive = false;
+        change.add(std::move(step));
+        return;
+    }
+    const QemuImgResize wanted{.capacity = rounded,
+                               .shrink = shrink,
+                               .preallocation =
+                                   allocate ? Preallocation::falloc : Preallocation::off};
     auto step = run_tool_step(
-        path, {"qemu-img", "resize", path, std::to_string(rounded)},
-        "set the capacity of '" + path + "' from " + std::to_string(volume.capacity) + " to " +
-            std::to_string(rounded) + " bytes" + (allocate ? ", what is added allocated" : ""),
-        [volume, rounded, allocate, shrink, pool = pool_name_,
-         &host = host_](const FileWork& work) {
-            if (volume.target.format == "qcow2" && !allocate && !shrink) {
-                const auto fd = open_existing(work.path, O_RDWR | O_NONBLOCK | O_NOCTTY);
-                if (grow_qcow2(fd.get(), rounded, work.path))
-                    return true;
-            }
-            qemu_img_resize(
-                host.runner, qemu_image(volume, pool, host),
-                {.capacity = rounded,
-                 .shrink = shrink,
-                 .preallocation = allocate ? Preallocation::falloc : Preallocation::off},
-                work.job);
+        path, words(qemu_img_resize_command(qemu_image(volume), wanted)), summary,
+        [volume, wanted, pool = pool_name_, &host = host_](const FileWork& work) {
+            qemu_img_resize(host.runner, qemu_image(volume, pool, host), wanted, work.job);
             return true;
         });
     step.record.destructive = shrink;
@@ -205,7 +212,7 @@ void DirectoryChanges::flatten(const VolumeDef& volume, Change& change) const
                         "' would lose what it has of '" + below + "'",
                     "delete its snapshots first");
     change.add(
-        run_tool_step(path, {"qemu-img", "rebase", "-b", "", path},
+        run_tool_step(path, words(qemu_img_flatten_command(qemu_image(volume))),
                       "copy into '" + path + "' what it has of '" + below + "', and forget that",
                       [volume, pool = pool_name_, &host = host_](const FileWork& work) {
                           qemu_img_flatten(host.runner, qemu_image(volume, pool, host), work.job);
@@ -236,13 +243,12 @@ std::vector<Snapshot> DirectoryChanges::snapshots(const std::string& path) const
 namespace {
 
 Step snapshot_step(const VolumeDef& volume, SnapshotAction action, std::string_view verb,
-                   std::string_view option, const std::string& name, const std::string& pool_name,
-                   const Host& host)
+                   const std::string& name, const std::string& pool_name, const Host& host)
 {
     require_qcow2(volume);
     const auto& path = volume.target.path;
     auto step =
-        run_tool_step(path, {"qemu-img", "snapshot", std::string(option), name, path},
+        run_tool_step(path, words(qemu_img_snapshot_command(qemu_image(volume), action, name)),
                       std::string(verb) + " snapshot '" + name + "' of '" + path + "'",
                       [volume, action, name, pool_name, &host](const FileWork& work) {
                           qemu_img_snapshot(host.runner, qemu_image(volume, pool_name, host),
@@ -258,22 +264,19 @@ Step snapshot_step(const VolumeDef& volume, SnapshotAction action, std::string_v
 void DirectoryChanges::create_snapshot(const VolumeDef& volume, const std::string& name,
                                        Change& change) const
 {
-    change.add(
-        snapshot_step(volume, SnapshotAction::create, "make", "-c", name, pool_name_, host_));
+    change.add(snapshot_step(volume, SnapshotAction::create, "make", name, pool_name_, host_));
 }
 
 void DirectoryChanges::delete_snapshot(const VolumeDef& volume, const std::string& name,
                                        Change& change) const
 {
-    change.add(
-        snapshot_step(volume, SnapshotAction::remove, "delete", "-d", name, pool_name_, host_));
+    change.add(snapshot_step(volume, SnapshotAction::remove, "delete", name, pool_name_, host_));
 }
 
 void DirectoryChanges::revert_snapshot(const VolumeDef& volume, const std::string& name,
                                        Change& change) const
 {
-    change.add(
-        snapshot_step(volume, SnapshotAction::apply, "go back to", "-a", name, pool_name_, host_));
+    change.add(snapshot_step(volume, SnapshotAction::apply, "go back to", name, pool_name_, host_));
 }
 
 } // namespace storage::inline v1

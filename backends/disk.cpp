@@ -252,13 +252,12 @@ public:
         if (is_extended && (source || def.target.encryption))
             throw Error(ErrorCode::not_supported,
                         "volume '" + def.name + "': an extended partition holds partitions alone");
-        auto fill = is_extended ? FileFunction() : plan_device_content(volume);
+        auto content = is_extended ? NewContent() : plan_device_content(volume);
         const auto path = add_partition(def, change);
-        if (fill || has_owner(def.target.permissions))
-            change.add(fill_device_step(path, "fill '" + path + "'", std::move(fill),
-                                        def.target.permissions));
-        else
-            change.add(fill_device_step(path, "wait for '" + path + "'", {}, {}));
+        const bool changes = content.fill || has_owner(def.target.permissions);
+        content.summary = (changes ? "fill '" : "wait for '") + path + "'";
+        change.add(fill_device_step(path, std::move(content),
+                                    changes ? def.target.permissions : Permissions()));
     }
 
     void create_uploaded(const VolumeDef& def, const UploadSource& source,
@@ -273,14 +272,16 @@ public:
         if (def.target.format == "extended" || def.target.encryption)
             refuse("the new volume must be a plain one", "create it first, then upload into it");
         const auto path = add_partition(def, change);
-        change.add(fill_device_step(
-            path, "receive into '" + path + "'",
-            [source, options](const FileWork& work) {
-                const auto room = content_length(work.fd, work.path);
-                receive_content(source, options, work.fd, work.path, room, work.job);
-                return true;
-            },
-            def.target.permissions));
+        change.add(fill_device_step(path,
+                                    {.summary = "receive into '" + path + "'",
+                                     .fill =
+                                         [source, options](const FileWork& work) {
+                                             const auto room = content_length(work.fd, work.path);
+                                             receive_content(source, options, work.fd, work.path,
+                                                             room, work.job);
+                                             return true;
+                                         }},
+                                    def.target.permissions));
     }
 
     void discard_upload(const std::string& name, Change&) override

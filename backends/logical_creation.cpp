@@ -112,7 +112,7 @@ private:
     const LvmLv* thin_source() const;
     const LvmLv& only_thin_pool() const;
     NewLv new_lv() const;
-    FileFunction content(const Plan& plan) const;
+    NewContent content(const Plan& plan) const;
     void check_provisioning() const;
 
     /** What the device has to hold: the capacity, and behind encryption a header. */
@@ -348,34 +348,38 @@ Plan Planner::plan()
     return def_.allocation.value_or(def_.capacity) < def_.capacity ? plan_thin("") : plan_thick(1);
 }
 
-FileFunction Planner::content(const Plan& plan) const
+NewContent Planner::content(const Plan& plan) const
 {
     const bool digest = has(request_.flags, CreateFlags::digest);
     if (!plan.method.empty()) {
         if (!digest)
-            return nullptr;
-        return [length = request_.source->volume.capacity](const FileWork& work) {
-            state_fact(work.job, "sha256", digest_content(work.fd, work.path, length, work.job));
-            return false;
-        };
+            return {};
+        return {.fill =
+                    [length = request_.source->volume.capacity](const FileWork& work) {
+                        state_fact(work.job, "sha256",
+                                   digest_content(work.fd, work.path, length, work.job));
+                        return false;
+                    },
+                .call = {"pread", path_}};
     }
     if (request_.upload)
-        return receive(request_, plan.thick);
+        return {.fill = receive(request_, plan.thick)};
     if (!def_.backing.empty())
-        return nullptr;
-    auto fill = plan_device_content({.directory = volumes_.directory(),
-                                     .def = def_,
-                                     .source = request_.source,
-                                     .flags = request_.flags,
-                                     .host = host_,
-                                     .pool_name = pool_name_});
-    if (!fill || !request_.source || !plan.thick || def_.target.encryption)
-        return fill;
-    return [fill, end = request_.source->volume.capacity](const FileWork& work) {
-        const bool written = fill(work);
-        zero_rest(work, end);
-        return written;
-    };
+        return {};
+    auto content = plan_device_content({.directory = volumes_.directory(),
+                                        .def = def_,
+                                        .source = request_.source,
+                                        .flags = request_.flags,
+                                        .host = host_,
+                                        .pool_name = pool_name_});
+    if (content.fill && request_.source && plan.thick && !def_.target.encryption)
+        content.fill = [fill = std::move(content.fill),
+                        end = request_.source->volume.capacity](const FileWork& work) {
+            const bool written = fill(work);
+            zero_rest(work, end);
+            return written;
+        };
+    return content;
 }
 
 void Planner::list(Change& change)
@@ -388,7 +392,7 @@ void Planner::list(Change& change)
     check_provisioning();
     const auto made = plan();
     const auto& tag = made.lv.tag;
-    auto fill = made.has_node ? content(made) : nullptr;
+    auto filled = made.has_node ? content(made) : NewContent();
     auto create = create_lv_step(made.command, group_.name, tag, made.summary);
     if (!made.method.empty()) {
         create.arguments["method"] = made.method;
@@ -397,11 +401,10 @@ void Planner::list(Change& change)
     change.add(std::move(create));
     if (made.then)
         change.add(run_lvm_step(*made.then, "make '" + path_ + "' larger than its source"));
+    filled.summary = (filled.fill ? "fill '" : "wait for '") + path_ + "'" +
+                     (def_.target.encryption ? ", encrypted" : "");
     if (made.has_node)
-        change.add(fill_device_step(path_,
-                                    (fill ? "fill '" : "wait for '") + path_ + "'" +
-                                        (def_.target.encryption ? ", encrypted" : ""),
-                                    std::move(fill), def_.target.permissions));
+        change.add(fill_device_step(path_, std::move(filled), def_.target.permissions));
     change.add(finish_lv_step(group_.name, tag));
     change.commit_here();
 }

@@ -79,14 +79,22 @@ CommandResult run_lvm(const StepRun& run, Command command)
     throw Error(error);
 }
 
-void run_some(const StepRun& run, const std::string& uuids,
-              Command (*command)(const std::string&, std::span<const std::string>))
+using UuidsCommand = Command (*)(const std::string&, std::span<const std::string>);
+
+std::vector<Command> in_parts(const std::string& group, std::span<const std::string> uuids,
+                              UuidsCommand command)
 {
-    const auto list = split(uuids);
-    for (std::size_t at = 0; at < list.size(); at += uuids_at_a_time)
-        run_lvm(run,
-                command(run.argument("group"),
-                        std::span(list).subspan(at, std::min(uuids_at_a_time, list.size() - at))));
+    std::vector<Command> commands;
+    for (std::size_t at = 0; at < uuids.size(); at += uuids_at_a_time)
+        commands.push_back(
+            command(group, uuids.subspan(at, std::min(uuids_at_a_time, uuids.size() - at))));
+    return commands;
+}
+
+void run_some(const StepRun& run, const std::string& uuids, UuidsCommand command)
+{
+    for (const auto& part : in_parts(run.argument("group"), split(uuids), command))
+        run_lvm(run, part);
 }
 
 LvmGroup read_group(const StepRun& run)
@@ -249,15 +257,18 @@ void apply_finish(StepRun& run)
     run_lvm(run, untag_lv(run.argument("group"), run.argument("tag")));
 }
 
+std::vector<Command> removal(const LvIdentity& lv, bool is_thin_pool)
+{
+    if (is_thin_pool)
+        return {deactivate_lvs(lv.group, std::span(&lv.uuid, 1)), remove_thin_pool(lv)};
+    return {remove_lv(lv)};
+}
+
 void apply_remove(StepRun& run)
 {
     const LvIdentity identity{run.argument("group"), run.argument("uuid")};
-    if (run.argument("kind") == "thin-pool") {
-        run_lvm(run, deactivate_lvs(identity.group, std::span(&identity.uuid, 1)));
-        run_lvm(run, remove_thin_pool(identity));
-    } else {
-        run_lvm(run, remove_lv(identity));
-    }
+    for (const auto& command : removal(identity, run.argument("kind") == "thin-pool"))
+        run_lvm(run, command);
     // A selection that nothing fits is no error.
     if (const auto group = read_group(run); group.find_uuid(identity.uuid))
         throw Error(ErrorCode::busy, "'" + group.name + '/' + run.argument("name") +
@@ -391,7 +402,7 @@ Step create_pv_step(const std::string& device, bool overwrite)
 {
     return make_step("logical_create_pv",
                      {{"device", device}, {"overwrite", overwrite ? "yes" : "no"}},
-                     {.call = {"pvcreate", device},
+                     {.call = words(create_pv(device, "UUID", overwrite)), // drawn when it runs
                       .summary = "make '" + device + "' a physical volume" +
                                  (overwrite ? ", whatever is on it" : ""),
                       .destructive = overwrite});
@@ -442,7 +453,7 @@ Step activate_group_step(const std::string& group, std::span<const std::string> 
 Step deactivate_lvs_step(const std::string& group, std::span<const std::string> uuids)
 {
     return make_step("logical_deactivate", {{"group", group}, {"uuids", joined(uuids)}},
-                     {.call = {"lvchange", "--activate", "ln", group},
+                     {.call = words(in_parts(group, uuids, deactivate_lvs)),
                       .summary = "deactivate " + std::to_string(uuids.size()) +
                                  " logical volumes of '" + group + "'"});
 }
@@ -475,7 +486,7 @@ Step remove_lv_step(const std::string& group, const LvmLv& lv)
                       {"uuid", lv.uuid},
                       {"name", lv.name},
                       {"kind", lv.is_thin_pool() ? "thin-pool" : "volume"}},
-                     {.call = words(remove_lv({group, lv.uuid})),
+                     {.call = words(removal({group, lv.uuid}, lv.is_thin_pool())),
                       .summary = "remove logical volume " + full_name(group, lv),
                       .destructive = true});
 }
@@ -530,9 +541,10 @@ void revert_thin_snapshot(const std::string& group, const LvmLv& volume, const L
                                      " back to the state of snapshot '" + snapshot.name + "'",
                           .destructive = true}));
     change.commit_here();
-    change.add(make_step("logical_take_place", arguments,
-                         {.call = words(rename_lv(group, tag, snapshot.name)),
-                          .summary = "give the copy the name '" + snapshot.name + "'"}));
+    change.add(
+        make_step("logical_take_place", arguments,
+                  {.call = words({rename_lv(group, tag, snapshot.name), untag_lv(group, tag)}),
+                   .summary = "give the copy the name '" + snapshot.name + "'"}));
 }
 
 void revert_classic_snapshot(const std::string& group, const LvmLv& volume, const LvmLv& snapshot,
@@ -547,7 +559,7 @@ void revert_classic_snapshot(const std::string& group, const LvmLv& volume, cons
                           {"uuid", snapshot.uuid},
                           {"name", snapshot.name},
                           {"volume", volume.uuid}},
-                         {.call = words(merge_lv(group, snapshot.name)),
+                         {.call = words({merge_lv(group, snapshot.name), again}),
                           .summary = "bring " + full_name(group, volume) +
                                      " back to the state of snapshot '" + snapshot.name +
                                      "', and make that snapshot again",

@@ -149,6 +149,19 @@ struct RawContent {
             allocate_range(work.fd, wanted, work.path, work.job);
         return wrote || write_zeros;
     }
+
+    /** How a copy gets its bytes is found out while it is made. */
+    std::vector<std::string> calls(const std::string& path) const
+    {
+        using Words = std::vector<std::string>;
+        const auto allocated = std::min(allocation, capacity);
+        const bool is_new = source.empty() && capacity > 0;
+        return in_turn({is_new ? Words{"ftruncate", path, std::to_string(capacity)} : Words(),
+                        is_new && write_zeros ? Words{"pwrite", path, "0", std::to_string(capacity)}
+                        : allocated > 0 && !write_zeros
+                            ? Words{"fallocate", path, "0", std::to_string(allocated)}
+                            : Words()});
+    }
 };
 
 ContentPlan plan_raw(const NewVolume& volume)
@@ -174,7 +187,9 @@ ContentPlan plan_raw(const NewVolume& volume)
         "raw file '" + volume.path() + "' of " + size_text(def.capacity) + ", " +
         std::to_string(std::min(raw.write_zeros ? raw.capacity : raw.allocation, raw.capacity)) +
         " of them allocated" + copy_text(volume, false);
-    return {.content = {.summary = std::move(summary), .fill = std::move(raw)}};
+    auto call = raw.calls(volume.path());
+    return {.content = {
+                .summary = std::move(summary), .fill = std::move(raw), .call = std::move(call)}};
 }
 
 ContentPlan plan_luks(const NewVolume& volume)
@@ -199,7 +214,8 @@ ContentPlan plan_luks(const NewVolume& volume)
     return {.content = {.summary = "raw file '" + volume.path() + "' of " +
                                    size_text(def.capacity) + ", encrypted (" +
                                    def.target.encryption->format + ")",
-                        .fill = fill}};
+                        .fill = fill,
+                        .call = {"crypt_format", volume.path()}}};
 }
 
 // ---- qcow2, natively --------------------------------------------------------------------------
@@ -280,16 +296,10 @@ QemuImgOptions tool_options(const NewVolume& volume)
     return options;
 }
 
-/** The new volume's definition, as if it were where it is made. */
-VolumeDef made_at(VolumeDef def, const std::string& path)
-{
-    def.target.path = path;
-    return def;
-}
-
 ContentPlan plan_tool_creation(const NewVolume& volume)
 {
-    const auto fill = [options = tool_options(volume), def = volume.def, pool = volume.pool_name,
+    const auto options = tool_options(volume);
+    const auto fill = [options, def = volume.def, pool = volume.pool_name,
                        &host = volume.host](const FileWork& work) {
         const auto target = qemu_image(made_at(def, work.path), pool, host);
         qemu_img_create(host.runner, target, options, work.job);
@@ -298,7 +308,9 @@ ContentPlan plan_tool_creation(const NewVolume& volume)
     return {.content = {.summary = volume.def.target.format + " image '" + volume.path() + "' of " +
                                    size_text(volume.def.capacity) +
                                    (volume.def.target.encryption ? ", encrypted" : ""),
-                        .fill = fill},
+                        .fill = fill,
+                        .call = words(qemu_img_create_command(
+                            qemu_image(made_at(volume.def, volume.path())), options))},
             .by_tool = true};
 }
 
@@ -337,16 +349,16 @@ ContentPlan plan_conversion(const NewVolume& volume, const std::string& reason)
                     "'" + source.volume.target.path + "' refers to '" + source.untrusted_reference +
                         "', which no active pool has",
                     "define a pool where it lies, if it is meant to be read");
-    const auto fill = [options = tool_options(volume), def = volume.def, from = source, reason,
-                       pool = volume.pool_name, digest = has(volume.flags, CreateFlags::digest),
+    auto options = tool_options(volume);
+    options.capacity = std::max(options.capacity, source.volume.capacity);
+    const auto fill = [options, def = volume.def, from = source, reason, pool = volume.pool_name,
+                       digest = has(volume.flags, CreateFlags::digest),
                        &host = volume.host](const FileWork& work) {
         const auto image = qemu_image(from.volume, from.pool_name, host);
         const auto target = qemu_image(made_at(def, work.path), pool, host);
         state_fact(work.job, "method", "qemu-img");
         state_fact(work.job, "reason", reason);
-        auto exact = options;
-        exact.capacity = std::max(options.capacity, from.volume.capacity);
-        qemu_img_convert(host.runner, image, target, exact, work.job);
+        qemu_img_convert(host.runner, image, target, options, work.job);
         if (digest) {
             const auto fd = open_file(work.path, O_RDONLY | O_NOFOLLOW);
             state_fact(
@@ -358,7 +370,10 @@ ContentPlan plan_conversion(const NewVolume& volume, const std::string& reason)
     return {.content = {.summary = volume.def.target.format + " image '" + volume.path() + "' of " +
                                    size_text(volume.def.capacity) + copy_text(volume, true) + " (" +
                                    reason + ")",
-                        .fill = fill},
+                        .fill = fill,
+                        .call = words(qemu_img_convert_commands(
+                            qemu_image(source.volume),
+                            qemu_image(made_at(volume.def, volume.path())), options))},
             .by_tool = true};
 }
 
@@ -491,16 +506,29 @@ Secret secret_of(const Encryption& encryption, const std::string& pool_name,
                         .volume_name = volume_name});
 }
 
-QemuImage qemu_image(const VolumeDef& volume, const std::string& pool_name, const Host& host)
+VolumeDef made_at(VolumeDef def, const std::string& path)
 {
-    const auto& encryption = volume.target.encryption;
+    def.target.path = path;
+    return def;
+}
+
+QemuImage qemu_image(const VolumeDef& volume)
+{
     QemuImage image{
         .path = volume.target.path, .format = qemu_format(volume), .virtual_size = volume.capacity};
-    if (encryption) {
-        image.secret = secret_of(*encryption, pool_name, volume.name, volume.target.path, host);
+    if (volume.target.encryption) {
+        image.secret.emplace();
         if (image.format == "raw")
             image.format = "luks";
     }
+    return image;
+}
+
+QemuImage qemu_image(const VolumeDef& volume, const std::string& pool_name, const Host& host)
+{
+    auto image = qemu_image(volume);
+    if (const auto& encryption = volume.target.encryption)
+        image.secret = secret_of(*encryption, pool_name, volume.name, volume.target.path, host);
     return image;
 }
 

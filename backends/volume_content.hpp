@@ -46,5 +46,9 @@ std::uint64_t luks_header_size(const VolumeDef& volume);
 /** An existing volume, or a new one at target.path, as qemu-img is to be told of it; asks for its
  * secret. */
 QemuImage qemu_image(const VolumeDef& volume, const std::string& pool_name, const Host& host);
+/** The same with an empty secret, for the record of a step: it is not asked for. */
+QemuImage qemu_image(const VolumeDef& volume);
+/** A new volume's definition, as if it were where it is made. */
+VolumeDef made_at(VolumeDef def, const std::string& path);
 
 } // namespace storage::inline v1

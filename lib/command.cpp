@@ -68,6 +68,12 @@ constexpr Package packages[] = {
     {"zpool", "zfsutils-linux"},
 };
 
+void replace_all(std::string& text, std::string_view what, std::string_view by)
+{
+    for (std::size_t at = 0; !what.empty() && (at = text.find(what, at)) != text.npos;)
+        text.replace(at, what.size(), by), at += by.size();
+}
+
 /** With "***" where a secret stands, whoever put it there. */
 std::string redacted(std::string text, const std::vector<Secret>& secrets)
 {
@@ -75,8 +81,7 @@ std::string redacted(std::string text, const std::vector<Secret>& secrets)
         auto bytes = secret.bytes();
         while (bytes.ends_with('\n'))
             bytes.remove_suffix(1);
-        for (std::size_t at = 0; !bytes.empty() && (at = text.find(bytes, at)) != text.npos;)
-            text.replace(at, bytes.size(), "***"), at += 3;
+        replace_all(text, bytes, "***");
     }
     return text;
 }
@@ -170,24 +175,15 @@ std::string quoted_word(const std::string& word)
 
 } // namespace
 
-std::string pass_secret(Command& command, const Secret& secret)
+namespace {
+
+std::string descriptor_path(int fd)
 {
-    if (command.secrets.size() >= secret_limit)
-        throw Error(ErrorCode::internal,
-                    "more than " + std::to_string(secret_limit) + " secrets for one command");
-    command.secrets.push_back(secret);
-    const auto index = static_cast<int>(command.secrets.size()) - 1;
-    return "/proc/self/fd/" + std::to_string(first_secret_fd + index);
+    return "/proc/self/fd/" + std::to_string(fd);
 }
 
-std::string pass_descriptor(Command& command, int fd)
-{
-    command.inherited.push_back(fd);
-    const auto index = static_cast<int>(command.inherited.size()) - 1;
-    return "/proc/self/fd/" + std::to_string(first_inherited_fd + index);
-}
-
-std::vector<std::string> words(const Command& command)
+/** With secrets redacted. */
+std::vector<std::string> arguments_of(const Command& command)
 {
     std::vector<std::string> result{command.program};
     for (const auto& argument : command.arguments)
@@ -195,10 +191,57 @@ std::vector<std::string> words(const Command& command)
     return result;
 }
 
+} // namespace
+
+std::string pass_secret(Command& command, const Secret& secret)
+{
+    if (command.secrets.size() >= secret_limit)
+        throw Error(ErrorCode::internal,
+                    "more than " + std::to_string(secret_limit) + " secrets for one command");
+    command.secrets.push_back(secret);
+    const auto index = static_cast<int>(command.secrets.size()) - 1;
+    return descriptor_path(first_secret_fd + index);
+}
+
+std::string pass_descriptor(Command& command, int fd)
+{
+    command.inherited.push_back(fd);
+    const auto index = static_cast<int>(command.inherited.size()) - 1;
+    return descriptor_path(first_inherited_fd + index);
+}
+
+std::vector<std::string> words(const Command& command)
+{
+    auto result = arguments_of(command);
+    for (auto& word : result)
+        for (int i = 0; i != static_cast<int>(command.secrets.size()); ++i)
+            replace_all(word, descriptor_path(first_secret_fd + i), "***");
+    return result;
+}
+
+std::vector<std::string> in_turn(const std::vector<std::vector<std::string>>& calls)
+{
+    std::vector<std::string> result;
+    for (const auto& call : calls) {
+        if (!result.empty() && !call.empty())
+            result.emplace_back("&&");
+        result.insert(result.end(), call.begin(), call.end());
+    }
+    return result;
+}
+
+std::vector<std::string> words(const std::vector<Command>& commands)
+{
+    std::vector<std::vector<std::string>> calls(commands.size());
+    std::transform(commands.begin(), commands.end(), calls.begin(),
+                   [](const Command& command) { return words(command); });
+    return in_turn(calls);
+}
+
 std::string quoted(const Command& command)
 {
     std::string result;
-    for (const auto& word : words(command))
+    for (const auto& word : arguments_of(command))
         result += (result.empty() ? "" : " ") + quoted_word(word);
     return result;
 }

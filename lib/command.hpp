@@ -72,8 +72,14 @@ std::string pass_descriptor(Command& command, int fd);
 /** Program and arguments, secrets redacted, each quoted for a POSIX shell where it needs to be. */
 std::string quoted(const Command& command);
 
-/** The same as a list of unquoted words, for StepRecord::call. */
+/** The same as a list of unquoted words for StepRecord::call: "***" also stands for the descriptor
+ * that a secret comes through. */
 std::vector<std::string> words(const Command& command);
+/** Of commands that one step runs one after the other, as in_turn(). */
+std::vector<std::string> words(const std::vector<Command>& commands);
+/** StepRecord::call of a step that makes several, with "&&" between them; empty ones are left out.
+ */
+std::vector<std::string> in_turn(const std::vector<std::vector<std::string>>& calls);
 
 /** The error of a command that ended with a status that it does not accept. */
 Error exit_error(const Command& command, const CommandResult& result);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The steps of volume_steps.hpp that change what is in an existing file or device.
+#include "command.hpp"
 #include "file_attributes.hpp"
 #include "image/extents.hpp"
 #include "job_impl.hpp"
@@ -93,16 +94,21 @@ Step resize_file_step(const std::string& path, std::uint64_t capacity, bool allo
     struct stat info {};
     const auto before =
         ::stat(path.c_str(), &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
-    return make_step("resize_file",
-                     {{"path", path},
-                      {"identity", target_identity(path)},
-                      {"capacity", std::to_string(capacity)},
-                      {"allocate", allocate ? "yes" : "no"}},
-                     {.call = {"ftruncate", path, std::to_string(capacity)},
-                      .summary = "set the size of '" + path + "' from " + std::to_string(before) +
-                                 " to " + std::to_string(capacity) + " bytes" +
-                                 (allocate ? ", what is added allocated" : ""),
-                      .destructive = capacity < before});
+    return make_step(
+        "resize_file",
+        {{"path", path},
+         {"identity", target_identity(path)},
+         {"capacity", std::to_string(capacity)},
+         {"allocate", allocate ? "yes" : "no"}},
+        {.call = in_turn({allocate && capacity > before
+                              ? std::vector<std::string>{"fallocate", path, std::to_string(before),
+                                                         std::to_string(capacity - before)}
+                              : std::vector<std::string>(),
+                          {"ftruncate", path, std::to_string(capacity)}}),
+         .summary = "set the size of '" + path + "' from " + std::to_string(before) + " to " +
+                    std::to_string(capacity) + " bytes" +
+                    (allocate ? ", what is added allocated" : ""),
+         .destructive = capacity < before});
 }
 
 Step change_file_step(const std::string& path, std::vector<std::string> call, std::string summary,

@@ -52,14 +52,15 @@ void wait_for_device(const std::string& path, Job* job, std::chrono::millisecond
     }
 }
 
-Step fill_device_step(const std::string& path, std::string summary, FileFunction fill,
-                      const Permissions& permissions)
+Step fill_device_step(const std::string& path, NewContent content, const Permissions& permissions)
 {
     auto arguments = attribute_arguments({.permissions = permissions});
     arguments["path"] = path;
+    if (content.call.empty())
+        content.call = {content.fill ? "pwrite" : "stat", path};
     auto step = make_step("fill_device", std::move(arguments),
-                          {.call = {"pwrite", path}, .summary = std::move(summary)});
-    step.work = std::move(fill);
+                          {.call = std::move(content.call), .summary = std::move(content.summary)});
+    step.work = std::move(content.fill);
     return step;
 }
 

@@ -2,7 +2,7 @@
 // Steps on volumes that are block devices of this host, and what they need to know of one.
 #pragma once
 
-#include "file_steps.hpp"
+#include "volume_steps.hpp"
 
 #include <chrono>
 
@@ -19,10 +19,9 @@ void wait_for_device(const std::string& path, Job* job,
 /**
  * Fills a device that an earlier step makes, and gives its node owner, group and mode, where they
  * are asked for.
- * @param fill  null: the content stays
+ * @param content  with fill null the content stays
  */
-Step fill_device_step(const std::string& path, std::string summary, FileFunction fill,
-                      const Permissions& permissions);
+Step fill_device_step(const std::string& path, NewContent content, const Permissions& permissions);
 
 std::span<const Action> device_actions();
 

@@ -330,37 +330,21 @@ void add_image(Command& command, const QemuImage& image, bool has_format_option)
 
 } // namespace
 
-void qemu_img_create(CommandRunner& runner, const QemuImage& target, const QemuImgOptions& options,
-                     Job* job)
+Command qemu_img_create_command(const QemuImage& target, const QemuImgOptions& options)
 {
     check_image(target, false);
     check_backing(target, options);
-    const auto command = create_command(target, options);
-    // QEMU 7.2 finds out how many iterations a passphrase is worth with a clock of the CPU that, on
-    // some machines, often does not tick meanwhile. A new attempt mends that.
-    constexpr int attempts = 100;
-    for (int attempt = 1;; ++attempt) {
-        try {
-            runner.run(command, job);
-            return;
-        } catch (const Error& error) {
-            // Not always its last words: it may fail to delete what it began, too.
-            const auto message = error.what() + error.detail();
-            if (!target.secret || attempt == attempts ||
-                error.code() != ErrorCode::command_failed ||
-                message.find("Unable to get accurate CPU usage") == message.npos)
-                throw;
-        }
-    }
+    return create_command(target, options);
 }
 
-void qemu_img_convert(CommandRunner& runner, const QemuImage& source, const QemuImage& target,
-                      const QemuImgOptions& options, Job* job)
+std::vector<Command> qemu_img_convert_commands(const QemuImage& source, const QemuImage& target,
+                                               const QemuImgOptions& options)
 {
     check_image(source, true);
     check_image(target, false);
     if (!options.backing_path.empty() || !options.backing_format.empty())
         throw not_supported(shown(target.path) + ": a conversion cannot have a backing file");
+    std::vector<Command> commands;
     if (needs_target(source, target, options)) {
         auto created = options;
         if (created.capacity == 0)
@@ -369,16 +353,13 @@ void qemu_img_convert(CommandRunner& runner, const QemuImage& source, const Qemu
             throw Error(ErrorCode::invalid_argument,
                         shown(target.path) + ": the size of an encrypted copy is not known",
                         "give the capacity");
-        qemu_img_create(runner, target, created, job);
+        commands.push_back(qemu_img_create_command(target, created));
     }
-    auto command = convert_command(source, target, options);
-    ToolProgress progress("converting", source.virtual_size, job);
-    command.on_output = [&](std::string_view piece) { progress.take(piece); };
-    runner.run(command, job);
+    commands.push_back(convert_command(source, target, options));
+    return commands;
 }
 
-void qemu_img_resize(CommandRunner& runner, const QemuImage& image, const QemuImgResize& resize,
-                     Job* job)
+Command qemu_img_resize_command(const QemuImage& image, const QemuImgResize& resize)
 {
     check_image(image, false);
     Command command{.program = "qemu-img", .arguments = {"resize", "-q"}};
@@ -389,10 +370,10 @@ void qemu_img_resize(CommandRunner& runner, const QemuImage& image, const QemuIm
                                     std::string(name_of(resize.preallocation)));
     add_image(command, image, true);
     command.arguments.push_back(std::to_string(resize.capacity));
-    runner.run(command, job);
+    return command;
 }
 
-void qemu_img_flatten(CommandRunner& runner, const QemuImage& image, Job* job)
+Command qemu_img_flatten_command(const QemuImage& image)
 {
     check_image(image, false);
     // Written through: qemu-img 7.2 changes the header while tables are in its memory alone, and
@@ -400,13 +381,11 @@ void qemu_img_flatten(CommandRunner& runner, const QemuImage& image, Job* job)
     Command command{.program = "qemu-img",
                     .arguments = {"rebase", "-p", "-t", "writethrough", "-b", ""}};
     add_image(command, image, true);
-    ToolProgress progress("flattening", image.virtual_size, job);
-    command.on_output = [&](std::string_view piece) { progress.take(piece); };
-    runner.run(command, job);
+    return command;
 }
 
-void qemu_img_snapshot(CommandRunner& runner, const QemuImage& image, SnapshotAction action,
-                       const std::string& name, Job* job)
+Command qemu_img_snapshot_command(const QemuImage& image, SnapshotAction action,
+                                  const std::string& name)
 {
     check_image(image, false);
     constexpr std::size_t name_limit = 255;
@@ -423,7 +402,68 @@ void qemu_img_snapshot(CommandRunner& runner, const QemuImage& image, SnapshotAc
                                                            : "-d";
     Command command{.program = "qemu-img", .arguments = {"snapshot", "-q", option, name}};
     add_image(command, image, false);
+    return command;
+}
+
+namespace {
+
+void run_create(CommandRunner& runner, const Command& command, Job* job)
+{
+    // QEMU 7.2 finds out how many iterations a passphrase is worth with a clock of the CPU that, on
+    // some machines, often does not tick meanwhile. A new attempt mends that.
+    constexpr int attempts = 100;
+    for (int attempt = 1;; ++attempt) {
+        try {
+            runner.run(command, job);
+            return;
+        } catch (const Error& error) {
+            // Not always its last words: it may fail to delete what it began, too.
+            const auto message = error.what() + error.detail();
+            if (command.secrets.empty() || attempt == attempts ||
+                error.code() != ErrorCode::command_failed ||
+                message.find("Unable to get accurate CPU usage") == message.npos)
+                throw;
+        }
+    }
+}
+
+} // namespace
+
+void qemu_img_create(CommandRunner& runner, const QemuImage& target, const QemuImgOptions& options,
+                     Job* job)
+{
+    run_create(runner, qemu_img_create_command(target, options), job);
+}
+
+void qemu_img_convert(CommandRunner& runner, const QemuImage& source, const QemuImage& target,
+                      const QemuImgOptions& options, Job* job)
+{
+    auto commands = qemu_img_convert_commands(source, target, options);
+    if (commands.size() > 1)
+        run_create(runner, commands.front(), job);
+    ToolProgress progress("converting", source.virtual_size, job);
+    commands.back().on_output = [&](std::string_view piece) { progress.take(piece); };
+    runner.run(commands.back(), job);
+}
+
+void qemu_img_resize(CommandRunner& runner, const QemuImage& image, const QemuImgResize& resize,
+                     Job* job)
+{
+    runner.run(qemu_img_resize_command(image, resize), job);
+}
+
+void qemu_img_flatten(CommandRunner& runner, const QemuImage& image, Job* job)
+{
+    auto command = qemu_img_flatten_command(image);
+    ToolProgress progress("flattening", image.virtual_size, job);
+    command.on_output = [&](std::string_view piece) { progress.take(piece); };
     runner.run(command, job);
+}
+
+void qemu_img_snapshot(CommandRunner& runner, const QemuImage& image, SnapshotAction action,
+                       const std::string& name, Job* job)
+{
+    runner.run(qemu_img_snapshot_command(image, action, name), job);
 }
 
 QemuImgCheck qemu_img_check(CommandRunner& runner, const QemuImage& image, bool repair_leaks,

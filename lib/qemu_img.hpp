@@ -90,6 +90,18 @@ enum class SnapshotAction : std::uint8_t { create, apply, remove };
 void qemu_img_snapshot(CommandRunner& runner, const QemuImage& image, SnapshotAction action,
                        const std::string& name, Job* job);
 
+/**
+ * What the functions above run, in this order, for a step's record. They refuse what those refuse
+ * before they run anything. An image's secret may be empty.
+ */
+Command qemu_img_create_command(const QemuImage& target, const QemuImgOptions& options);
+std::vector<Command> qemu_img_convert_commands(const QemuImage& source, const QemuImage& target,
+                                               const QemuImgOptions& options);
+Command qemu_img_resize_command(const QemuImage& image, const QemuImgResize& resize);
+Command qemu_img_flatten_command(const QemuImage& image);
+Command qemu_img_snapshot_command(const QemuImage& image, SnapshotAction action,
+                                  const std::string& name);
+
 /** What a check found, and what is left after a repair. */
 struct QemuImgCheck {
     std::uint64_t errors{};

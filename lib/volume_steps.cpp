@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "volume_steps.hpp"
 
+#include "command.hpp"
 #include "file_attributes.hpp"
 #include "job_impl.hpp"
 #include "owner_access.hpp"
@@ -535,7 +536,7 @@ Step create_file_step(const PoolDirectory& directory, const std::string& name, N
                       const Attributes& attributes)
 {
     auto step = make_step("create_file", entry_arguments(directory, name, attributes),
-                          {.call = {"linkat", join(directory.path, name)},
+                          {.call = in_turn({content.call, {"linkat", join(directory.path, name)}}),
                            .summary = "create " + content.summary + describe(attributes),
                            .undo = "remove the file"});
     step.work = std::move(content.fill);
@@ -546,7 +547,7 @@ Step create_by_tool_step(const PoolDirectory& directory, const std::string& name
                          NewContent content, const Attributes& attributes)
 {
     auto step = make_step("create_by_tool", entry_arguments(directory, name, attributes),
-                          {.call = {"qemu-img", join(directory.path, name)},
+                          {.call = std::move(content.call),
                            .summary = "create " + content.summary + describe(attributes),
                            .undo = "remove the file"});
     step.work = std::move(content.fill);

@@ -19,8 +19,9 @@ struct PoolDirectory {
 
 /** A new volume: what it is in words, and what fills the empty file. */
 struct NewContent {
-    std::string summary{}; ///< "raw file … of 5 bytes"
-    FileFunction fill{};   ///< null: stays empty
+    std::string summary{};           ///< "raw file … of 5 bytes"
+    FileFunction fill{};             ///< null: stays empty
+    std::vector<std::string> call{}; ///< what fills it, for StepRecord::call, under its final path
 };
 
 /** Makes a file that appears under its name when it is whole. */

@@ -486,14 +486,19 @@ typedef struct basin_progress_callback {
     void (*free_user_data)(void* user_data);
 } basin_progress_callback;
 
-/** One step of a change, as planned or as done. */
+/** One step of a change, as planned or as done. `call` is the program with the arguments that it is
+ * given, or the library's or system's call that has the effect with the paths and numbers that it
+ * is about; several that one step makes are parted by the word "&&". A file that is made under a
+ * temporary name has its final path there, and "***" stands for secrets and the descriptors that
+ * they come through. What is drawn or found out only when the step runs is a word, such as "UUID".
+ */
 typedef struct basin_step {
     uint32_t struct_size;
     uint32_t destructive;    /**< 1: loses data that cannot be brought back */
     const char* kind;        /**< "mkdir", "write_file", "command" ... */
     const char* summary;     /**< in words */
     const char* undo;        /**< how it is undone, in words; "" where it cannot be */
-    const char* const* call; /**< system call or command with its arguments; ends with NULL */
+    const char* const* call; /**< what is called; ends with NULL */
 } basin_step;
 
 /**

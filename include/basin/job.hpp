@@ -23,8 +23,16 @@ struct Progress {
 /** One step of a change, as planned or as done. The two have the same form. */
 struct StepRecord {
     std::string kind{}; ///< "mkdir", "write_file", "remove_file", "command" …
-    std::vector<std::string>
-        call{};            ///< the system call or command with its arguments, secrets redacted
+    /**
+     * The program with the arguments that it is given, or the library's or system's call that has
+     * the effect with the paths and numbers that it is about. Of calls that one step makes one
+     * after the other the words are parted by "&&". A file that is made under a temporary name has
+     * its final path here, and "***" stands for secrets and the descriptors that they come through.
+     * What is drawn or found out only when the step runs is a word: "UUID" of a new physical
+     * volume, "auto" for a file system's type; how a copy came by its bytes is in Job::facts().
+     * "basin-partition" gets its words as a request on standard input.
+     */
+    std::vector<std::string> call{};
     std::string summary{}; ///< in words
     bool destructive{};    ///< loses data that cannot be brought back
     std::string undo{};    ///< how it is undone, in words; "" where it cannot be

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
+#include <optional>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -116,11 +117,17 @@ void put(std::string& bytes, std::uint64_t offset, std::uint64_t value, std::uin
         bytes[offset + i] = static_cast<char>(value >> (8 * (length - 1 - i)));
 }
 
-} // namespace
+/** How an image becomes larger. */
+struct Growth {
+    Header header;
+    std::uint64_t size;       ///< the new one
+    std::uint64_t entries;    ///< of the L1 table then
+    std::string first_sector; ///< as it is
+};
 
-bool grow_qcow2(int fd, std::uint64_t new_capacity, const std::string& path)
+/** @return nothing: see grow_qcow2() */
+std::optional<Growth> plan_growth(int fd, std::uint64_t new_capacity, const std::string& path)
 {
-    const ImageLock lock(fd, path);
     std::array<std::byte, ImageSource::head_length> buffer{};
     const auto named_read = [&] {
         try {
@@ -140,12 +147,29 @@ bool grow_qcow2(int fd, std::uint64_t new_capacity, const std::string& path)
                         number(header.size) + " bytes that it has",
                     "ask for shrinking if data may be lost");
     if (!is_plain(header, head) || !is_sound(header, file_size_of(fd, path)))
-        return false;
+        return std::nullopt;
     const auto entries = std::max<std::uint64_t>(header.l1_size, l1_entries_for(header, size));
     const auto room = divide_up(header.l1_size * entry_size, header.cluster_size()) *
                       header.cluster_size() / entry_size;
     if (entries > std::min(room, max_l1_entries))
+        return std::nullopt;
+    return Growth{header, size, entries, std::string(head.part(0, sector).text())};
+}
+
+} // namespace
+
+bool can_grow_qcow2(int fd, std::uint64_t new_capacity, const std::string& path)
+{
+    return plan_growth(fd, new_capacity, path).has_value();
+}
+
+bool grow_qcow2(int fd, std::uint64_t new_capacity, const std::string& path)
+{
+    const ImageLock lock(fd, path);
+    auto growth = plan_growth(fd, new_capacity, path);
+    if (!growth)
         return false;
+    auto& [header, size, entries, first] = *growth;
     if (size == header.size)
         return true;
 
@@ -155,7 +179,6 @@ bool grow_qcow2(int fd, std::uint64_t new_capacity, const std::string& path)
                  std::string((entries - header.l1_size) * entry_size, '\0'), path);
         flush(fd, path);
     }
-    std::string first(head.part(0, sector).text());
     put(first, size_field, size, 8);
     put(first, l1_size_field, entries, 4);
     write_at(fd, 0, first, path);

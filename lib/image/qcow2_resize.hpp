@@ -21,4 +21,7 @@ namespace storage::inline v1 {
  */
 bool grow_qcow2(int fd, std::uint64_t new_capacity, const std::string& path);
 
+/** Whether grow_qcow2() would do it, going by what the file has now. It is only read. */
+bool can_grow_qcow2(int fd, std::uint64_t new_capacity, const std::string& path);
+
 } // namespace storage::inline v1
