@@ -95,6 +95,8 @@ void DirectoryChanges::create_uploaded(const VolumeDef& def, const UploadSource&
                         (def.target.encryption ? std::string("an upload is stored as it comes")
                                                : "a directory has no content to upload"),
                     "leave the encryption out, and use the format of what is uploaded");
+    check_new_upload(path_of(def.name), def, source, options,
+                     options.resumable ? partial_upload(def.name).value_or(0) : 0);
     NewContent content{.summary =
                            def.target.format + " volume '" + path_of(def.name) + "' from an upload",
                        .fill = [def, source, options](const FileWork& work) {
@@ -125,6 +127,8 @@ void DirectoryChanges::remove(std::string_view name, Change& change) const
         throw Error(ErrorCode::not_supported,
                     "'" + path + "' is a device node: basin does not delete it",
                     "remove it by hand if it is not wanted");
+    if (S_ISDIR(info.st_mode))
+        require_empty_directory(path, "delete its content first");
     change.add(remove_volume_step(directory_.path, std::string(name), file_identity(path),
                                   S_ISDIR(info.st_mode)));
 }
@@ -160,7 +164,7 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
             resize_file_step(path, header + std::min(rounded, INT64_MAX - header), allocate));
         return;
     }
-    if (format != "qcow2" && format != "qed" && format != "ploop")
+    if (format != "qcow2" && format != "qed") // of those that qemu-img 7.2 writes
         throw Error(ErrorCode::not_supported,
                     "'" + path + "': an image of format '" + format + "' cannot change its size",
                     "make a larger one with qcow2 from it");
@@ -183,10 +187,22 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
         change.add(std::move(step));
         return;
     }
+    if (allocate && format != "qcow2")
+        throw Error(ErrorCode::not_supported,
+                    "'" + path + "': an image of format '" + format +
+                        "' cannot allocate what is added to it",
+                    "leave the flag out");
+    // Of version 2 a definition has no compat, as libvirt's.
+    if (format == "qcow2" && volume.target.compat.empty() && !snapshots(path).empty())
+        throw Error(ErrorCode::not_supported,
+                    "'" + path + "': an image of compat '0.10' that has snapshots cannot change "
+                    "its size",
+                    "delete them first");
     const QemuImgResize wanted{.capacity = rounded,
                                .shrink = shrink,
                                .preallocation =
-                                   allocate ? Preallocation::falloc : Preallocation::off};
+                                   allocate && rounded > volume.capacity ? Preallocation::falloc
+                                                                         : Preallocation::off};
     auto step = run_tool_step(
         path, words(qemu_img_resize_command(qemu_image(volume), wanted)), summary,
         [volume, wanted, pool = pool_name_, &host = host_](const FileWork& work) {

@@ -253,7 +253,7 @@ public:
             throw Error(ErrorCode::not_supported,
                         "volume '" + def.name + "': an extended partition holds partitions alone");
         auto content = is_extended ? NewContent() : plan_device_content(volume);
-        const auto path = add_partition(def, change);
+        const auto path = add_partition(def, change).path;
         const bool changes = content.fill || has_owner(def.target.permissions);
         content.summary = (changes ? "fill '" : "wait for '") + path + "'";
         change.add(fill_device_step(path, std::move(content),
@@ -271,7 +271,9 @@ public:
             refuse("what a partition received in part cannot be kept", "begin at offset 0");
         if (def.target.format == "extended" || def.target.encryption)
             refuse("the new volume must be a plain one", "create it first, then upload into it");
-        const auto path = add_partition(def, change);
+        const auto planned = add_partition(def, change);
+        const auto& path = planned.path;
+        check_upload(path, source, options, planned.length);
         change.add(fill_device_step(path,
                                     {.summary = "receive into '" + path + "'",
                                      .fill =
@@ -489,7 +491,7 @@ private:
 
     /** Adds the step that makes the partition, whole: an allocation means nothing here. @return its
      * device node */
-    std::string add_partition(const VolumeDef& def, Change& change) const
+    Partition add_partition(const VolumeDef& def, Change& change) const
     {
         const auto disk = find_table().reference();
         const auto planned = plan(disk, def);
@@ -499,7 +501,7 @@ private:
                             "' by now",
                         "try again");
         change.add(create_partition_step(disk, planned, size_of(def), def.target.format));
-        return planned.path;
+        return planned;
     }
 
     static bool has_owner(const Permissions& permissions)

@@ -392,6 +392,9 @@ void Planner::list(Change& change)
     check_provisioning();
     const auto made = plan();
     const auto& tag = made.lv.tag;
+    if (request_.upload)
+        check_upload(path_, *request_.upload, *request_.transfer,
+                     made.lv.extents * made.lv.extent_size);
     auto filled = made.has_node ? content(made) : NewContent();
     auto create = create_lv_step(made.command, group_.name, tag, made.summary);
     if (!made.method.empty()) {

@@ -297,8 +297,9 @@ void RbdBackend::upload(const VolumeDef& volume, const UploadSource& source,
 {
     const auto& path = volume.target.path;
     const RbdUse use(def_, host_);
-    check_range(path, options.offset, options.length, open(use, volume.name).info().size,
-                "make the volume larger first");
+    const auto size = open(use, volume.name).info().size;
+    check_range(path, options.offset, options.length, size, "make the volume larger first");
+    check_upload(path, source, options, size - options.offset);
     change.add(change_image_step(
         def_, volume.name, {"rbd_aio_write", path},
         "write an upload into '" + path + "' at offset " + std::to_string(options.offset),

@@ -35,6 +35,8 @@ public:
             return list_clone(change);
         if (request_.upload && def_.capacity == 0)
             def_.capacity = upload_length();
+        if (request_.upload)
+            check_upload(path_, *request_.upload, *request_.transfer, def_.capacity);
         if (def_.capacity == 0)
             refuse(ErrorCode::invalid_argument, "a capacity of 0", "give the capacity");
         if (def_.target.encryption)

@@ -52,6 +52,7 @@ void list_upload(const VolumeDef& volume, const UploadSource& source,
     check_range(path, options.offset, is_fixed ? options.length : 0, length,
                 "make the volume larger first");
     const auto room = is_fixed ? length - options.offset : std::uint64_t{UINT64_MAX};
+    check_upload(path, source, options, room);
     change.add(change_file_step(
         path, {"pwrite", path},
         "write an upload into '" + path + "' at offset " + std::to_string(options.offset),

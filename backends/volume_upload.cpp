@@ -90,28 +90,48 @@ void check_uploaded(const FileWork& work, const VolumeDef& def)
 
 } // namespace
 
-bool take_upload(const FileWork& work, const VolumeDef& def, const UploadSource& source,
-                 const TransferOptions& options)
+namespace {
+
+std::uint64_t room_for(const VolumeDef& def, std::uint64_t present)
 {
-    const auto present = content_length(work.fd, work.path);
+    return def.target.format == "raw" && def.capacity != 0
+               ? def.capacity - std::min(def.capacity, present)
+               : std::uint64_t{UINT64_MAX};
+}
+
+/** What is kept is checked as a whole when it is complete: earlier calls brought a part of it. */
+TransferOptions missing_part(TransferOptions options, std::uint64_t present)
+{
+    if (options.resumable) {
+        options.digest = false;
+        options.expected_sha256.clear();
+        if (options.expected_length)
+            *options.expected_length -= std::min(*options.expected_length, present);
+    }
+    return options;
+}
+
+} // namespace
+
+void check_new_upload(const std::string& path, const VolumeDef& def, const UploadSource& source,
+                      const TransferOptions& options, std::uint64_t present)
+{
     if (options.offset != present)
         throw Error(ErrorCode::invalid_argument,
                     "upload of '" + def.name + "': the source goes on at offset " +
                         std::to_string(options.offset) + ", but " + size_text(present) +
                         " are here already",
                     present == 0 ? "begin at offset 0" : "ask partial_upload(), and go on there");
-    // What is kept is checked as a whole when it is complete: earlier calls brought a part of it.
-    auto part = options;
-    if (options.resumable) {
-        part.digest = false;
-        part.expected_sha256.clear();
-        if (part.expected_length)
-            *part.expected_length -= std::min(*part.expected_length, present);
-    }
-    const auto room = def.target.format == "raw" && def.capacity != 0
-                          ? def.capacity - std::min(def.capacity, present)
-                          : std::uint64_t{UINT64_MAX};
-    receive_content(source, part, work.fd, work.path, room, work.job);
+    check_upload(path, source, missing_part(options, present), room_for(def, present));
+}
+
+bool take_upload(const FileWork& work, const VolumeDef& def, const UploadSource& source,
+                 const TransferOptions& options)
+{
+    const auto present = content_length(work.fd, work.path);
+    check_new_upload(work.path, def, source, options, present);
+    receive_content(source, missing_part(options, present), work.fd, work.path,
+                    room_for(def, present), work.job);
     try {
         if (options.resumable)
             check_digest(work, def, options);

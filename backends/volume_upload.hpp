@@ -8,6 +8,11 @@
 
 namespace storage::inline v1 {
 
+/** Refuses what take_upload() refuses before it has read anything. @param present  bytes that are
+ * here already */
+void check_new_upload(const std::string& path, const VolumeDef& def, const UploadSource& source,
+                      const TransferOptions& options, std::uint64_t present);
+
 /** Fills the file with an upload and checks that it is what the definition says. */
 bool take_upload(const FileWork& work, const VolumeDef& def, const UploadSource& source,
                  const TransferOptions& options);

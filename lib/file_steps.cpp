@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
+#include <filesystem>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace storage::inline v1 {
@@ -247,6 +249,14 @@ void undo_set_attributes(StepRun& run)
     set_mode(directory.get(), mode, path);
 }
 
+constexpr const char* delete_first =
+    "delete its volumes first; basin never deletes files that it was not asked to";
+
+Error not_empty(const std::string& path, const std::string& remedy)
+{
+    return Error(ErrorCode::busy, "directory '" + path + "' is not empty", remedy, {}, ENOTEMPTY);
+}
+
 void apply_remove_directory(StepRun& run)
 {
     const auto& path = run.argument("path");
@@ -255,9 +265,7 @@ void apply_remove_directory(StepRun& run)
         return;
     }
     if (errno == ENOTEMPTY || errno == EEXIST)
-        throw Error(ErrorCode::busy, "directory '" + path + "' is not empty",
-                    "delete its volumes first; basin never deletes files that it was not asked to",
-                    {}, errno);
+        throw not_empty(path, delete_first);
     throw system_error(errno, "cannot remove directory '" + path + "'");
 }
 
@@ -323,8 +331,20 @@ Step set_attributes_step(const std::string& path, const Attributes& attributes)
          .undo = "restore mode, owner and group"});
 }
 
+void require_empty_directory(const std::string& path, const std::string& remedy)
+{
+    std::error_code problem;
+    if (std::filesystem::is_directory(path, problem) && !std::filesystem::is_empty(path, problem) &&
+        !problem)
+        throw not_empty(path, remedy);
+}
+
 Step remove_directory_step(const std::string& path)
 {
+    struct stat info {};
+    if (::lstat(path.c_str(), &info) != 0)
+        throw system_error(errno, "cannot remove directory '" + path + "'");
+    require_empty_directory(path, delete_first);
     return make_step("remove_directory", {{"path", path}},
                      {.call = {"rmdir", path},
                       .summary = "remove the empty directory '" + path + "'",

@@ -25,7 +25,10 @@ Step make_link_step(const std::string& path, const std::string& target, std::str
 Step make_tree_step(const std::string& path, const Attributes& attributes);
 /** Sets what is asked for on an existing directory. */
 Step set_attributes_step(const std::string& path, const Attributes& attributes);
+/** @throws Error busy  it is not empty */
 Step remove_directory_step(const std::string& path);
+/** @throws Error busy  it is not empty, as far as it can be read */
+void require_empty_directory(const std::string& path, const std::string& remedy);
 
 /** identity_text() of what is there now, not following links; "" when there is nothing, or
  * nothing that this process may see. @throws Error  the system failed to look */

@@ -128,6 +128,58 @@ std::uint64_t copy_in_kernel(int from, std::uint64_t from_at, int to, std::uint6
     }
 }
 
+std::string bytes(std::uint64_t n)
+{
+    return std::to_string(n) + " bytes";
+}
+
+Error does_not_fit(const std::string& path, const TransferOptions& options, std::uint64_t length,
+                   std::uint64_t room)
+{
+    return Error(ErrorCode::invalid_argument,
+                 "'" + path + "': " + bytes(length) + " at offset " +
+                     std::to_string(options.offset) + " do not fit, there is room for " +
+                     std::to_string(room),
+                 "make the volume larger first");
+}
+
+Error too_much(const std::string& path, std::uint64_t room)
+{
+    return Error(ErrorCode::invalid_argument,
+                 "upload to '" + path + "': the source gives more than the " + bytes(room) +
+                     " that there is room for",
+                 "make the volume larger first, or give the length");
+}
+
+/** @param received  all that the source gave */
+void require_expected(const std::string& path, const TransferOptions& options,
+                      std::uint64_t received)
+{
+    const auto expected =
+        options.length ? std::optional<std::uint64_t>(options.length) : options.expected_length;
+    if (expected && received < *expected)
+        throw Error(ErrorCode::io,
+                    "upload to '" + path + "': the source ended after " + std::to_string(received) +
+                        " of " + bytes(*expected),
+                    "transfer it again");
+    if (options.expected_length && received != *options.expected_length)
+        throw Error(ErrorCode::io,
+                    "upload to '" + path + "': the source gave " + bytes(received) + ", expected " +
+                        std::to_string(*options.expected_length),
+                    "transfer it again");
+}
+
+/** How much a file has from where it stands; nothing where only reading it tells, as in /proc. */
+std::optional<std::uint64_t> length_of(const UploadSource& source)
+{
+    struct stat info {};
+    if (source.read || ::fstat(source.fd, &info) != 0 || !S_ISREG(info.st_mode) ||
+        info.st_size == 0)
+        return std::nullopt;
+    const auto at = ::lseek(source.fd, 0, SEEK_CUR);
+    return static_cast<std::uint64_t>(std::max<off_t>(0, info.st_size - std::max<off_t>(at, 0)));
+}
+
 class Receiving {
 public:
     /** @param fd  of the file that the writer writes; -1 where it is none */
@@ -136,17 +188,12 @@ public:
         : source_(source), options_(options), fd_(fd), path_(path), job_(job), digest_(options),
           writer_(writer), what_("uploading to '" + path + "'")
     {
-        if (options.length > room)
-            throw does_not_fit(options.length, room);
+        check_upload(path, source, options, room);
         room_ = options.length ? options.length : room;
-        if (options.expected_length && *options.expected_length > room_)
-            throw does_not_fit(*options.expected_length, room_);
     }
 
     std::uint64_t run()
     {
-        if (!source_.read)
-            require_descriptor(source_.fd, what_);
         seekable_ = source_.fd >= 0 && is_regular(source_.fd);
         const auto total = expected_total();
         // What is to be read of a file must be there to the last.
@@ -163,21 +210,12 @@ public:
         if (static_cast<std::uint64_t>(size_of_source()) < end)
             throw became_shorter();
         writer_.finish();
-        check_length();
+        require_expected(path_, options_, received_);
         digest_.finish("upload to '" + path_ + "'", job_);
         return received_;
     }
 
 private:
-    Error does_not_fit(std::uint64_t length, std::uint64_t room) const
-    {
-        return Error(ErrorCode::invalid_argument,
-                     "'" + path_ + "': " + std::to_string(length) + " bytes at offset " +
-                         std::to_string(options_.offset) + " do not fit, there is room for " +
-                         std::to_string(room),
-                     "make the volume larger first");
-    }
-
     /** Of a file that others may write to; 0 of what has no size. */
     off_t size_of_source() const
     {
@@ -192,8 +230,7 @@ private:
             return options_.length;
         if (options_.expected_length)
             return *options_.expected_length;
-        return static_cast<std::uint64_t>(
-            std::max<off_t>(0, size_of_source() - (seekable_ ? start_of_source() : 0)));
+        return length_of(source_).value_or(0);
     }
 
     /** Bytes that may still come; one more shows that it is too much. */
@@ -209,7 +246,7 @@ private:
     void take(Bytes data)
     {
         if (data.size() > left())
-            throw too_much();
+            throw too_much(path_, room_);
         digest_.update(data);
         if (options_.sparse)
             writer_.write_sparse(data);
@@ -221,7 +258,7 @@ private:
     void take_hole(std::uint64_t length)
     {
         if (length > left())
-            throw too_much();
+            throw too_much(path_, room_);
         digest_.update_zeros(length);
         if (options_.sparse) {
             writer_.write_zeros(length);
@@ -234,14 +271,6 @@ private:
             count(size);
             length -= size;
         }
-    }
-
-    Error too_much() const
-    {
-        return Error(ErrorCode::invalid_argument,
-                     "upload to '" + path_ + "': the source gives more than the " +
-                         std::to_string(room_) + " bytes that there is room for",
-                     "make the volume larger first, or give the length");
     }
 
     /** Ends with the length that was asked for, or with the source; then more is an error. */
@@ -306,7 +335,7 @@ private:
         if (options_.length)
             end = std::min(end, at + options_.length);
         else if (end - at > room_)
-            throw too_much();
+            throw too_much(path_, room_);
         while (at < end) {
             const auto data = options_.sparse
                                   ? next_data(source_.fd, at, end, "the source of the upload")
@@ -354,23 +383,6 @@ private:
             take(Bytes(buffer_).first(static_cast<std::size_t>(n)));
             return static_cast<std::uint64_t>(n);
         }
-    }
-
-    void check_length() const
-    {
-        const auto expected = options_.length ? std::optional<std::uint64_t>(options_.length)
-                                              : options_.expected_length;
-        if (expected && received_ < *expected)
-            throw Error(ErrorCode::io,
-                        "upload to '" + path_ + "': the source ended after " +
-                            std::to_string(received_) + " of " + std::to_string(*expected) +
-                            " bytes",
-                        "transfer it again");
-        if (options_.expected_length && received_ != *options_.expected_length)
-            throw Error(ErrorCode::io,
-                        "upload to '" + path_ + "': the source gave " + std::to_string(received_) +
-                            " bytes, expected " + std::to_string(*options_.expected_length),
-                        "transfer it again");
     }
 
     const UploadSource& source_;
@@ -531,6 +543,26 @@ private:
 };
 
 } // namespace
+
+void check_upload(const std::string& path, const UploadSource& source,
+                  const TransferOptions& options, std::uint64_t room)
+{
+    const DigestCheck digest(options); // that it is one
+    if (!source.read)
+        require_descriptor(source.fd, "uploading to '" + path + "'");
+    if (options.length > room)
+        throw does_not_fit(path, options, options.length, room);
+    const auto most = options.length ? options.length : room;
+    if (options.expected_length && *options.expected_length > most)
+        throw does_not_fit(path, options, *options.expected_length, most);
+    const auto there = length_of(source);
+    if (!there)
+        return;
+    if (!options.length && *there > room)
+        throw too_much(path, room);
+    if (!options.resumable) // where what comes is kept, however little it is
+        require_expected(path, options, options.length ? std::min(*there, options.length) : *there);
+}
 
 std::uint64_t receive_content(const UploadSource& source, const TransferOptions& options, int fd,
                               const std::string& path, std::uint64_t room, Job* job)

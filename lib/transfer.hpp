@@ -18,6 +18,13 @@ namespace storage::inline v1 {
 std::uint64_t receive_content(const UploadSource& source, const TransferOptions& options, int fd,
                               const std::string& path, std::uint64_t room, Job* job);
 
+/**
+ * Refuses what receive_content() refuses and a dry run can know: a source that is a file has its
+ * length. @param room  as of receive_content()
+ */
+void check_upload(const std::string& path, const UploadSource& source,
+                  const TransferOptions& options, std::uint64_t room);
+
 /** Gives a caller [options.offset, options.offset + length) of a file; all of it must be there. */
 std::uint64_t send_content(int fd, const std::string& path, std::uint64_t length,
                            const DownloadTarget& target, const TransferOptions& options, Job* job);

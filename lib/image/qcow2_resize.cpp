@@ -151,7 +151,12 @@ std::optional<Growth> plan_growth(int fd, std::uint64_t new_capacity, const std:
     const auto entries = std::max<std::uint64_t>(header.l1_size, l1_entries_for(header, size));
     const auto room = divide_up(header.l1_size * entry_size, header.cluster_size()) *
                       header.cluster_size() / entry_size;
-    if (entries > std::min(room, max_l1_entries))
+    if (entries > max_l1_entries)
+        throw Error(ErrorCode::invalid_argument,
+                    "'" + path + "': a capacity of " + number(size) + " bytes is too large for " +
+                        number(header.cluster_size()) + " bytes a cluster",
+                    "make a copy with larger clusters");
+    if (entries > room)
         return std::nullopt;
     return Growth{header, size, entries, std::string(head.part(0, sector).text())};
 }

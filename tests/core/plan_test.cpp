@@ -5,9 +5,11 @@
 #include <basin/context.hpp>
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <fcntl.h>
 #include <regex>
 #include <sstream>
 #include <sys/stat.h>
+#include <unistd.h>
 
 using namespace storage;
 
@@ -172,4 +174,97 @@ TEST_CASE("the record of a step has the calls that it makes", "[plan]")
           Words{"pwrite", image.path()});
     CHECK(image.info().capacity == 8 * mib);
     CHECK(stage.seen().empty());
+}
+
+TEST_CASE("a dry run refuses what the call refuses", "[plan]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    const auto check = [&](const std::string& what, ErrorCode code, auto&& call) {
+        INFO(what);
+        Job dry;
+        dry.set_dry_run(true);
+        const auto message = [&](Job* job) -> std::string {
+            try {
+                call(job);
+            } catch (const Error& error) {
+                CHECK(error.code() == code);
+                return error.what();
+            }
+            return "no error";
+        };
+        const auto planned = message(&dry);
+        CHECK(planned != "no error");
+        CHECK(dry.plan().empty());
+        CHECK(message(nullptr) == planned);
+    };
+
+    std::filesystem::create_directories(scratch.target() + "/folder/inside");
+    pool.refresh();
+    check("delete a directory", ErrorCode::busy,
+          [&](Job* job) { pool.find_volume("folder").delete_storage({}, job); });
+
+    scratch.directory.write("file", std::string(2 * mib, 'x'));
+    const int fd = ::open((scratch.directory / "file").c_str(), O_RDONLY | O_CLOEXEC);
+    auto raw = pool.create_volume(raw_volume("raw", mib));
+    const auto upload = [&](const std::string& what, ErrorCode code, const TransferOptions& how) {
+        check("upload " + what, code, [&](Job* job) {
+            ::lseek(fd, 0, SEEK_SET);
+            raw.upload(fd, how, job);
+        });
+        check("upload as a volume " + what, code, [&](Job* job) {
+            ::lseek(fd, 0, SEEK_SET);
+            pool.upload_volume(raw_volume("sent", mib), fd, how, job);
+        });
+    };
+    upload("too much", ErrorCode::invalid_argument, {});
+    upload("too much of it", ErrorCode::invalid_argument, {.length = 2 * mib});
+    upload("other than expected", ErrorCode::invalid_argument, {.expected_length = 3 * mib});
+    upload("no digest", ErrorCode::invalid_argument, {.length = mib, .expected_sha256 = "x"});
+    ::close(fd);
+    check("upload from nowhere", ErrorCode::invalid_argument,
+          [&](Job* job) { raw.upload(-1, {}, job); });
+    CHECK(scratch.directory.read("pool/raw") == std::string(mib, '\0'));
+    scratch.directory.write("short", "four");
+    const int file = ::open((scratch.directory / "short").c_str(), O_RDONLY | O_CLOEXEC);
+    check("upload that ends early", ErrorCode::io, [&](Job* job) {
+        ::lseek(file, 0, SEEK_SET);
+        raw.upload(file, {.expected_length = 5}, job);
+    });
+    check("upload that goes on elsewhere", ErrorCode::invalid_argument, [&](Job* job) {
+        pool.upload_volume(raw_volume("sent", mib), file, {.offset = 2, .resumable = true}, job);
+    });
+    ::close(file);
+    auto image = pool.create_volume(volume_def("image", "qcow2"));
+    check("a capacity that no image has", ErrorCode::invalid_argument,
+          [&](Job* job) { image.resize(std::uint64_t{1} << 60, {}, {}, job); });
+    check("a snapshot that is a number", ErrorCode::invalid_argument,
+          [&](Job* job) { image.create_snapshot("1", job); });
+
+    if (have_qemu_img()) {
+        auto qed = pool.create_volume(volume_def("qed", "qed"));
+        check("allocate qed", ErrorCode::not_supported,
+              [&](Job* job) { qed.resize(8 * mib, ResizeFlags::allocate, {}, job); });
+        auto parallels = pool.create_volume(volume_def("parallels", "parallels"));
+        check("grow parallels", ErrorCode::not_supported,
+              [&](Job* job) { parallels.resize(8 * mib, {}, {}, job); });
+        auto def = volume_def("old", "qcow2");
+        def.target.compat = "0.10";
+        auto old = pool.create_volume(def);
+        old.create_snapshot("s");
+        check("grow compat 0.10 with snapshots", ErrorCode::not_supported,
+              [&](Job* job) { old.resize(8 * mib, {}, {}, job); });
+        image.resize(2 * mib, ResizeFlags::shrink | ResizeFlags::allocate); // nothing is added
+        image.resize(2 * mib, ResizeFlags::allocate);
+        auto vdi = volume_def("new", "vdi");
+        check("falloc of vdi", ErrorCode::not_supported,
+              [&](Job* job) { pool.create_volume(vdi, CreateFlags::prealloc_falloc, job); });
+        check("falloc of vdi from another", ErrorCode::not_supported, [&](Job* job) {
+            pool.create_volume_from(vdi, raw, CreateFlags::prealloc_falloc, job);
+        });
+    }
+
+    pool.stop();
+    check("delete a pool", ErrorCode::busy, [&](Job* job) { pool.delete_storage({}, job); });
 }
