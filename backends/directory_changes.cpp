@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "directory_changes.hpp"
 
+#include "file_attributes.hpp"
 #include "image/qcow2_resize.hpp"
 #include "image/qcow2_snapshots.hpp"
 #include "job_impl.hpp"
@@ -152,6 +153,8 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
     require_content(volume, "resize");
     if (volume.type == VolumeType::block)
         throw Error(ErrorCode::not_supported, "'" + path + "' is a device: its size is fixed");
+    if (allocate && capacity > volume.capacity)
+        require_free_space(path, capacity - volume.capacity, path);
     if (is_plain(volume)) {
         change.add(resize_file_step(path, capacity, allocate));
         return;
@@ -195,14 +198,15 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
     // Of version 2 a definition has no compat, as libvirt's.
     if (format == "qcow2" && volume.target.compat.empty() && !snapshots(path).empty())
         throw Error(ErrorCode::not_supported,
-                    "'" + path + "': an image of compat '0.10' that has snapshots cannot change "
-                    "its size",
+                    "'" + path +
+                        "': an image of compat '0.10' that has snapshots cannot change "
+                        "its size",
                     "delete them first");
     const QemuImgResize wanted{.capacity = rounded,
                                .shrink = shrink,
-                               .preallocation =
-                                   allocate && rounded > volume.capacity ? Preallocation::falloc
-                                                                         : Preallocation::off};
+                               .preallocation = allocate && rounded > volume.capacity
+                                                    ? Preallocation::falloc
+                                                    : Preallocation::off};
     auto step = run_tool_step(
         path, words(qemu_img_resize_command(qemu_image(volume), wanted)), summary,
         [volume, wanted, pool = pool_name_, &host = host_](const FileWork& work) {

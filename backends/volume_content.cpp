@@ -55,6 +55,19 @@ Preallocation preallocation_of(const NewVolume& volume)
                     : Preallocation::off;
 }
 
+void require_room(const NewVolume& volume, std::uint64_t allocation, std::uint64_t capacity)
+{
+    require_free_space(volume.directory, std::min(allocation, capacity), volume.path());
+}
+
+/** An image is allocated where that is asked for, whatever its definition's allocation. */
+void require_room_of_image(const NewVolume& volume, std::uint64_t capacity)
+{
+    const auto wanted = preallocation_of(volume);
+    if (wanted == Preallocation::falloc || wanted == Preallocation::full)
+        require_room(volume, capacity, capacity);
+}
+
 std::string backing_format(const VolumeDef& def)
 {
     // As libvirt: an undeclared one is raw, because a guest can write any header into a raw image.
@@ -183,6 +196,8 @@ ContentPlan plan_raw(const NewVolume& volume)
                    .source = volume.source ? volume.source->volume.target.path : std::string(),
                    .flags = volume.flags,
                    .write_zeros = preallocation == Preallocation::full};
+    if (!volume.source) // a copy may share what its source has
+        require_room(volume, raw.write_zeros ? raw.capacity : raw.allocation, raw.capacity);
     auto summary =
         "raw file '" + volume.path() + "' of " + size_text(def.capacity) + ", " +
         std::to_string(std::min(raw.write_zeros ? raw.capacity : raw.allocation, raw.capacity)) +
@@ -196,6 +211,7 @@ ContentPlan plan_luks(const NewVolume& volume)
 {
     const auto& def = volume.def;
     const auto allocation = def.allocation.value_or(def.capacity);
+    require_room(volume, allocation, def.capacity);
     constexpr std::uint64_t sector = 512;
     LuksFormat format{.version = def.target.encryption->format == "luks2" ? 2 : 1,
                       .capacity = (def.capacity + sector - 1) / sector * sector,
@@ -256,6 +272,7 @@ Qcow2Options qcow2_options(const NewVolume& volume)
                          .refcount_bits = def.target.refcount_bits,
                          .preallocation = preallocation_of(volume)};
     add_backing(volume, options);
+    require_room_of_image(volume, options.capacity);
     if (def.target.data_file) {
         options.data_file = def.target.data_file->path;
         options.data_file_raw = def.target.data_file->raw;
@@ -293,6 +310,7 @@ QemuImgOptions tool_options(const NewVolume& volume)
                            .extended_l2 = has_feature(def, "extended_l2"),
                            .refcount_bits = def.target.refcount_bits};
     add_backing(volume, options);
+    require_room_of_image(volume, options.capacity);
     return options;
 }
 

@@ -10,6 +10,8 @@
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -74,6 +76,32 @@ void set_copy_on_write(int fd, bool on, bool required, const std::string& path)
 
 namespace {
 
+void require_free(const struct ::statvfs& system, std::uint64_t bytes, const std::string& path)
+{
+    // Some file systems of FUSE do not say how large they are.
+    const auto block = std::uint64_t{system.f_frsize ? system.f_frsize : system.f_bsize};
+    std::uint64_t free = 0;
+    if (system.f_blocks == 0 || __builtin_mul_overflow(block, system.f_bfree, &free) ||
+        bytes <= free)
+        return;
+    throw Error(ErrorCode::no_space,
+                "'" + path + "' needs " + std::to_string(bytes) + " bytes more, and its file " +
+                    "system has " + std::to_string(free) + " free",
+                "free some space, or ask for a smaller allocation", {}, ENOSPC);
+}
+
+/** @param start  where what is to be added begins, which may be there in part already */
+void require_free(int fd, std::uint64_t start, std::uint64_t end, const std::string& path)
+{
+    struct ::statvfs system {};
+    struct stat info {};
+    if (::fstatvfs(fd, &system) != 0 || ::fstat(fd, &info) != 0)
+        return;
+    constexpr std::uint64_t unit = 512; // stat(2)
+    const auto present = start == 0 ? static_cast<std::uint64_t>(info.st_blocks) * unit : 0;
+    require_free(system, end - start - std::min(present, end - start), path);
+}
+
 void write_zeros(int fd, std::uint64_t start, std::uint64_t end, const std::string& path, Job* job)
 {
     const std::vector<char> zeros(std::size_t{1} << 20);
@@ -95,6 +123,7 @@ void write_zeros(int fd, std::uint64_t start, std::uint64_t end, const std::stri
 void allocate(int fd, int mode, std::uint64_t start, std::uint64_t end, const std::string& path,
               Job* job)
 {
+    require_free(fd, start, end, path);
     enter_phase(job, "allocating", end - start);
     // In pieces, so that a slow file system can be cancelled.
     constexpr std::uint64_t piece = std::uint64_t{1} << 30;
@@ -117,9 +146,17 @@ void allocate(int fd, int mode, std::uint64_t start, std::uint64_t end, const st
 
 } // namespace
 
+void require_free_space(const std::string& at, std::uint64_t bytes, const std::string& path)
+{
+    struct ::statvfs system {};
+    if (::statvfs(at.c_str(), &system) == 0)
+        require_free(system, bytes, path);
+}
+
 void fill_with_zeros(int fd, std::uint64_t start, std::uint64_t end, const std::string& path,
                      Job* job)
 {
+    require_free(fd, start, end, path);
     enter_phase(job, "allocating", end - start);
     write_zeros(fd, start, end, path, job);
 }

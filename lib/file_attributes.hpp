@@ -19,7 +19,15 @@ void set_label(int fd, const std::string& label, const std::string& path);
 /** btrfs keeps the flag for new, empty files only. @param required  fail where the file system has
  * no such switch */
 void set_copy_on_write(int fd, bool on, bool required, const std::string& path);
-/** Allocates the first `length` bytes: by fallocate(2), else by writing zeros; shows progress. */
+/**
+ * Refuses what cannot fit before any of it takes the place of what others write. What is free is at
+ * most what can be had: the rest shows when it is taken.
+ * @param at  a path on the file system that it is for
+ * @throws Error no_space
+ */
+void require_free_space(const std::string& at, std::uint64_t bytes, const std::string& path);
+/** Allocates the first `length` bytes: by fallocate(2), else by writing zeros; shows progress. Does
+ * nothing where the file system has not as much free, and throws no_space. */
 void allocate_range(int fd, std::uint64_t length, const std::string& path, Job* job);
 /** Writes zeros to [start, end); shows progress. */
 void fill_with_zeros(int fd, std::uint64_t start, std::uint64_t end, const std::string& path,

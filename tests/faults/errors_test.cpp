@@ -146,6 +146,64 @@ TEST_CASE("no room: no_space, and everything as before", "[faults]")
     try_all_without_room(scratch, pool, other);
 }
 
+TEST_CASE("what cannot fit takes no space from others", "[faults]")
+{
+    Scratch scratch;
+    std::filesystem::create_directory(scratch.target());
+    const Mount small("tmpfs", scratch.target(), "tmpfs", 0, "size=8m,mode=755");
+    if (!small) {
+        WARN("skipped: needs root, to mount a small file system");
+        return;
+    }
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto volume = pool.create_volume(raw_volume("a", mib, mib));
+    const auto refused = [&](std::uint64_t needed, const std::function<void(Job*)>& call) {
+        const auto free = free_blocks(scratch.target());
+        auto least = free;
+        Job job;
+        job.set_progress_callback(
+            [&](const Progress&) { least = std::min(least, free_blocks(scratch.target())); });
+        for (const bool dry : {true, false}) {
+            job.set_dry_run(dry);
+            const auto error = error_of([&] { call(&job); });
+            INFO(error.what());
+            CHECK(error.code() == ErrorCode::no_space);
+            CHECK(error.os_error() == ENOSPC);
+            const std::string text = error.what();
+            CHECK(text.find(std::to_string(needed) + " bytes") != text.npos);
+            CHECK(text.find(" free") != text.npos);
+        }
+        CHECK(least == free);
+        CHECK(free_blocks(scratch.target()) == free);
+        CHECK(scratch.directory.count("pool") == 1);
+    };
+    constexpr std::uint64_t huge = std::uint64_t{7} << 40;
+    refused(huge, [&](Job* job) { pool.create_volume(raw_volume("big", huge, huge), {}, job); });
+    refused(9 * mib,
+            [&](Job* job) { pool.create_volume(raw_volume("big", huge, 9 * mib), {}, job); });
+    refused(huge, [&](Job* job) {
+        pool.create_volume(raw_volume("big", huge, 0), CreateFlags::prealloc_full, job);
+    });
+    refused(9 * mib, [&](Job* job) {
+        pool.create_volume(volume_def("big", "qcow2", 9 * mib), CreateFlags::prealloc_falloc, job);
+    });
+    refused(huge, [&](Job* job) {
+        volume.resize(huge + mib, ResizeFlags::allocate, BlockerKind::none, job);
+    });
+    auto image = pool.create_volume(volume_def("image", "qcow2", mib));
+    const auto error = error_of([&] { image.resize(huge, ResizeFlags::allocate); });
+    CHECK(error.code() == ErrorCode::no_space);
+    image.delete_storage();
+    // What a copy needs is known when it has its source's data: of this one, none.
+    const auto copy =
+        error_of([&] { pool.create_volume_from(raw_volume("big", huge, huge), volume); });
+    INFO(copy.what());
+    CHECK(copy.code() == ErrorCode::no_space);
+    CHECK(std::string(copy.what()).find(std::to_string(huge) + " bytes more") != std::string::npos);
+    check_usable(pool);
+}
+
 TEST_CASE("no room on ext4: no_space, and everything as before", "[faults]")
 {
     Scratch scratch;
