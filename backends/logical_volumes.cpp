@@ -58,7 +58,7 @@ std::string group_uuid_of(const std::string& node, const SystemRoot& system)
 std::string active_group_uuid(const std::string& group, const SystemRoot& system)
 {
     const auto directory = system.path("/dev/" + group);
-    const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(directory.c_str()), &::closedir);
+    const auto entries = open_listing(directory);
     if (!entries)
         return {};
     while (const auto* entry = ::readdir(entries.get())) {

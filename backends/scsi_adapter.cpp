@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "scsi_adapter.hpp"
 
+#include "file_io.hpp"
+
 #include <algorithm>
+#include <array>
 #include <cstdio>
+#include <fcntl.h>
 #include <filesystem>
-#include <fstream>
+#include <unistd.h>
 
 namespace storage::inline v1 {
 namespace {
 
 std::string first_line(const std::filesystem::path& file)
 {
-    std::ifstream stream(file);
-    std::string line;
-    std::getline(stream, line);
-    return line;
+    const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+    std::array<char, 256> buffer;
+    const auto length = ::read(fd.get(), buffer.data(), buffer.size());
+    const std::string text(buffer.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
+    return text.substr(0, text.find('\n'));
 }
 
 /** "0x" and case do not matter: libvirt accepts both spellings, sysfs prints "0x21000024ff…". */
@@ -38,12 +43,11 @@ std::string pci_name(const PciAddress& address)
 template <typename Test>
 std::string find_host(const std::string& directory, Test&& test)
 {
-    std::error_code error;
     std::vector<std::string> hosts;
-    for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
-         entry.increment(error))
-        if (test(entry->path()))
-            hosts.push_back(entry->path().filename());
+    const auto listing = open_listing(directory);
+    while (const auto* entry = listing ? ::readdir(listing.get()) : nullptr)
+        if (entry->d_name[0] != '.' && test(std::filesystem::path(directory) / entry->d_name))
+            hosts.emplace_back(entry->d_name);
     return hosts.empty() ? std::string{} : *std::min_element(hosts.begin(), hosts.end());
 }
 

@@ -296,16 +296,16 @@ UniqueFd open_volume(const VolumeFile& file)
 {
     constexpr int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
     for (unsigned attempts = 0;;) {
-        int fd = -1;
+        UniqueFd fd;
         if (file.is_link) {
             ::open_how how{.flags = flags, .mode = 0, .resolve = RESOLVE_NO_MAGICLINKS};
-            fd = static_cast<int>(
-                ::syscall(SYS_openat2, file.directory, file.path, &how, sizeof how));
-            if (fd < 0 && (errno == ENOSYS || errno == EPERM)) // before Linux 5.6, or a sandbox
-                fd = ::openat(file.directory, file.path, flags);
+            fd = UniqueFd(static_cast<int>(
+                ::syscall(SYS_openat2, file.directory, file.path, &how, sizeof how)));
+            if (!fd && (errno == ENOSYS || errno == EPERM)) // before Linux 5.6, or a sandbox
+                fd = UniqueFd(::openat(file.directory, file.path, flags));
         } else {
-            fd = ::openat(file.directory, file.path, flags | O_NOFOLLOW);
-            if (fd < 0) {
+            fd = UniqueFd(::openat(file.directory, file.path, flags | O_NOFOLLOW));
+            if (!fd) {
                 const int error = errno;
                 if (auto owners =
                         open_as_owner(error, file.directory, file.path, flags | O_NOFOLLOW))
@@ -313,8 +313,8 @@ UniqueFd open_volume(const VolumeFile& file)
                 errno = error;
             }
         }
-        if (fd >= 0)
-            return UniqueFd(fd);
+        if (fd)
+            return fd;
         if (errno == ELOOP && !file.is_link)
             throw NotUsable{DiagnosticReason::vanished, "was replaced while it was looked at"};
         if (!open_again(errno, attempts))

@@ -146,8 +146,7 @@ long call_as(UserId user, const Call& call)
         error = errno;
     }
     if (child > 0) {
-        wait_for(pidfd);
-        ::close(pidfd);
+        wait_for(UniqueFd(pidfd).get());
     } else {
         report = {.result = -1, .error = error};
     }

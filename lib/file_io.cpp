@@ -12,11 +12,22 @@
 
 namespace storage::inline v1 {
 
+int UniqueFd::above_standard(int fd) noexcept
+{
+    if (fd < 0 || fd > STDERR_FILENO)
+        return fd;
+    const int above = ::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    const int error = errno;
+    ::close(fd);
+    errno = error;
+    return above;
+}
+
 void UniqueFd::reset(int fd) noexcept
 {
     if (fd_ >= 0)
         ::close(fd_);
-    fd_ = fd;
+    fd_ = above_standard(fd);
 }
 
 namespace {
@@ -81,14 +92,23 @@ bool open_again(int os_error, unsigned& attempts)
 
 UniqueFd open_file(const std::string& path, int flags, unsigned mode)
 {
-    int fd;
+    UniqueFd fd;
     unsigned attempts = 0;
     do
-        fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
-    while (fd < 0 && open_again(errno, attempts));
-    if (fd < 0)
+        fd = UniqueFd(::open(path.c_str(), flags | O_CLOEXEC, mode));
+    while (!fd && open_again(errno, attempts));
+    if (!fd)
         throw system_error(errno, "cannot open '" + path + "'");
-    return UniqueFd(fd);
+    return fd;
+}
+
+DirectoryStream open_listing(const std::string& path)
+{
+    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC));
+    DirectoryStream listing(fd ? ::fdopendir(fd.get()) : nullptr, ::closedir);
+    if (listing)
+        fd.release();
+    return listing;
 }
 
 std::string read_fd(int fd, std::size_t limit, const std::string& name)

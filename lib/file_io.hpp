@@ -5,7 +5,9 @@
 #include <basin/error.hpp>
 
 #include <cstddef>
+#include <dirent.h>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,16 +17,20 @@
 
 namespace storage::inline v1 {
 
-/** Owns a file descriptor. */
+/**
+ * Owns a file descriptor, never one of 0, 1 and 2: where the host was started without them the
+ * kernel gives these numbers to what we open, and the host's printf() would write into it. Such a
+ * one moves up when it gets here; where it cannot, there is no descriptor and errno says why.
+ */
 class UniqueFd {
 public:
     UniqueFd() = default;
-    explicit UniqueFd(int fd) noexcept : fd_(fd) {}
+    explicit UniqueFd(int fd) noexcept : fd_(above_standard(fd)) {}
     UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
     UniqueFd& operator=(UniqueFd&& other) noexcept
     {
         if (this != &other)
-            reset(std::exchange(other.fd_, -1));
+            reset(other.release());
         return *this;
     }
     ~UniqueFd() { reset(); }
@@ -32,8 +38,11 @@ public:
     int get() const noexcept { return fd_; }
     explicit operator bool() const noexcept { return fd_ >= 0; }
     void reset(int fd = -1) noexcept;
+    int release() noexcept { return std::exchange(fd_, -1); }
 
 private:
+    static int above_standard(int fd) noexcept;
+
     int fd_{-1};
 };
 
@@ -49,6 +58,10 @@ bool open_again(int os_error, unsigned& attempts);
 
 /** Opens with O_CLOEXEC; retries as open_again() says. @throws Error naming the path */
 UniqueFd open_file(const std::string& path, int flags, unsigned mode = 0);
+
+using DirectoryStream = std::unique_ptr<DIR, int (*)(DIR*)>;
+/** opendir(3); null and errno where it fails. */
+DirectoryStream open_listing(const std::string& path);
 
 /** Reads a whole file of at most `limit` bytes; nothing when it does not exist. */
 std::optional<std::string> read_small_file(const std::string& path, std::size_t limit);

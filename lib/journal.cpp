@@ -131,7 +131,7 @@ JournalEntry Journal::open_entry(const std::string& first_line, Durability durab
 std::vector<JournalEntry> Journal::abandoned() const
 {
     std::vector<JournalEntry> entries;
-    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(directory_.c_str()), ::closedir);
+    const auto directory = open_listing(directory_);
     if (!directory) {
         if (errno == ENOENT || errno == EACCES)
             return entries;

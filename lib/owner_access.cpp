@@ -61,11 +61,11 @@ UniqueFd Actor::open(int directory, const std::string& name, int flags, mode_t m
 {
     return attempt(
         [&] {
-            int fd;
+            UniqueFd fd;
             do
-                fd = ::openat(directory, name.c_str(), flags | O_CLOEXEC, mode);
-            while (fd < 0 && errno == EINTR);
-            return UniqueFd(fd);
+                fd = UniqueFd(::openat(directory, name.c_str(), flags | O_CLOEXEC, mode));
+            while (!fd && errno == EINTR);
+            return fd;
         },
         [&](UserId user) { return open_as(user, directory, name, flags, mode); });
 }

@@ -37,7 +37,8 @@ struct Pipe {
         if (::pipe2(ends, O_CLOEXEC) != 0)
             throw system_error(errno, "cannot make a pipe");
         Pipe result{UniqueFd(ends[0]), UniqueFd(ends[1])};
-        if (::fcntl(ends[we_read ? 0 : 1], F_SETFL, O_NONBLOCK) != 0)
+        const auto& ours = we_read ? result.read_end : result.write_end;
+        if (::fcntl(ours.get(), F_SETFL, O_NONBLOCK) != 0)
             throw system_error(errno, "cannot set up a pipe");
         return result;
     }

@@ -84,8 +84,7 @@ std::string pick(const std::string& given, const std::string& root, const char* 
 std::vector<StoredFile> list_files(const std::string& directory_path, std::string_view suffix)
 {
     std::vector<StoredFile> files;
-    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(directory_path.c_str()),
-                                                        ::closedir);
+    const auto directory = open_listing(directory_path);
     if (!directory) {
         if (errno == ENOENT)
             return files;
@@ -104,8 +103,7 @@ std::vector<StoredFile> list_files(const std::string& directory_path, std::strin
 
 void remove_temporaries(const std::string& directory_path) noexcept
 {
-    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(directory_path.c_str()),
-                                                        ::closedir);
+    const auto directory = open_listing(directory_path);
     if (!directory)
         return;
     while (const auto* item = ::readdir(directory.get()))

@@ -337,7 +337,7 @@ void apply_create_by_tool(StepRun& run)
  * could not be removed. */
 bool try_remove_hidden(const std::string& path)
 {
-    const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(path.c_str()), ::closedir);
+    const auto listing = open_listing(path);
     if (!listing) {
         if (errno == ENOENT)
             return true;

@@ -8,7 +8,9 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
 #include <new>
+#include <unistd.h>
 
 namespace command {
 
@@ -139,12 +141,24 @@ int guarded(int argc, char** argv)
     }
 }
 
+/** What it was started without is opened so that its use is an error, and nobody else's file. */
+bool fill_standard_descriptors()
+{
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        if (::fcntl(fd, F_GETFD) < 0 &&
+            ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return false;
+    return true;
+}
+
 } // namespace
 
 } // namespace command
 
 int main(int argc, char** argv)
 {
+    if (!command::fill_standard_descriptors())
+        return command::exit_failed;
     std::setlocale(LC_CTYPE, "");  // the width of characters in tables
     std::signal(SIGPIPE, SIG_IGN); // write() reports EPIPE instead
     return command::guarded(argc, argv);

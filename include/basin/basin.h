@@ -10,9 +10,9 @@
  *   - No signal handler is installed. Children are waited for by descriptor, also when SIGCHLD is
  *     ignored.
  *   - It never calls setenv, umask, chdir, setlocale, exit or abort, and prints nothing.
- *   - Every descriptor is close-on-exec. There is no global mutable state: two contexts in one
- *     process share nothing but the disk. The library can be unloaded with dlclose() once all its
- *     objects are freed.
+ *   - Every descriptor is close-on-exec and none is 0, 1 or 2, also where the process was started
+ *     without these. There is no global mutable state: two contexts in one process share nothing
+ *     but the disk. The library can be unloaded with dlclose() once all its objects are freed.
  *   - No C++ exception leaves a function.
  *   - It needs no configuration file and no daemon, and runs without privileges wherever the
  *     kernel allows the work itself.

@@ -87,6 +87,15 @@ static void close_inherited_on_exec(void)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
+static int started_without_standard;
+
+/** Where the host has no standard descriptors, their numbers are not what the library opened. */
+static void expect_standard_free(void)
+{
+    for (int fd = 0; fd < 3 && started_without_standard; ++fd)
+        EXPECT(fcntl(fd, F_GETFD) == -1);
+}
+
 /** Runs pools and volumes through their life, with things that go wrong on the way. */
 static void work(void)
 {
@@ -104,6 +113,7 @@ static void work(void)
     basin_free(text);
     EXPECT_CODE(basin_pool_find_volume(pool, "missing", 0, &missing, &error), BASIN_E_NOT_FOUND);
     expect_close_on_exec();
+    expect_standard_free();
     look_at(&during);
     EXPECT(during.threads == entries_of("/proc/self/task"));
     EXPECT_OK(basin_volume_delete(volume, 0, NULL, &error));
@@ -168,6 +178,23 @@ static void test_child_signals_can_be_ignored(void)
     EXPECT(after.sa_handler == SIG_IGN);
 }
 
+static void test_standard_descriptors_may_be_missing(void)
+{
+    int status = -1;
+    const pid_t child = fork();
+
+    if (child == 0) {
+        expect_failures = 0;
+        started_without_standard = 1;
+        for (int fd = 0; fd < 3; ++fd)
+            close(fd);
+        work();
+        expect_standard_free();
+        _exit(failures());
+    }
+    EXPECT(waitpid(child, &status, 0) == child && status == 0);
+}
+
 /** The child of a fork leaves the parent's objects alone, and may open its own. */
 static void test_fork(void)
 {
@@ -210,6 +237,7 @@ int main(void)
     test_process_is_unchanged();
     test_nothing_is_printed();
     test_child_signals_can_be_ignored();
+    test_standard_descriptors_may_be_missing();
     test_fork();
     return failures();
 }

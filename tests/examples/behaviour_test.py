@@ -107,6 +107,31 @@ def unwritable_output_is_an_error(basin):
     equal((done.returncode, done.stderr), (1, 'error: cannot write the output: No space left on device\n'))
 
 
+def missing_standard_descriptors_are_errors_and_nobody_elses_files(basin):
+    basin.define_vms()
+    basin.ok('vol-create-as', 'vms', 'v', '1M')
+    content = basin.write('content', 'x' * (1 << 20))
+    basin.ok('vol-upload', 'v', content, 'vms')
+    def run(redirections, *arguments):
+        done = subprocess.run(['sh', '-c', f'exec "$@" {redirections}', 'sh', *basin.argv(*arguments)], capture_output=True,
+                              text=True, stdin=subprocess.DEVNULL, env=basin.environment, timeout=60, check=False)
+        return done.returncode, done.stdout, done.stderr
+    error = 'error: cannot write the output: Bad file descriptor\n'
+    for arguments in ['pool-list', '--all'], ['vol-info', 'v', 'vms'], ['version'], ['--json', 'pool-list'], ['pool-refresh', 'vms']:
+        status, _, text = run('<&- >&-', *arguments)
+        equal((status, text if '--json' not in arguments else error), (1, error), arguments)
+        equal(run('>/dev/full', *arguments)[0], 1)
+    equal(run('<&- >&-', 'vol-download', 'v', '-', 'vms')[0], 1)
+    equal(run('<&-', 'vol-upload', 'v', '-', 'vms')[0], 1)
+    equal(run('<&-', 'pool-define', '-')[0], 1)
+    equal(run('<&- >&- 2>&-', 'vol-download', 'v', basin.path('copy'), 'vms')[0], 1) # it cannot say so
+    equal(open(basin.path('copy'), encoding='ascii').read(), 'x' * (1 << 20))
+    for directory, _, files in os.walk(basin.root):
+        for file in files:
+            with open(os.path.join(directory, file), 'rb') as stream:
+                equal(b'Name' in stream.read(4096), False, file)
+
+
 def a_reader_that_has_enough_is_no_error_to_talk_about(basin):
     reader, writer = os.pipe()
     os.close(reader)
@@ -178,6 +203,7 @@ main([a_dry_run_of_any_changing_verb_changes_nothing, a_dry_run_of_autostart_lis
       each_class_of_error_has_its_exit_status,
       errors_name_the_object_and_a_way_out, ignored_parts_of_a_definition_are_warned_of,
       the_root_may_come_from_the_environment, unwritable_output_is_an_error,
+      missing_standard_descriptors_are_errors_and_nobody_elses_files,
       a_reader_that_has_enough_is_no_error_to_talk_about, a_definition_may_come_from_standard_input,
       a_failed_edit_asks_on_a_terminal_and_tries_again,
       what_keeps_a_user_from_a_file_is_told,
