@@ -356,6 +356,7 @@ std::vector<RecoveryResult> recover_changes(const Journal& journal, const Host& 
             throw Error(ErrorCode::unavailable, error.what(), error.remedy());
         }
     };
+    const SignalGuard no_signal(SIGXFSZ);
     std::vector<RecoveryResult> results;
     for (auto& entry : journal.abandoned()) {
         RecoveryResult result;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "event_log.hpp"
 
+#include "signal_guard.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -178,6 +180,7 @@ void EventLog::ensure_exists()
     attach();
     if (mapping())
         return;
+    const SignalGuard no_signal(SIGXFSZ);
     create();
     attach();
     if (!mapping())
@@ -190,6 +193,7 @@ void EventLog::append(std::span<const LoggedEvent> events)
     if (events.empty())
         return;
     ensure_exists();
+    const SignalGuard no_signal(SIGXFSZ);
     const auto current = mapping();
     const int fd = current->fd.get();
     // Across threads flock() on one descriptor does not exclude; the mutex does.

@@ -2,6 +2,7 @@
 #include "pool_lock.hpp"
 
 #include "job_impl.hpp"
+#include "signal_guard.hpp"
 
 #include <algorithm>
 #include <array>
@@ -69,6 +70,7 @@ Note make_note(std::string_view operation, std::string_view object)
 
 void write_note(int fd, std::size_t slot, const Note& note)
 {
+    const SignalGuard no_signal(SIGXFSZ);
     // Only for the error text of whoever finds the lock taken; a failure changes nothing.
     [[maybe_unused]] const auto written =
         ::pwrite(fd, note.data(), note.size(), static_cast<off_t>(slot * note_size));

@@ -414,8 +414,11 @@ public:
 
     void run()
     {
-        if (!target_.write)
+        std::optional<SignalGuard> no_signal;
+        if (!target_.write) {
             require_descriptor(target_.fd, what_);
+            no_signal.emplace(SIGXFSZ); // RLIMIT_FSIZE; EFBIG says it
+        }
         enter_phase(job_, "downloading", end_ - at_);
         if (target_.fd >= 0 && is_regular(target_.fd)) {
             const int flags = ::fcntl(target_.fd, F_GETFL);

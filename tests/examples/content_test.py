@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pty
+import resource
 import select
 import signal
 import subprocess
@@ -57,6 +58,20 @@ def content_is_carried_in_and_out(basin):
     basin.fails(1, 'vol-upload', 'a.img', path, 'vms', '--sha256', '0' * 64)
     basin.fails(1, 'vol-upload', 'a.img', path, 'vms', '--expect-length', 6999)
     basin.fails(2, 'vol-upload', 'a.img', path, 'vms', '--offset', 7001)
+
+
+def a_limit_on_files_is_an_error_and_no_kill(basin):
+    need(basin, 'upload', 'download')
+    content_file(basin, 'vms/a', b'x' * 8192)
+    limited = {'preexec_fn': lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))}
+    basin.fails(10, 'vol-download', 'a', 'out', 'vms', **limited)
+    basin.fails(10, 'vol-create-as', 'vms', 'b', '1M', **limited)
+    basin.root = basin.path('other')  # no event was ever kept there
+    told = basin.run('pool-define-as', 'z', 'dir', '--target', basin.path('z'), **limited)
+    equal((told.status, 'an event is lost' in told.err), (0, True), told)
+    equal([name for name in os.listdir(basin.path('other/run')) if name.startswith('.')], [])
+
+
 
 
 def a_dash_is_standard_input_and_output(basin):
@@ -204,4 +219,5 @@ def a_terminal_shows_how_fast_it_goes(basin):
 main([content_is_carried_in_and_out, a_dash_is_standard_input_and_output, a_new_volume_appears_whole,
       an_upload_that_broke_off_goes_on, an_unfinished_upload_is_forgotten_on_demand, a_copy_tells_how_it_was_made,
       another_volume_of_the_name_is_not_the_one_that_was_meant, what_is_in_the_way_is_told_and_may_be_allowed,
+      a_limit_on_files_is_an_error_and_no_kill,
       a_clone_becomes_independent, a_terminal_shows_how_fast_it_goes])

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include "child.hpp"
 #include "event_log.hpp"
 #include "temporary_directory.hpp"
 
 #include <basin/error.hpp>
 #include <catch2/catch.hpp>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -92,6 +94,23 @@ TEST_CASE("writers in several threads and processes lose nothing", "[events]")
     CHECK(events.size() == 3 * each);
     for (std::size_t i = 0; i < events.size(); ++i)
         CHECK(events[i].sequence == i + 1);
+}
+
+TEST_CASE("where files may not become so large, an event is an error and no signal", "[events]")
+{
+    TemporaryDirectory directory;
+    CHECK(text_from_child([&]() -> std::string {
+              const rlimit limit{4096, 4096};
+              ::setrlimit(RLIMIT_FSIZE, &limit);
+              EventLog log(directory / "run/events", 1);
+              try {
+                  log.append(volume_event("a"));
+              } catch (const Error& error) {
+                  return std::string(to_string(error.code()));
+              }
+              return "kept";
+          }) == "no_space");
+    CHECK(directory.count("run") == 0);
 }
 
 TEST_CASE("a name that does not fit is marked as cut", "[events]")
