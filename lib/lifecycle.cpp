@@ -2,6 +2,7 @@
 #include "lifecycle.hpp"
 
 #include "change.hpp"
+#include "file_io.hpp"
 #include "file_steps.hpp"
 #include "job_impl.hpp"
 #include "pool_call.hpp"
@@ -32,6 +33,11 @@ std::string make_uuid()
 PoolDef normalise(const PoolDef& def)
 {
     auto result = parse_pool(format_pool(def));
+    if (result.name.starts_with(temporary_prefix))
+        throw Error(ErrorCode::invalid_argument,
+                    "pool name '" + result.name + "' begins with '" +
+                        std::string(temporary_prefix) + "', which basin keeps for itself",
+                    "choose another name");
     if (result.uuid.empty())
         result.uuid = make_uuid();
     return result;

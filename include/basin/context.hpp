@@ -85,7 +85,8 @@ public:
     /**
      * Stores a persistent definition, or replaces the one with the same name and uuid; an active
      * pool goes on with its old one until it stops.
-     * @throws Error already_exists  name, uuid or source is that of another pool; invalid_xml; io
+     * @throws Error already_exists  name, uuid or source is that of another pool; invalid_xml;
+     * invalid_argument  the name begins with ".basin-", as basin's own files do; io
      */
     Pool define_pool(const PoolDef& def, Job* job = nullptr);
     /** Starts a pool without storing its definition: it is gone when it stops. */

@@ -139,6 +139,20 @@ TEST_CASE("a redefinition waits until the pool stops", "[pool]")
     CHECK(pool.definition().target.path == def.target.path);
 }
 
+TEST_CASE("a pool cannot be named like a file of basin's own", "[pool]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    const auto def = scratch.dir_pool(".basin-x");
+    for (const auto& given : {def, parse_pool(format_pool(def)), pool_from_json(to_json(def))}) {
+        CHECK(error_code([&] { context.define_pool(given); }) == ErrorCode::invalid_argument);
+        CHECK(error_code([&] { context.create_pool(given, BuildMode::keep); }) ==
+              ErrorCode::invalid_argument);
+    }
+    CHECK(context.pools().empty());
+    context.define_pool(scratch.dir_pool("basin-x"));
+}
+
 TEST_CASE("a name, uuid or source that is taken is refused", "[pool]")
 {
     Scratch scratch;
