@@ -64,7 +64,7 @@ FileFunction copy_bytes(const NewVolume& volume)
         };
     return [path = volume.source->volume.target.path, name = volume.path(),
             digest = has(volume.flags, CreateFlags::digest)](const FileWork& work) {
-        const auto source = open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+        const auto source = open_content(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
         // Holes of the source are zeros in what the device may have kept from before.
         const auto length = content_length(source.get(), path);
         if (::lseek(source.get(), 0, SEEK_SET) != 0)

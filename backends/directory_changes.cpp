@@ -178,8 +178,7 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
                          std::to_string(volume.capacity) + " to " + std::to_string(rounded) +
                          " bytes" + (allocate ? ", what is added allocated" : "");
     if (format == "qcow2" && !allocate && !shrink &&
-        can_grow_qcow2(open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY).get(), rounded,
-                       path)) {
+        can_grow_qcow2(open_content(path, O_RDONLY | O_NONBLOCK | O_NOCTTY).get(), rounded, path)) {
         auto step =
             change_file_step(path, {"pwrite", path}, summary, [rounded](const FileWork& work) {
                 if (!grow_qcow2(work.fd, rounded, work.path))
@@ -253,7 +252,7 @@ std::optional<std::uint64_t> DirectoryChanges::partial_upload(const std::string&
 
 std::vector<Snapshot> DirectoryChanges::snapshots(const std::string& path) const
 {
-    const auto fd = open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const auto fd = open_content(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     const auto info = inspect_file(fd.get(), path);
     if (info.format != ImageFormat::qcow2 || (info.snapshot_count == 0 && info.findings.empty()))
         return {};

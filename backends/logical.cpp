@@ -198,7 +198,7 @@ ImageInfo LogicalBackend::inspect(std::string_view name)
     // A logical volume is raw whatever a guest writes to it; only encryption is looked for.
     if (!volume.target.encryption)
         return {.virtual_size = volume.capacity};
-    const auto fd = open_existing(volume.target.path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const auto fd = open_content(volume.target.path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     return inspect_file(fd.get(), volume.target.path);
 }
 

@@ -167,7 +167,7 @@ private:
             if (open) {
                 copy_image(*open(), path, content, work, options);
             } else {
-                const auto file = open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+                const auto file = open_content(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
                 receive_content(file.get(), options, content, work.path, work.job);
             }
             return true;

@@ -134,7 +134,7 @@ std::string copy_text(const NewVolume& volume, bool convert)
 /** As copy_content(). */
 bool copy_into(const FileWork& work, const std::string& source_path, CreateFlags flags)
 {
-    const auto source = open_existing(source_path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const auto source = open_content(source_path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     return copy_content(source.get(), work.fd,
                         {.reflink_only = has(flags, CreateFlags::reflink),
                          .digest = has(flags, CreateFlags::digest)},
@@ -442,7 +442,7 @@ std::string why_not_bytes(const NewVolume& volume)
         return "its data lie in another file";
     if (def.capacity != source.capacity)
         return "the capacity is another one";
-    const auto fd = open_existing(source.target.path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const auto fd = open_content(source.target.path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     const auto info = inspect_file(fd.get(), source.target.path);
     if (info.snapshot_count != 0)
         return "it has snapshots";
@@ -553,7 +553,7 @@ QemuImage qemu_image(const VolumeDef& volume, const std::string& pool_name, cons
 std::uint64_t luks_header_size(const VolumeDef& volume)
 {
     const auto& path = volume.target.path;
-    const auto fd = open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const auto fd = open_content(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     const auto info = inspect_image(fd.get());
     if (info.format != ImageFormat::luks || info.payload_offset == 0 ||
         info.payload_offset + info.virtual_size != content_length(fd.get(), path))

@@ -2,6 +2,7 @@
 #include "owner_access.hpp"
 
 #include <cerrno>
+#include <climits>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -122,6 +123,68 @@ UniqueFd open_existing(const std::string& path, int flags)
             return fd;
         throw;
     }
+}
+
+namespace {
+
+bool is_link(int fd, struct stat& status, const std::string& path)
+{
+    if (::fstat(fd, &status) != 0)
+        throw system_error(errno, "cannot look at '" + path + "'");
+    return S_ISLNK(status.st_mode);
+}
+
+std::string read_link(int fd, const std::string& path)
+{
+    std::string target(PATH_MAX, '\0');
+    const auto length = ::readlinkat(fd, "", target.data(), target.size());
+    if (length < 0)
+        throw system_error(errno, "cannot read the link '" + path + "'");
+    target.resize(static_cast<std::size_t>(length));
+    return target.starts_with('/') ? target : parent_directory(path) + '/' + target;
+}
+
+/** The owner of the directory, where files in it are handled as that user and the link is that
+ * user's. */
+std::optional<UserId> who_handles(const struct stat& link, const std::string& path)
+{
+    const auto directory = parent_directory(path);
+    struct stat status {};
+    if (::stat(directory.c_str(), &status) != 0 || status.st_uid != link.st_uid ||
+        ::access(directory.c_str(), W_OK) == 0 || !is_refused(errno))
+        return std::nullopt;
+    return UserId{.uid = status.st_uid, .gid = status.st_gid};
+}
+
+} // namespace
+
+UniqueFd open_content(const std::string& path, int flags)
+{
+    constexpr int most_links = 40; // as the kernel's
+    auto place = path;
+    for (int links = 0; links <= most_links; ++links) {
+        try {
+            return open_existing(place, flags | O_NOFOLLOW);
+        } catch (const Error& error) {
+            if (error.os_error() != ELOOP)
+                throw;
+        }
+        const auto link = open_existing(place, O_PATH | O_NOFOLLOW);
+        struct stat status {};
+        if (!is_link(link.get(), status, place))
+            continue; // exchanged just now
+        if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
+            if (const auto user = who_handles(status, place))
+                if (auto fd = open_as(*user, AT_FDCWD, place, flags))
+                    return fd;
+            throw Error(ErrorCode::permission_denied,
+                        "'" + place + "' is a symbolic link of user " +
+                            std::to_string(status.st_uid) + ", who can make it lead to any file",
+                        "have root or the user of this process make the link");
+        }
+        place = read_link(link.get(), place);
+    }
+    throw system_error(ELOOP, "cannot open '" + path + "'");
 }
 
 } // namespace storage::inline v1

@@ -55,4 +55,14 @@ UniqueFd open_as_owner(int os_error, int directory, const std::string& name, int
 /** open_file() of what exists; where root is refused, as the owner of the file. */
 UniqueFd open_existing(const std::string& path, int flags);
 
+/**
+ * The same for the content of a volume, by a path that may end in a symbolic link. Who may write a
+ * directory could lead this process to any file, so a link is followed only where root or the user
+ * of this process made it; another user's, in that user's own directory on a file system that
+ * refuses root, is followed with that user's rights. The link that is looked at is the one that is
+ * read.
+ * @throws Error permission_denied  the link is somebody else's
+ */
+UniqueFd open_content(const std::string& path, int flags);
+
 } // namespace storage::inline v1

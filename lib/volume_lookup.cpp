@@ -2,11 +2,12 @@
 #include "volume_lookup.hpp"
 
 #include "backing_chain.hpp"
-#include "file_io.hpp"
+#include "owner_access.hpp"
 #include "pool_call.hpp"
 
 #include <algorithm>
 #include <cstdlib>
+#include <fcntl.h>
 #include <set>
 
 namespace storage::inline v1 {
@@ -292,13 +293,26 @@ std::vector<Reference> references_into(PoolAccess& access)
     return references;
 }
 
+namespace {
+
+/** Programs open a chain's images by their paths. */
+void require_own_link(const std::string& path)
+{
+    if (path.starts_with('/'))
+        open_content(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+}
+
+} // namespace
+
 std::string foreign_data(Context::Impl& context, const std::string& path, const ImageInfo& header)
 {
     auto own = header;
     own.backing.reset();
-    for (const auto& reference : references_of(parent_directory(path), own))
+    for (const auto& reference : references_of(parent_directory(path), own)) {
         if (!reference.starts_with('/') || !volume_with_path(context, reference))
             return reference;
+        require_own_link(reference);
+    }
     return {};
 }
 
@@ -307,6 +321,7 @@ std::string untrusted_reference(Context::Impl& context, const Volume& volume)
     for (const auto& link : volume.chain()) {
         if (link.state != ChainState::ok)
             return link.path.empty() ? link.reference : link.path;
+        require_own_link(link.path);
         if (link.format == "raw" || link.format == "dir")
             continue;
         const auto image = volume_with_path(context, link.path);

@@ -216,7 +216,9 @@ struct TransferOptions {
 /**
  * A cheap, copyable handle: identity and operations. It belongs to one pool object, not to a pool
  * name, so it never starts to mean a stranger's volume. All calls throw not_found once the volume
- * is gone and invalid_state while its pool is not active.
+ * is gone and invalid_state while its pool is not active. A volume may be a symbolic link to a file
+ * or device elsewhere; the calls that read or change its content follow one of root's or of this
+ * process's user, and of anybody else's throw permission_denied (see SECURITY.md).
  * @note Thread-safe. The Context must outlive the calls, not the handle.
  */
 class BASIN_API Volume {

@@ -502,6 +502,62 @@ std::string as_squashed_root(const std::function<std::string()>& work)
 
 } // namespace
 
+TEST_CASE("a link is followed where it can be trusted", "[rights]")
+{
+    if (!is_root())
+        return;
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    REQUIRE(::chmod(scratch.target().c_str(), 0777) == 0);
+    scratch.directory.write("victim", "precious");
+    const auto link = [&](const char* name, const std::string& to, unsigned owner) {
+        const auto path = scratch.target() + '/' + name;
+        REQUIRE(::symlink(to.c_str(), path.c_str()) == 0);
+        REQUIRE(::lchown(path.c_str(), owner, owner) == 0);
+    };
+    link("own", "../victim", 0);
+    link("strange", "../victim", someone);
+    link("indirect", "strange", 0);
+    auto image = volume("image", "qcow2");
+    image.backing.push_back({.path = scratch.target() + "/strange", .format = "raw"});
+    auto above = pool.create_volume(image);
+    pool.refresh();
+    CHECK(pool.find_volume("strange").info().capacity == 8);
+    CHECK(pool.find_volume("own").upload(some_bytes(), {.length = 8}) == 8);
+    scratch.directory.write("victim", "precious");
+    for (const auto* name : {"strange", "indirect"}) {
+        auto linked = pool.find_volume(name);
+        const auto refused = [&](auto&& call) {
+            try {
+                call();
+            } catch (const Error& error) {
+                INFO(error.what());
+                return error.code() == ErrorCode::permission_denied &&
+                       std::string(error.what()).find("strange' is a symbolic link of user 1000") !=
+                           std::string::npos;
+            }
+            return false;
+        };
+        INFO(name);
+        CHECK(refused([&] { linked.wipe(WipeAlgorithm::zero, BlockerKind::backing_image); }));
+        CHECK(refused([&] { linked.resize(4096, ResizeFlags::none, BlockerKind::backing_image); }));
+        CHECK(refused([&] { linked.upload(some_bytes(), {.length = 8}); }));
+        CHECK(refused([&] { linked.download(WriteCallback([](auto, auto) {})); }));
+        for (const auto* format : {"raw", "qcow2"})
+            CHECK(refused([&] { pool.create_volume_from(volume("copy", format), linked); }));
+        CHECK(refused([&] {
+            pool.create_volume_from(volume("copy", "qcow2"), linked, CreateFlags::linked);
+        }));
+    }
+    CHECK(error_code([&] { pool.create_volume_from(volume("copy"), above); }) ==
+          ErrorCode::permission_denied);
+    CHECK(scratch.directory.read("victim") == "precious");
+    above.delete_storage();
+    pool.find_volume("strange").delete_storage();
+    CHECK(scratch.directory.read("victim") == "precious");
+}
+
 TEST_CASE("where root has no rights, calls are made as the owner", "[rights]")
 {
     if (!is_root())
@@ -550,6 +606,32 @@ TEST_CASE("where root has no rights, calls are made as the owner", "[rights]")
                   return "made";
               }) == "made");
         CHECK(rights_of(place.pool + "/raw") == "0600 1000:2000");
+    }
+    SECTION("a link of the directory's owner leads where that user may go")
+    {
+        Place place(someone, someone, 0755, someone);
+        place.scratch.directory.write("theirs", "theirs");
+        place.scratch.directory.write("roots", "roots.");
+        REQUIRE(::chown((place.scratch.directory / "theirs").c_str(), someone, someone) == 0);
+        REQUIRE(::chmod((place.scratch.directory / "roots").c_str(), 0600) == 0);
+        for (const std::string name : {"theirs", "roots"}) {
+            const auto path = place.pool + "/to-" + name;
+            REQUIRE(::symlink(("../" + name).c_str(), path.c_str()) == 0);
+            REQUIRE(::lchown(path.c_str(), someone, someone) == 0);
+        }
+        CHECK(as_squashed_root([&]() -> std::string {
+                  Context context(place.options());
+                  auto pool = context.define_pool(place.scratch.dir_pool());
+                  pool.start();
+                  std::string text;
+                  const WriteCallback take([&](std::span<const std::byte> data, std::uint64_t) {
+                      text.append(reinterpret_cast<const char*>(data.data()), data.size());
+                  });
+                  pool.find_volume("to-theirs").download(take);
+                  const auto code =
+                      error_code([&] { pool.find_volume("to-roots").download(take); });
+                  return text + ' ' + std::string(to_string(code));
+              }) == "theirs permission_denied");
     }
     SECTION("volumes are read as their owner")
     {
