@@ -76,8 +76,6 @@ std::uint64_t download_content(const std::string& path, const DownloadTarget& ta
     check_range(path, options.offset, options.length, length,
                 "use a length of 0 for all up to the end");
     const auto wanted = options.length ? options.length : length - options.offset;
-    if (is_dry_run(job))
-        return wanted;
     return send_content(fd.get(), path, wanted, target, options, job);
 }
 

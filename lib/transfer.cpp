@@ -56,6 +56,23 @@ void wait_until_ready(int fd, short events, Job* job, const std::string& what)
     }
 }
 
+/** Reading and writing one file would make of it what is neither the old content nor the new. */
+void require_other_file(int fd, int other, const std::string& what)
+{
+    struct stat info {
+    }, others{};
+    if (other < 0 || ::fstat(fd, &info) != 0 || ::fstat(other, &others) != 0)
+        return;
+    const bool same_file =
+        S_ISREG(info.st_mode) && info.st_dev == others.st_dev && info.st_ino == others.st_ino;
+    const bool same_device =
+        S_ISBLK(info.st_mode) && S_ISBLK(others.st_mode) && info.st_rdev == others.st_rdev;
+    if (same_file || same_device)
+        throw Error(ErrorCode::invalid_argument,
+                    what + ": the other file is the volume itself, perhaps by another name",
+                    "use another file");
+}
+
 bool would_block(int error)
 {
     return error == EAGAIN || error == EWOULDBLOCK;
@@ -194,6 +211,8 @@ public:
 
     std::uint64_t run()
     {
+        if (!source_.read && fd_ >= 0)
+            require_other_file(fd_, source_.fd, what_);
         seekable_ = source_.fd >= 0 && is_regular(source_.fd);
         const auto total = expected_total();
         // What is to be read of a file must be there to the last.
@@ -585,6 +604,10 @@ std::uint64_t receive_content(const UploadSource& source, const TransferOptions&
 std::uint64_t send_content(int fd, const std::string& path, std::uint64_t length,
                            const DownloadTarget& target, const TransferOptions& options, Job* job)
 {
+    if (!target.write)
+        require_other_file(fd, target.fd, "downloading '" + path + "'");
+    if (is_dry_run(job))
+        return length;
     Sending(fd, nullptr, path, length, target, options, job).run();
     return length;
 }

@@ -12,7 +12,7 @@ namespace storage::inline v1 {
  * Writes what a source gives into a file or block device from options.offset on.
  * @param room  bytes that may be written from there on; UINT64_MAX: as many as come
  * @return bytes received, holes included
- * @throws Error invalid_argument  more comes than there is room for
+ * @throws Error invalid_argument  more comes than there is room for; the source is that file
  *               io  the source ended early, or gave other bytes than expected
  */
 std::uint64_t receive_content(const UploadSource& source, const TransferOptions& options, int fd,
@@ -25,7 +25,8 @@ std::uint64_t receive_content(const UploadSource& source, const TransferOptions&
 void check_upload(const std::string& path, const UploadSource& source,
                   const TransferOptions& options, std::uint64_t room);
 
-/** Gives a caller [options.offset, options.offset + length) of a file; all of it must be there. */
+/** Gives a caller [options.offset, options.offset + length) of a file; all of it must be there. In
+ * a dry run nothing. @throws Error invalid_argument  the target is that file */
 std::uint64_t send_content(int fd, const std::string& path, std::uint64_t length,
                            const DownloadTarget& target, const TransferOptions& options, Job* job);
 

@@ -49,6 +49,12 @@ public:
     File(const File&) = delete;
     File& operator=(const File&) = delete;
     int fd() const { return fd_; }
+    void empty()
+    {
+        struct stat status {};
+        if (::fstat(fd_, &status) < 0 || (S_ISREG(status.st_mode) && ::ftruncate(fd_, 0) < 0))
+            fail(path_, errno);
+    }
     /** Network file systems report a failed write only here. */
     void close()
     {
@@ -163,8 +169,15 @@ void vol_download(Call& call)
             return;
         }
         const bool existed = path == "-" || ::access(path.c_str(), F_OK) == 0;
-        File file(path, O_WRONLY | O_CREAT | O_TRUNC, STDOUT_FILENO);
+        File file(path, O_WRONLY | O_CREAT, STDOUT_FILENO);
         try {
+            if (path != "-") {
+                // What was there goes only when nothing keeps the download from beginning.
+                Job rehearsal;
+                rehearsal.set_dry_run(true);
+                volume.download(file.fd(), transfer_of(call), &rehearsal);
+                file.empty();
+            }
             volume.download(file.fd(), transfer_of(call), job);
             file.close();
         } catch (...) {

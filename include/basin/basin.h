@@ -2078,7 +2078,7 @@ BASIN_API int basin_volume_flatten(basin_volume* volume, uint32_t flags, basin_j
  * Writes what can be read from a descriptor into the volume, in place: an image file is written as
  * a file. A transfer that ends early has written what it has; see basin_pool_upload_volume() for
  * one that is whole or not there at all.
- * @param fd      open for reading; read from where it stands; not closed
+ * @param fd      open for reading; read from where it stands; not closed; not the volume's own file
  * @param offset  where in the volume to begin
  * @param length  0: until the descriptor's end
  * @param flags   0 or BASIN_TRANSFER_SPARSE, BASIN_TRANSFER_DIGEST, BASIN_ALLOW_..., combined
@@ -2093,7 +2093,8 @@ BASIN_API int basin_volume_upload(basin_volume* volume, int fd, uint64_t offset,
 
 /**
  * Writes the volume's content, as it is on the disk, to a descriptor.
- * @param fd      open for writing; written from where it stands; not closed
+ * @param fd      open for writing; written from where it stands; not closed; not the volume's own
+ *                file
  * @param offset  where in the volume to begin
  * @param length  0: to the volume's end
  * @param flags   0 or BASIN_TRANSFER_SPARSE, BASIN_TRANSFER_DIGEST

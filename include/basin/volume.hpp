@@ -317,16 +317,18 @@ public:
      * The volume is locked meanwhile. A transfer that ends early has written what it has; for one
      * that is whole or not there at all see Pool::upload_volume().
      * @return bytes transferred, holes included
-     * @throws Error invalid_argument  offset or length beyond the end; busy  somebody uses it (see
-     * blockers()) and options.allowed does not say that this may be; io  the source ended early or
-     * does not have the expected digest
+     * @throws Error invalid_argument  offset or length beyond the end, or the source is the
+     * volume's own file; busy  somebody uses it (see blockers()) and options.allowed does not say
+     * that this may be; permission_denied  also of another user's symbolic link (see Volume); io
+     * the source ended early or does not have the expected digest
      * @capability upload
      */
     std::uint64_t upload(const UploadSource& source, const TransferOptions& options = {},
                          Job* job = nullptr);
     /**
      * Reads the volume, as it is on the disk. @return bytes transferred, holes included
-     * @throws Error invalid_argument  offset or length beyond the end
+     * @throws Error invalid_argument  offset or length beyond the end, or the target is the
+     * volume's own file; permission_denied  also of another user's symbolic link (see Volume)
      * @capability download
      */
     std::uint64_t download(const DownloadTarget& target, const TransferOptions& options = {},

@@ -129,6 +129,34 @@ TEST_CASE("deleting a symbolic link deletes the link", "[volume]")
     CHECK(scratch.directory.read("outside") == "precious");
 }
 
+TEST_CASE("a volume is not carried into itself", "[volume]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    scratch.directory.write("pool/a", "content");
+    scratch.directory.write("other", "other..");
+    REQUIRE(::link((scratch.target() + "/a").c_str(), (scratch.directory / "hard").c_str()) == 0);
+    pool.refresh();
+    auto volume = pool.find_volume("a");
+    for (const auto* path : {"pool/a", "hard", "other"}) {
+        INFO(path);
+        const int fd = ::open((scratch.directory / path).c_str(), O_RDWR | O_CLOEXEC);
+        REQUIRE(fd >= 0);
+        const bool same = std::string_view(path) != "other";
+        const auto expected = same ? ErrorCode::invalid_argument : ErrorCode{};
+        Job dry_run;
+        dry_run.set_dry_run(true);
+        CHECK(error_code([&] { volume.download(fd, {}, &dry_run); }) == expected);
+        CHECK(error_code([&] { volume.download(fd); }) == expected);
+        ::lseek(fd, 0, SEEK_SET);
+        CHECK(error_code([&] { volume.upload(fd, {}); }) ==
+              (same ? ErrorCode::invalid_argument : ErrorCode{}));
+        CHECK(scratch.directory.read("pool/a") == "content");
+        ::close(fd);
+    }
+}
+
 TEST_CASE("changes from outside are seen by the next look at the volume", "[volume]")
 {
     Scratch scratch;
@@ -157,7 +185,8 @@ TEST_CASE("a handle can mean one volume and no other of its name", "[volume]")
     CHECK(error_code([&] { volume.expecting(""); }) == ErrorCode::invalid_argument);
     seen.resize(2 << 20);
     seen.rename("b"); // it stays the same one
-    const auto descriptor = ::open(seen.path().c_str(), O_RDONLY | O_CLOEXEC);
+    scratch.directory.write("content", "content");
+    const auto descriptor = ::open((scratch.directory / "content").c_str(), O_RDONLY | O_CLOEXEC);
     CHECK(seen.upload(descriptor) > 0);
     ::close(descriptor);
 

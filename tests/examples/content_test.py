@@ -60,6 +60,24 @@ def content_is_carried_in_and_out(basin):
     basin.fails(2, 'vol-upload', 'a.img', path, 'vms', '--offset', 7001)
 
 
+def a_download_that_cannot_begin_leaves_the_file_as_it_is(basin):
+    need(basin, 'upload', 'download')
+    volume = content_file(basin, 'vms/al')
+    os.link(volume, basin.path('hard'))
+    os.symlink(volume, basin.path('soft'))
+    basin.ok('pool-refresh', 'vms')
+    for target in volume, 'hard', 'soft':
+        basin.fails(2, 'vol-download', 'al', target, 'vms')
+        basin.fails(2, 'vol-upload', 'al', target, 'vms')
+        same(read(volume))
+    precious = content_file(basin, 'precious', b'precious')
+    basin.fails(3, 'vol-download', 'missing', precious, 'vms')
+    basin.fails(2, 'vol-download', 'al', precious, 'vms', '--offset', 7001)
+    same(read(precious), b'precious')
+    basin.ok('vol-download', 'al', precious, 'vms', '--length', 7)
+    same(read(precious), b'content')
+
+
 def a_limit_on_files_is_an_error_and_no_kill(basin):
     need(basin, 'upload', 'download')
     content_file(basin, 'vms/a', b'x' * 8192)
@@ -219,5 +237,6 @@ def a_terminal_shows_how_fast_it_goes(basin):
 main([content_is_carried_in_and_out, a_dash_is_standard_input_and_output, a_new_volume_appears_whole,
       an_upload_that_broke_off_goes_on, an_unfinished_upload_is_forgotten_on_demand, a_copy_tells_how_it_was_made,
       another_volume_of_the_name_is_not_the_one_that_was_meant, what_is_in_the_way_is_told_and_may_be_allowed,
+      a_download_that_cannot_begin_leaves_the_file_as_it_is,
       a_limit_on_files_is_an_error_and_no_kill,
       a_clone_becomes_independent, a_terminal_shows_how_fast_it_goes])
