@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <shared_mutex>
+#include <sys/stat.h>
 #include <thread>
 
 namespace storage::inline v1 {
@@ -51,15 +52,27 @@ std::vector<Snapshot> readable_snapshots(Backend& backend, const std::string& na
     }
 }
 
+/** Whether the volume is a symbolic link in the pool's directory; that of a device is udev's. */
+bool is_own_link(const PoolAccess& access, const std::string& path)
+{
+    struct stat status {};
+    return access.info().volume_type == VolumeType::file && ::lstat(path.c_str(), &status) == 0 &&
+           S_ISLNK(status.st_mode);
+}
+
 } // namespace
 
-std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, BlockerKind allowed)
+std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, BlockerKind allowed,
+                                 Links links)
 {
     std::vector<Blocker> found;
     auto& backend = access.active_backend();
     const auto known = known_volume(access, name);
     const auto record = backend.read(name, known ? &*known : nullptr);
     const auto& path = record.path;
+    const bool is_link = links == Links::themselves && is_own_link(access, path);
+    if (is_link) // what it leads to stays as it is
+        allowed = allowed | seen_by_the_system | BlockerKind::snapshot | BlockerKind::volume;
     if (!all_allowed(allowed, seen_by_the_system | BlockerKind::snapshot |
                                   BlockerKind::backing_image | BlockerKind::volume))
         found = backend.blockers(name);
@@ -69,7 +82,8 @@ std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, Bl
             found.push_back({.kind = BlockerKind::snapshot,
                              .message = "snapshot '" + snapshot.name + "' would be lost"});
     if (!has(allowed, BlockerKind::backing_image))
-        for (const auto& volume : dependents_of(*access.context, path))
+        for (const auto& volume :
+             dependents_of(*access.context, path, is_link ? links : Links::followed))
             found.push_back(
                 {.kind = BlockerKind::backing_image,
                  .message = "backing image or data file of " +
@@ -79,9 +93,9 @@ std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, Bl
 }
 
 void require_unblocked(PoolAccess& access, const std::string& name, BlockerKind allowed,
-                       std::string_view operation, Job* job)
+                       std::string_view operation, Job* job, Links links)
 {
-    auto found = blockers_of(access, name, allowed);
+    auto found = blockers_of(access, name, allowed, links);
     // Who has it open may only be looking at it for an instant, as a refresh does, and on a busy
     // machine the next one comes before the first has gone.
     const auto only_open = [&] {
@@ -93,7 +107,7 @@ void require_unblocked(PoolAccess& access, const std::string& name, BlockerKind 
     for (std::chrono::milliseconds pause{1}; only_open() && pause <= most; pause *= 2) {
         check(job, operation);
         std::this_thread::sleep_for(pause);
-        found = blockers_of(access, name, allowed);
+        found = blockers_of(access, name, allowed, links);
     }
     if (found.empty())
         return;

@@ -4,16 +4,18 @@
 
 #include "change.hpp"
 #include "job_impl.hpp"
-#include "pool_object.hpp"
+#include "volume_lookup.hpp"
 
 namespace storage::inline v1 {
 
-/** What stands in the way of changing a volume; kinds that are allowed are not looked for. */
-std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, BlockerKind allowed);
+/** What stands in the way of changing a volume; kinds that are allowed are not looked for. Of a
+ * symbolic link itself, only what refers to the volume by this name. */
+std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, BlockerKind allowed,
+                                 Links links = Links::followed);
 
 /** @throws Error busy  what is in the way and not allowed, for more than a moment */
 void require_unblocked(PoolAccess& access, const std::string& name, BlockerKind allowed,
-                       std::string_view operation, Job* job);
+                       std::string_view operation, Job* job, Links links = Links::followed);
 
 /** @throws Error not_found  the handle means another object than the one that has the name now */
 void require_expected(PoolAccess& access, const Volume& volume);
@@ -58,7 +60,9 @@ bool change_volume(PoolAccess& access, const Volume& target, const VolumeOperati
         access = PoolAccess(pool);
     }
     require_expected(access, target);
-    require_unblocked(access, volume, allowed, operation.verb, job);
+    const bool is_removed = operation.news == EventKind::volume_deleted; // or has a new name
+    require_unblocked(access, volume, allowed, operation.verb, job,
+                      is_removed ? Links::themselves : Links::followed);
     Change change(std::string(operation.name) + ' ' + pool->name + ' ' + volume);
     list(access, change);
     change.expect(Volume::Access::expected(target)); // also of what is there when a step opens it

@@ -152,7 +152,8 @@ std::vector<PoolPointer> started_pools(const Context::Impl& context)
 /** Whether a reference leads to one certain file, however it is spelt. */
 class SameFile {
 public:
-    explicit SameFile(const std::string& path) : path_(path) {}
+    /** @param flags  AT_SYMLINK_NOFOLLOW: the file may be a link */
+    SameFile(const std::string& path, int flags) : path_(path), flags_(flags) {}
     bool operator()(std::string_view reference)
     {
         if (reference == path_)
@@ -162,7 +163,7 @@ public:
         const auto [entry, is_new] = known_.emplace(reference, false);
         if (is_new) {
             struct stat there {};
-            entry->second = ::stat(entry->first.c_str(), &there) == 0 &&
+            entry->second = ::fstatat(AT_FDCWD, entry->first.c_str(), &there, flags_) == 0 &&
                             there.st_dev == info_.st_dev && there.st_ino == info_.st_ino;
         }
         return entry->second;
@@ -172,11 +173,12 @@ private:
     bool exists() // most paths are not asked about: most pools refer to nothing
     {
         if (!exists_)
-            exists_ = ::stat(path_.c_str(), &info_) == 0;
+            exists_ = ::fstatat(AT_FDCWD, path_.c_str(), &info_, flags_) == 0;
         return *exists_;
     }
 
     const std::string& path_;
+    int flags_;
     std::optional<bool> exists_{};
     struct stat info_ {};
     std::map<std::string, bool, std::less<>> known_{}; ///< many clones share one base
@@ -333,10 +335,10 @@ std::string untrusted_reference(Context::Impl& context, const Volume& volume)
     return {};
 }
 
-std::vector<Volume> dependents_of(Context::Impl& context, const std::string& path)
+std::vector<Volume> dependents_of(Context::Impl& context, const std::string& path, Links links)
 {
     std::vector<Volume> dependents;
-    SameFile refers(path);
+    SameFile refers(path, links == Links::followed ? 0 : AT_SYMLINK_NOFOLLOW);
     for (const auto& pool : context.all_where([&](const PoolFiles& files) {
              return files.started && may_know(files.started->definition, path);
          }))

@@ -31,7 +31,11 @@ std::string foreign_data(Context::Impl& context, const std::string& path, const 
 /** What the volume's header, or one below it, refers to that no active pool has; "" for nothing. */
 std::string untrusted_reference(Context::Impl& context, const Volume& volume);
 
+/** A symbolic link stands for what it leads to, or for itself. */
+enum class Links : bool { followed, themselves };
+
 /** The volumes of the active pools that refer to the file at this path. */
-std::vector<Volume> dependents_of(Context::Impl& context, const std::string& path);
+std::vector<Volume> dependents_of(Context::Impl& context, const std::string& path,
+                                  Links links = Links::followed);
 
 } // namespace storage::inline v1

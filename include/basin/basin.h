@@ -2000,9 +2000,9 @@ BASIN_API int basin_volume_refresh(basin_volume* volume, uint32_t flags, basin_j
                                    basin_error** error);
 
 /**
- * Deletes the volume's storage, not only the handle. A symbolic link is deleted as a link. Of a
- * file, this does not wait for the disk: where the power fails within seconds, it may be there
- * again, whole.
+ * Deletes the volume's storage, not only the handle. A symbolic link is deleted as a link, also
+ * while what it leads to is in use. Of a file, this does not wait for the disk: where the power
+ * fails within seconds, it may be there again, whole.
  * @param flags  0 or BASIN_ALLOW_..., combined
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active),
  *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_DELETE_VOLUME), BASIN_E_BUSY (blockers in

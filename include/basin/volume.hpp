@@ -264,9 +264,9 @@ public:
     std::vector<Blocker> blockers() const;
 
     /**
-     * Deletes the volume: its storage, not only the handle. A symbolic link is deleted as a link.
-     * Of a file, this does not wait for the disk: where the power fails within seconds, it may be
-     * there again, whole.
+     * Deletes the volume: its storage, not only the handle. A symbolic link is deleted as a link,
+     * also while what it leads to is in use; so it is renamed. Of a file, this does not wait for
+     * the disk: where the power fails within seconds, it may be there again, whole.
      * @param allowed  blockers that shall not stop it
      * @throws Error busy  with the blockers in detail()
      * @capability delete_volume

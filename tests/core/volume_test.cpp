@@ -129,6 +129,37 @@ TEST_CASE("deleting a symbolic link deletes the link", "[volume]")
     CHECK(scratch.directory.read("outside") == "precious");
 }
 
+TEST_CASE("a symbolic link goes although what it leads to is in use", "[volume]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto base = pool.create_volume(raw_volume("base"));
+    const auto link = [&](const std::string& name) {
+        REQUIRE(::symlink("base", (scratch.target() + '/' + name).c_str()) == 0);
+        pool.refresh();
+        return pool.find_volume(name);
+    };
+    auto first = link("first");
+    auto image = raw_volume("image");
+    image.target.format = "qcow2";
+    image.backing.push_back({.path = first.path(), .format = "raw"});
+    auto above = pool.create_volume(image);
+    const int fd = ::open(base.path().c_str(), O_RDONLY | O_CLOEXEC);
+    REQUIRE(fd >= 0);
+    CHECK(error_code([&] { base.delete_storage(); }) == ErrorCode::busy);
+    CHECK(error_code([&] { first.delete_storage(); }) == ErrorCode::busy); // the image's base
+    CHECK(error_code([&] { first.rename("other"); }) == ErrorCode::busy);
+    CHECK(error_code([&] { first.wipe(); }) == ErrorCode::busy);
+    auto second = link("second");
+    second.rename("renamed");
+    second.delete_storage();
+    above.delete_storage();
+    first.delete_storage();
+    ::close(fd);
+    CHECK(scratch.directory.count("pool") == 1);
+}
+
 TEST_CASE("a volume is not carried into itself", "[volume]")
 {
     Scratch scratch;
