@@ -151,7 +151,9 @@ private:
         look();
         while (!rest_.empty()) {
             if (!S_ISDIR(status_.st_mode))
-                throw system_error(ENOTDIR, "cannot look at " + quoted(shown()));
+                throw Error(ErrorCode::not_found,
+                            quoted(shown()) + " is no directory: there is nothing in it", {}, {},
+                            ENOTDIR);
             auto name = std::move(rest_.back());
             rest_.pop_back();
             if (name.empty())

@@ -349,8 +349,14 @@ private:
         const auto start = ::lseek(source_.fd, 0, SEEK_CUR);
         if (start < 0)
             return from_descriptor();
+        const auto length = ::lseek(source_.fd, 0, SEEK_END);
+        if (length <= 0) { // of /proc, which tells no length, or a wrong one
+            if (::lseek(source_.fd, start, SEEK_SET) < 0)
+                throw system_error(errno, what_ + ": cannot read the source");
+            return from_descriptor();
+        }
         auto at = static_cast<std::uint64_t>(start);
-        auto end = std::max(at, content_length(source_.fd, "the source of the upload"));
+        auto end = std::max(at, static_cast<std::uint64_t>(length));
         if (options_.length)
             end = std::min(end, at + options_.length);
         else if (end - at > room_)

@@ -99,7 +99,9 @@ std::vector<std::string> Call::list(std::string_view option) const
 std::uint64_t Call::size(std::string_view option) const
 {
     const auto value = text(option);
-    const auto digits = std::min(value.find_first_not_of("0123456789"), value.size());
+    auto digits = std::min(value.find_first_not_of("0123456789"), value.size());
+    if (digits == 0) // no number: the error shall show all of it
+        digits = value.size();
     const auto unit = std::min(value.find_first_not_of(' ', digits), value.size());
     try {
         return storage::parse_size(std::string_view(value).substr(0, digits),

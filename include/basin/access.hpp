@@ -36,8 +36,9 @@ struct AccessExplanation {
  * owner is not mapped into this user namespace, or the file system asks a server (NFS with
  * root_squash, FUSE without allow_other), the rule says what cannot be known from here.
  * @param groups  supplementary groups
- * @throws Error not_found  a component does not exist; invalid_argument  the path is not absolute;
- * io; permission_denied  this process itself may not look
+ * @throws Error not_found  a component does not exist, or is a file with more of the path behind it
+ * ("FILE/"); invalid_argument  the path is not absolute; io; permission_denied  this process itself
+ * may not look
  * @note Thread-safe. Blocks on the disk.
  * @since 0.1
  */

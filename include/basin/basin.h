@@ -2376,9 +2376,9 @@ typedef struct basin_access_explanation {
  * @param mode         BASIN_ACCESS_..., combined
  * @param flags        0
  * @param explanation  freed with basin_access_explanation_free()
- * @return BASIN_OK also when it is denied; BASIN_E_NOT_FOUND (a component does not exist),
- *         BASIN_E_INVALID_ARGUMENT (the path is not absolute), BASIN_E_PERMISSION_DENIED (this
- *         process itself may not look) or BASIN_E_IO
+ * @return BASIN_OK also when it is denied; BASIN_E_NOT_FOUND (a component does not exist, or is a
+ *         file with more of the path behind it), BASIN_E_INVALID_ARGUMENT (the path is not
+ *         absolute), BASIN_E_PERMISSION_DENIED (this process itself may not look) or BASIN_E_IO
  * @note Blocks on the disk. Thread-safe.
  * @since 0.1
  */

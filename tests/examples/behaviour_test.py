@@ -59,7 +59,7 @@ def each_class_of_error_has_its_exit_status(basin):
             (2, ['--json', 'vol-download', 'x', '-', 'vms']), (2, ['explain-access', '/', '0', '--mode', 'rq']),
             (2, ['explain-access', '/', '4294967295', '--group', '0']), (2, ['explain-access', '/', '4000000000']),
             (3, ['explain-access', '/', 'no such user']), (3, ['explain-access', '/', '0', '--group', 'no such group']),
-            (3, ['explain-access', '/nosuch', '0']), (3, ['vol-upload-status', 'x', 'vms']),
+            (3, ['explain-access', '/nosuch', '0']), (3, ['explain-access', '/etc/passwd/', '0']), (3, ['vol-upload-status', 'x', 'vms']),
             (3, ['pool-info', 'nosuch']), (3, ['vol-info', 'nosuch', 'vms']), (3, ['vol-info', '/nosuch']),
             (3, ['pool-define', 'nosuch.xml']), (3, ['image-inspect', 'nosuch']),
             (6, ['pool-start', 'vms']), (6, ['pool-undefine', 'vms']),
@@ -105,6 +105,13 @@ def unwritable_output_is_an_error(basin):
         done = subprocess.run(basin.argv('help'), stdout=full, stderr=subprocess.PIPE, text=True, env=basin.environment,
                               check=False)
     equal((done.returncode, done.stderr), (1, 'error: cannot write the output: No space left on device\n'))
+
+
+def a_size_that_is_none_is_shown_whole(basin):
+    basin.define_vms()
+    for size in '-1', 'G':
+        true(f"'{size}'" in basin.fails(2, 'vol-create-as', 'vms', 'x', f'--capacity={size}'), size)
+    true("capacity '-1': '-1'" in basin.fails(2, 'vol-create-as', 'vms', 'x', '--capacity=-1'), 'the number')
 
 
 def missing_standard_descriptors_are_errors_and_nobody_elses_files(basin):
@@ -203,6 +210,7 @@ main([a_dry_run_of_any_changing_verb_changes_nothing, a_dry_run_of_autostart_lis
       each_class_of_error_has_its_exit_status,
       errors_name_the_object_and_a_way_out, ignored_parts_of_a_definition_are_warned_of,
       the_root_may_come_from_the_environment, unwritable_output_is_an_error,
+      a_size_that_is_none_is_shown_whole,
       missing_standard_descriptors_are_errors_and_nobody_elses_files,
       a_reader_that_has_enough_is_no_error_to_talk_about, a_definition_may_come_from_standard_input,
       a_failed_edit_asks_on_a_terminal_and_tries_again,

@@ -78,6 +78,12 @@ def a_download_that_cannot_begin_leaves_the_file_as_it_is(basin):
     same(read(precious), b'content')
 
 
+def a_file_that_tells_no_length_is_read_to_its_end(basin):
+    need(basin, 'upload')
+    basin.ok('vol-upload', 'version', '/proc/version', 'vms', '--create')
+    same(read(basin.path('vms/version')), read('/proc/version'))
+
+
 def a_limit_on_files_is_an_error_and_no_kill(basin):
     need(basin, 'upload', 'download')
     content_file(basin, 'vms/a', b'x' * 8192)
@@ -238,5 +244,6 @@ main([content_is_carried_in_and_out, a_dash_is_standard_input_and_output, a_new_
       an_upload_that_broke_off_goes_on, an_unfinished_upload_is_forgotten_on_demand, a_copy_tells_how_it_was_made,
       another_volume_of_the_name_is_not_the_one_that_was_meant, what_is_in_the_way_is_told_and_may_be_allowed,
       a_download_that_cannot_begin_leaves_the_file_as_it_is,
+      a_file_that_tells_no_length_is_read_to_its_end,
       a_limit_on_files_is_an_error_and_no_kill,
       a_clone_becomes_independent, a_terminal_shows_how_fast_it_goes])

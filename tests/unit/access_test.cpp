@@ -358,8 +358,8 @@ TEST_CASE_METHOD(Tree, "symbolic links are followed as the kernel does", "[acces
     CHECK(code("loop").second == ELOOP);
     CHECK(code("dangling").first == ErrorCode::not_found);
     CHECK(code("none/x").first == ErrorCode::not_found);
-    CHECK(code("open/file/x").second == ENOTDIR);
-    CHECK(code("open/file/").second == ENOTDIR);
+    CHECK(code("open/file/x") == std::pair(ErrorCode::not_found, ENOTDIR));
+    CHECK(code("open/file/") == std::pair(ErrorCode::not_found, ENOTDIR));
     file("s40", 0644);
     for (int i = 39; i >= -1; --i)
         link("s" + std::to_string(i), "s" + std::to_string(i + 1));
