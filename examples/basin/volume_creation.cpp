@@ -2,7 +2,10 @@
 // Verbs that make volumes.
 #include "shared.hpp"
 
+#include <algorithm>
 #include <array>
+#include <unistd.h>
+#include <vector>
 
 namespace command {
 
@@ -127,6 +130,22 @@ void vol_create_from(Call& call)
                 " created from input vol ");
 }
 
+/** chown(2): root alone gives files away; a group may have those of its members. */
+bool may_give_to_user(std::uint32_t owner)
+{
+    return ::geteuid() == 0 || owner == ::geteuid();
+}
+
+bool may_give_to_group(std::uint32_t owning)
+{
+    if (::geteuid() == 0 || owning == ::getegid())
+        return true;
+    const int count = ::getgroups(0, nullptr);
+    std::vector<gid_t> groups(static_cast<std::size_t>(std::max(count, 0)));
+    return ::getgroups(count, groups.data()) == count &&
+           std::find(groups.begin(), groups.end(), owning) != groups.end();
+}
+
 /** What of a volume's description also describes a copy of it. */
 VolumeDef copy_of(const VolumeDef& original, const std::string& name)
 {
@@ -140,6 +159,11 @@ VolumeDef copy_of(const VolumeDef& original, const std::string& name)
     def.target.timestamps.reset();
     def.target.data_file.reset(); // which no two images may use
     std::erase(def.target.features, "data_file");
+    auto& permissions = def.target.permissions;
+    if (permissions.owner && !may_give_to_user(*permissions.owner))
+        permissions.owner.reset();
+    if (permissions.group && !may_give_to_group(*permissions.group))
+        permissions.group.reset();
     return def;
 }
 

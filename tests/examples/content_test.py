@@ -96,6 +96,25 @@ def a_limit_on_files_is_an_error_and_no_kill(basin):
     equal([name for name in os.listdir(basin.path('other/run')) if name.startswith('.')], [])
 
 
+def an_ordinary_user_has_the_copy_of_what_is_roots(basin):
+    if os.getuid() != 0:
+        raise Skip('only root may become another user')
+    need(basin, 'create_from')
+    os.chmod(basin.directory, 0o755)
+    base = content_file(basin, 'vms/base')
+    os.chmod(base, 0o644)
+    os.chown(basin.path('vms'), 65534, 65534)
+    os.mkdir(basin.path('home'))
+    os.chown(basin.path('home'), 65534, 65534)
+    basin.root = basin.path('home/root')
+    if subprocess.run(basin.argv('version'), user=65534, capture_output=True, check=False).returncode != 0:
+        raise Skip('others may not run the program')
+    user = {'user': 65534, 'group': 65534, 'extra_groups': []}
+    basin.ok('pool-define-as', 'theirs', 'dir', '--target', basin.path('vms'), **user)
+    basin.ok('pool-start', 'theirs', **user)
+    basin.ok('vol-clone', 'base', 'copy', 'theirs', **user)
+    same(read(basin.path('vms/copy')))
+    equal(os.stat(basin.path('vms/copy')).st_uid, 65534)
 
 
 def a_dash_is_standard_input_and_output(basin):
@@ -246,4 +265,5 @@ main([content_is_carried_in_and_out, a_dash_is_standard_input_and_output, a_new_
       a_download_that_cannot_begin_leaves_the_file_as_it_is,
       a_file_that_tells_no_length_is_read_to_its_end,
       a_limit_on_files_is_an_error_and_no_kill,
+      an_ordinary_user_has_the_copy_of_what_is_roots,
       a_clone_becomes_independent, a_terminal_shows_how_fast_it_goes])
