@@ -575,7 +575,9 @@ void check_options(const NewVolume& volume)
         refuse(format_text + "compat, features or cluster size", "leave them out");
     if (target.format != "qcow2" && (target.refcount_bits != 0 || target.data_file))
         refuse(format_text + "reference counts or data file", "use format 'qcow2'");
-    if (target.data_file && (volume.source || target.encryption))
+    // The source's own, which no two images may use, only says what is copied.
+    const bool others = volume.source && target.data_file != volume.source->volume.target.data_file;
+    if (target.data_file && (others || target.encryption))
         refuse("an external data file for a copy or an encrypted image", "leave it out");
     if (has_feature(def, "data_file") && !target.data_file)
         refuse("the feature data_file does not say which file that is", "name it with <dataFile>");

@@ -19,11 +19,14 @@ void add_header(const std::string& prefix, const ImageInfo& header, VolumeDef& d
 {
     auto& target = def.target;
     target.encryption = header.encryption;
-    target.cluster_size = header.cluster_size;
     target.features = header.features;
     if (header.refcount_bits != 16) // what everybody has is not worth a line
         target.refcount_bits = header.refcount_bits;
-    if (header.data_file)
+    // As libvirt: of other formats nobody chooses it, nor where VMDK's flat extents are.
+    const bool chosen = header.format == ImageFormat::qcow2;
+    if (chosen)
+        target.cluster_size = header.cluster_size;
+    if (chosen && header.data_file)
         target.data_file = DataFile{.path = resolve_reference(header.data_file->path, prefix).path,
                                     .raw = header.data_file_raw};
     if (header.compat != "0.10") // libvirt prints none for qcow2 version 2

@@ -262,7 +262,7 @@ struct VolumeTarget {
     std::optional<Encryption> encryption{};
     std::string compat{};         ///< qcow2: "0.10" or "1.1"
     bool nocow{};                 ///< switch copy-on-write off for this file (btrfs)
-    std::uint64_t cluster_size{}; ///< 0: the format's default
+    std::uint64_t cluster_size{}; ///< qcow2; 0: the default
     std::vector<std::string>
         features{}; ///< lazy_refcounts, extended_l2, data_file; sorted by that order
     /** qcow2: a power of two up to 64, `<refcountBits>`; 0: 16. Of the format before 1.1: 16. */

@@ -121,6 +121,54 @@ TEST_CASE("every creatable format is created and recognised", "[content]")
     CHECK(pool.volume_count() == find_backend("dir")->creatable_formats.size());
 }
 
+TEST_CASE("a volume's own description describes a copy of it", "[content]")
+{
+    if (!have("qemu-img")) {
+        WARN("skipped: needs qemu-img");
+        return;
+    }
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    for (const auto format : find_backend("dir")->creatable_formats) {
+        if (format == "dir" || format == "parallels")
+            continue;
+        INFO(format);
+        const std::string name(format);
+        const auto volume = pool.create_volume(volume_def(name, name, 2 * mib));
+        auto def = volume.definition();
+        def.name = name + "-copy";
+        CHECK(pool.create_volume_from(def, volume).inspect() == volume.inspect());
+        def.name = name + "-like";
+        const auto like = pool.create_volume(
+            parse_volume(format_volume(def, "dir"), "dir", VolumePurpose::create));
+        CHECK(like.definition().target.format == volume.definition().target.format);
+        CHECK(like.info().capacity == 2 * mib);
+    }
+}
+
+TEST_CASE("a copy of an image with a data file has its data in itself", "[content]")
+{
+    if (!have("qemu-img")) {
+        WARN("skipped: needs qemu-img");
+        return;
+    }
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    const auto data = pool.create_volume(raw_volume("data", mib));
+    auto def = volume_def("image", "qcow2", mib);
+    def.target.data_file = DataFile{.path = data.path(), .raw = true};
+    const auto image = pool.create_volume(def);
+    scratch.directory.write("pool/data", pattern(mib));
+    auto same = image.definition();
+    same.name = "copy";
+    const auto copy = pool.create_volume_from(same, image);
+    CHECK_FALSE(copy.inspect().data_file);
+    pool.create_volume_from(volume_def("back", "raw", 0), copy);
+    CHECK((scratch.directory.read("pool/back") == pattern(mib)));
+}
+
 TEST_CASE("clones of every kind have the same content, and the job tells how", "[content]")
 {
     if (!have("qemu-img")) {
