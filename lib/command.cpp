@@ -2,10 +2,12 @@
 // Commands in words: for errors, traces and transcripts. No secret gets in.
 #include "command.hpp"
 
+#include "file_io.hpp"
 #include "names.hpp"
 #include "utf8.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <strings.h>
@@ -145,6 +147,15 @@ std::string complaint(const Command& command, std::string_view errors)
     return printable(warning.substr(0, line_limit), false);
 }
 
+/** What the system said, where the program ends with the C locale's words for it; else 0. */
+int system_reason(std::string_view message)
+{
+    for (const int reason : {ENOSPC, EDQUOT, EFBIG, EROFS, EIO})
+        if (message.ends_with(std::string(": ") + ::strerrordesc_np(reason)))
+            return reason;
+    return 0;
+}
+
 Error failure(const Command& command, const std::string& outcome, const CommandResult& result)
 {
     const auto errors = redacted(result.errors, command.secrets);
@@ -154,10 +165,12 @@ Error failure(const Command& command, const std::string& outcome, const CommandR
     std::string_view last = errors;
     if (last.size() > evidence_limit)
         last.remove_prefix(last.size() - evidence_limit);
-    return {ErrorCode::command_failed,
+    const int reason = system_reason(message);
+    return {reason ? system_error(reason, {}).code() : ErrorCode::command_failed,
             command.program + ": " + (message.empty() ? outcome : message), "",
             "command: " + quoted(command) + "\nended: " + outcome +
-                "\nstderr: " + printable(last, true)};
+                "\nstderr: " + printable(last, true),
+            reason};
 }
 
 std::string quoted_word(const std::string& word)

@@ -53,8 +53,9 @@ public:
      * @throws Error unavailable     it is not installed
      *               command_failed  its exit status is not accepted, or a signal ended it; detail()
      *                               has the arguments and the end of standard error
-     *               parse_failed    it wrote more than output_limit; it was ended
-     *               cancelled, timed_out  it was ended
+     *               no_space, permission_denied, io  likewise, where it ends with the system's
+     * words for a full, read-only or failing disk; os_error() is that parse_failed    it wrote more
+     * than output_limit; it was ended cancelled, timed_out  it was ended
      */
     virtual CommandResult run(const Command& command, Job* job) = 0;
 };

@@ -270,6 +270,23 @@ TEST_CASE("a failure names what the program said first, and keeps the rest as ev
     CHECK(std::string(warned.what()) == "tool: WARNING: x");
 }
 
+TEST_CASE("what the system told a program is told as if it had been asked itself", "[process]")
+{
+    Tools tools;
+    const auto said = [&](const std::string& text) {
+        return error_of([&] { tools.output("echo 'tool: write: " + text + "' >&2; exit 1"); });
+    };
+    const auto full = said("No space left on device");
+    CHECK(full.code() == ErrorCode::no_space);
+    CHECK(full.os_error() == ENOSPC);
+    CHECK(std::string(full.what()) == "tool: write: No space left on device");
+    CHECK(full.detail().find("exit status 1") != std::string::npos);
+    CHECK(said("Disk quota exceeded").code() == ErrorCode::no_space);
+    CHECK(said("Read-only file system").code() == ErrorCode::permission_denied);
+    CHECK(said("Input/output error").os_error() == EIO);
+    CHECK(said("No space left on device, it seems").code() == ErrorCode::command_failed);
+}
+
 TEST_CASE("what a program complains about is bounded and printable", "[process]")
 {
     Tools tools;

@@ -235,8 +235,7 @@ $ qemu-img check --output=json -f qcow2 /p/a
           ErrorCode::parse_failed);
     CHECK(error_code([&] { qemu_img_check(runner, image, false, nullptr); }) ==
           ErrorCode::parse_failed);
-    CHECK(error_code([&] { qemu_img_check(runner, image, false, nullptr); }) ==
-          ErrorCode::command_failed);
+    CHECK(error_code([&] { qemu_img_check(runner, image, false, nullptr); }) == ErrorCode::io);
 }
 
 TEST_CASE("qemu-img is not run with what it could misunderstand", "[qemu-img]")
