@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "volume_access.hpp"
 
+#include "backing_chain.hpp"
+#include "file_io.hpp"
 #include "image/extents.hpp"
 #include "image/wipe.hpp"
 #include "job_impl.hpp"
 #include "owner_access.hpp"
 #include "transfer.hpp"
+#include "volume_file.hpp"
 #include "volume_steps.hpp"
 
 #include <cerrno>
@@ -28,10 +31,33 @@ bool is_plain(const VolumeDef& volume)
            !volume.target.encryption;
 }
 
+namespace {
+
+/** What is in other files would stay, while the image that leads to it is gone. */
+void require_own_data(const VolumeDef& volume)
+{
+    if (is_plain(volume) || volume.type == VolumeType::block)
+        return;
+    const auto& path = volume.target.path;
+    const auto fd = open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    auto header = inspect_file(fd.get(), path);
+    header.backing.reset();
+    std::string files;
+    for (const auto& file : references_of(parent_directory(path), header))
+        files += (files.empty() ? "'" : ", '") + file + "'";
+    if (!files.empty())
+        throw Error(ErrorCode::not_supported,
+                    "'" + path + "' has its data in other files: " + files,
+                    "wipe these, and delete the image");
+}
+
+} // namespace
+
 void list_wipe(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change)
 {
     require_content(volume, "wipe");
     const auto& path = volume.target.path;
+    require_own_data(volume);
     change.add(change_file_step(path, {"wipe", std::string(to_string(algorithm)), path},
                                 "overwrite the content of '" + path + "' (" +
                                     std::string(to_string(algorithm)) + ")",

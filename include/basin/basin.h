@@ -2051,8 +2051,9 @@ BASIN_API int basin_volume_rename(basin_volume* volume, const char* new_name, ui
  * @param flags      0 or BASIN_ALLOW_..., combined
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active),
  *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_WIPE_VOLUME; trim where the file system
- *         cannot punch holes), BASIN_E_BUSY (blockers in the detail), BASIN_E_PERMISSION_DENIED,
- *         BASIN_E_IO, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
+ *         cannot punch holes; an image that has its data in other files, which would stay),
+ *         BASIN_E_BUSY (blockers in the detail), BASIN_E_PERMISSION_DENIED, BASIN_E_IO,
+ *         BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
  * @note Blocks until it is done. Thread-safe.
  * @since 0.1
  */

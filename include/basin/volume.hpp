@@ -296,7 +296,8 @@ public:
      * lies below may keep old copies all the same: copy-on-write file systems (btrfs, reflinks),
      * snapshots of the device, thin pools, journals of data, and flash, which never writes in
      * place. There only encryption, or destroying the device, is certain.
-     * @throws Error busy; not_supported  trim where the file system cannot punch holes
+     * @throws Error busy; not_supported  trim where the file system cannot punch holes; an image
+     * that has its data in other files, which would stay (qcow2 with a data file, some of vmdk)
      * @capability wipe_volume
      */
     void wipe(WipeAlgorithm algorithm = WipeAlgorithm::zero,

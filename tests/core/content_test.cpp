@@ -169,6 +169,30 @@ TEST_CASE("a copy of an image with a data file has its data in itself", "[conten
     CHECK((scratch.directory.read("pool/back") == pattern(mib)));
 }
 
+TEST_CASE("an image whose data lie in other files is not wiped", "[content]")
+{
+    if (!have("qemu-img")) {
+        WARN("skipped: needs qemu-img");
+        return;
+    }
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    REQUIRE(std::system(("qemu-img create -q -f vmdk -o subformat=monolithicFlat '" +
+                         scratch.directory / "pool/flat.vmdk" + "' 1M")
+                            .c_str()) == 0);
+    REQUIRE(std::system(("qemu-img create -q -f qcow2 -o data_file='" +
+                         scratch.directory / "pool/data" + "' '" +
+                         scratch.directory / "pool/image" + "' 1M")
+                            .c_str()) == 0);
+    pool.refresh();
+    for (const std::string name : {"flat.vmdk", "image"}) {
+        const auto before = scratch.directory.read("pool/" + name);
+        CHECK(error_code([&] { pool.find_volume(name).wipe(); }) == ErrorCode::not_supported);
+        CHECK((scratch.directory.read("pool/" + name) == before));
+    }
+}
+
 TEST_CASE("clones of every kind have the same content, and the job tells how", "[content]")
 {
     if (!have("qemu-img")) {
