@@ -11,8 +11,16 @@ inline constexpr std::string_view image_formats[] = {
     "raw", "dir",   "bochs", "cloop", "dmg",   "iso", "vpc",  "vdi",  "fat",
     "vhd", "ploop", "cow",   "qcow",  "qcow2", "qed", "vmdk", "vhdx", "parallels"};
 
-inline constexpr std::string_view creatable_image_formats[] = {
-    "raw", "dir", "vpc", "vdi", "vhd", "qcow", "qcow2", "qed", "vmdk", "vhdx", "parallels"};
+inline constexpr std::string_view creatable_image_formats[] = {"raw", "dir",   "vpc",  "vdi",
+                                                               "vhd", "ploop", "qcow", "qcow2",
+                                                               "qed", "vmdk",  "vhdx", "parallels"};
+
+/** QEMU's name for a format. What Parallels' header calls itself today is named ploop here and in
+ * libvirt. */
+constexpr std::string_view qemu_name(std::string_view format)
+{
+    return format == "vhd" ? "vpc" : format == "ploop" ? "parallels" : format;
+}
 
 inline constexpr std::string_view image_libraries[] = {"libcryptsetup.so.12", "libcrypto.so.3"};
 

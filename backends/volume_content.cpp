@@ -7,6 +7,7 @@
 #include "image/extents.hpp"
 #include "image/qcow2_create.hpp"
 #include "image/qcow2_resize.hpp"
+#include "image_formats.hpp"
 #include "job_impl.hpp"
 #include "luks_format.hpp"
 #include "owner_access.hpp"
@@ -32,8 +33,7 @@ std::string qemu_format(const VolumeDef& def)
     const auto& format = def.target.format;
     if (format == "iso" || def.type == VolumeType::block)
         return "raw";
-    // What Parallels' header calls itself today is named ploop here and in libvirt.
-    return format == "vhd" ? "vpc" : format == "ploop" ? "parallels" : format;
+    return std::string(qemu_name(format));
 }
 
 /** What the image is allocated with, said by flags and allocation as libvirt reads them. */
@@ -72,7 +72,7 @@ std::string backing_format(const VolumeDef& def)
 {
     // As libvirt: an undeclared one is raw, because a guest can write any header into a raw image.
     const auto& format = def.backing.front().format;
-    return format.empty() || format == "iso" ? "raw" : format == "vhd" ? "vpc" : format;
+    return format.empty() || format == "iso" ? "raw" : std::string(qemu_name(format));
 }
 
 /** Looks at the image below: that it is there, that it is what it is said to be, how large. */
@@ -91,7 +91,7 @@ std::uint64_t backing_capacity(const NewVolume& volume)
     if (format == "raw")
         return static_cast<std::uint64_t>(std::max<off_t>(length, 0));
     const auto info = inspect_file(fd.get(), path);
-    if (to_string(info.format) != format)
+    if (qemu_name(to_string(info.format)) != format)
         throw Error(ErrorCode::invalid_argument,
                     "'" + volume.path() + "': backing image '" + path + "' is of format '" +
                         std::string(to_string(info.format)) + "', not '" + format + "'",
@@ -569,6 +569,8 @@ void check_options(const NewVolume& volume)
     const auto refuse = [&](const std::string& what, const std::string& remedy) {
         throw Error(ErrorCode::not_supported, "'" + volume.path() + "': " + what, remedy);
     };
+    if (def.type == VolumeType::ploop)
+        refuse("a directory of ploop cannot be created", "make an image file of format 'ploop'");
     const auto format_text = "format '" + target.format + "' has no ";
     if (target.format != "qcow2" &&
         (!target.compat.empty() || !target.features.empty() || target.cluster_size != 0))

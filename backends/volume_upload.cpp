@@ -3,6 +3,7 @@
 
 #include "file_io.hpp"
 #include "image/extents.hpp"
+#include "image_formats.hpp"
 #include "job_impl.hpp"
 #include "transfer.hpp"
 #include "volume_file.hpp"
@@ -22,7 +23,6 @@ std::string in_lower_case(std::string text)
     return text;
 }
 
-/** libvirt's name for a format as QEMU calls it. */
 std::string size_text(std::uint64_t bytes)
 {
     return std::to_string(bytes) + " bytes";
@@ -67,8 +67,7 @@ void check_uploaded(const FileWork& work, const VolumeDef& def)
             throw system_error(errno, "cannot set the size of '" + work.path + "'");
         return;
     }
-    const auto expected = format == "vhd" ? "vpc" : format;
-    if (to_string(info.format) != expected)
+    if (qemu_name(to_string(info.format)) != qemu_name(format))
         refuse("what came is of format '" + std::string(to_string(info.format)) + "', not '" +
                    format + "'",
                "say what it really is");
