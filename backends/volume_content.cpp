@@ -7,6 +7,7 @@
 #include "image/extents.hpp"
 #include "image/qcow2_create.hpp"
 #include "image/qcow2_resize.hpp"
+#include "image_checks.hpp"
 #include "image_formats.hpp"
 #include "job_impl.hpp"
 #include "luks_format.hpp"
@@ -349,6 +350,28 @@ void check_conversion(const NewVolume& volume, const std::string& reason)
                             : "copy it as it is: with the same format, encryption and no secret");
 }
 
+/** With the reference of a copy that stays on its source's backing image: one that does not depend
+ * on where the new image lies. */
+QemuImgOptions conversion_options(const NewVolume& volume)
+{
+    auto options = tool_options(volume);
+    if (volume.def.backing.empty())
+        return options;
+    const auto refuse = [&](const std::string& what, const std::string& remedy) {
+        throw Error(ErrorCode::not_supported,
+                    "'" + volume.path() + "': a converted copy on top of a backing image " + what,
+                    remedy);
+    };
+    if (options.preallocation != Preallocation::off)
+        refuse("cannot be allocated", "leave the backing image out");
+    const auto& source = volume.source->volume;
+    if (options.capacity > source.capacity && backing_capacity(volume) > source.capacity)
+        refuse("would show more of that behind its source's end",
+               "resize it when it is made, or leave the backing image out");
+    options.backing_path = source.backing.front().path;
+    return options;
+}
+
 ContentPlan plan_conversion(const NewVolume& volume, const std::string& reason)
 {
     const auto& source = *volume.source;
@@ -358,16 +381,12 @@ ContentPlan plan_conversion(const NewVolume& volume, const std::string& reason)
                     "'" + volume.path() + "' cannot share blocks with '" +
                         source.volume.target.path + "': " + reason,
                     "leave the flag out to convert");
-    if (!volume.def.backing.empty())
-        throw Error(ErrorCode::not_supported,
-                    "'" + volume.path() + "': a copy of a volume on top of another backing image",
-                    "leave the backing image out, or make a linked clone");
     if (!source.untrusted_reference.empty())
         throw Error(ErrorCode::not_supported,
                     "'" + source.volume.target.path + "' refers to '" + source.untrusted_reference +
                         "', which no active pool has",
                     "define a pool where it lies, if it is meant to be read");
-    auto options = tool_options(volume);
+    auto options = conversion_options(volume);
     options.capacity = std::max(options.capacity, source.volume.capacity);
     const auto fill = [options, def = volume.def, from = source, reason, pool = volume.pool_name,
                        digest = has(volume.flags, CreateFlags::digest),
@@ -425,7 +444,7 @@ std::string why_not_bytes(const NewVolume& volume)
         return "its format is '" + from + "', not '" + to + "'";
     if (auto reason = why_encrypted_anew(volume); !reason.empty() || to == "raw")
         return reason;
-    if (!source.backing.empty())
+    if (!source.backing.empty() && def.backing.empty())
         return "it is based on another image";
     if (preallocation_of(volume) != Preallocation::off)
         return "the copy shall be allocated";
@@ -450,6 +469,9 @@ std::string why_not_bytes(const NewVolume& volume)
         return "its data lie in other files";
     if (!info.findings.empty())
         return "its header is damaged: " + info.findings.front().message;
+    if (info.backing &&
+        !means_the_same(info.backing->path, parent_directory(source.target.path), volume.directory))
+        return "what it is based on is named relative to where it lies";
     return {};
 }
 
@@ -505,6 +527,13 @@ ContentPlan plan_copy(const NewVolume& volume)
     if (source.type && *source.type != VolumeType::file && *source.type != VolumeType::block)
         throw Error(ErrorCode::not_supported,
                     "'" + source.target.path + "' is not a file or device that can be copied");
+    const auto& backing = volume.def.backing;
+    if (!backing.empty() &&
+        (source.backing.empty() ||
+         !is_same_backing(backing.front(), volume.directory, source.backing.front())))
+        throw Error(ErrorCode::not_supported,
+                    "'" + volume.path() + "': a copy of a volume on top of another backing image",
+                    "leave the backing image out, or make a linked clone");
     const auto reason = why_not_bytes(volume);
     if (!reason.empty())
         return plan_conversion(volume, reason);

@@ -298,6 +298,9 @@ Command convert_command(const QemuImage& source, const QemuImage& target,
     const bool fill = needs_target(source, target, options);
     if (fill)
         arguments.emplace_back("-n");
+    if (!options.backing_path.empty()) // else all of it would be copied, too
+        arguments.insert(arguments.end(),
+                         {"-B", options.backing_path, "-F", options.backing_format});
     if (source.secret || target.secret) {
         arguments.insert(arguments.end(), {"--image-opts", "--target-image-opts"});
         add_secret(command, target, "target");
@@ -342,8 +345,7 @@ std::vector<Command> qemu_img_convert_commands(const QemuImage& source, const Qe
 {
     check_image(source, true);
     check_image(target, false);
-    if (!options.backing_path.empty() || !options.backing_format.empty())
-        throw not_supported(shown(target.path) + ": a conversion cannot have a backing file");
+    check_backing(target, options);
     std::vector<Command> commands;
     if (needs_target(source, target, options)) {
         auto created = options;

@@ -61,7 +61,10 @@ void qemu_img_create(CommandRunner& runner, const QemuImage& target, const QemuI
 /**
  * Copies what a guest sees in source, with all that is below it, into a new image over what is
  * there. Where one of them is encrypted, the target is created first and then filled. The data has
- * reached the disk at the end. Backing files of the target are not supported.
+ * reached the disk at the end.
+ *
+ * A backing file of the target is one that has what the source's has: what the source shows of its
+ * own is not copied. It is opened, so that its path must be absolute.
  */
 void qemu_img_convert(CommandRunner& runner, const QemuImage& source, const QemuImage& target,
                       const QemuImgOptions& options, Job* job);

@@ -1651,14 +1651,16 @@ BASIN_API int basin_pool_create_volume(basin_pool* pool, const char* definition,
  * the cheapest way that gives the same bytes; the job's "method" and "reason" tell which and why
  * (basin_job_get_fact()). The source may be read meanwhile, not changed. The definition says how
  * the new volume is encrypted: not at all; with a secret, anew; without a secret, as the source is,
- * with its key and without asking for it.
+ * with its key and without asking for it. It also says what the new volume is based on: nothing,
+ * and the copy has all content in itself; or the source's own backing image and format, and the
+ * copy is based on it as well, by an absolute path where a relative one would lead elsewhere.
  * @param definition  capacity: at least the source's; may be left out
  * @param source      the volume to copy
  * @param flags       0 or BASIN_VOLUME_CREATE_..., BASIN_DEFINITION_STRICT, BASIN_DEFINITION_JSON
  * @param volume      freed with basin_volume_free()
  * @return the codes of basin_pool_create_volume() (see BASIN_CAPABILITY_CREATE_FROM);
- *         BASIN_E_NOT_SUPPORTED: REFLINK or LINKED where it cannot be; BASIN_E_INVALID_STATE: the
- *         source changed its size meanwhile
+ *         BASIN_E_NOT_SUPPORTED: REFLINK or LINKED where it cannot be, or another backing image
+ *         than the source's; BASIN_E_INVALID_STATE: the source changed its size meanwhile
  * @note Blocks until the copy is complete. Thread-safe.
  * @since 0.1
  */

@@ -176,8 +176,16 @@ public:
      *
      * The definition says how the new volume is encrypted: not at all; with a secret, anew; without
      * a secret, as the source is, with its key and without asking for it.
-     * @throws Error those of create_volume(); not_supported  reflink or linked where it cannot be;
-     * invalid_state  the source changed its size meanwhile
+     *
+     * It also says what the new volume is based on: nothing, and the copy has all content in
+     * itself, whatever the source is based on; or the source's own backing image and format, and
+     * the copy is based on it as well and shows the same content. Its reference to that is the
+     * source's, or an absolute path where the format changes or a relative one would lead elsewhere
+     * from the new place. The source's own description is such a definition; of a source with a
+     * data file the copy has its data in itself.
+     * @throws Error those of create_volume(); not_supported  reflink or linked where it cannot be,
+     * or another backing image than the source's; invalid_state  the source changed its size
+     * meanwhile
      * @capability create_from
      */
     Volume create_volume_from(const VolumeDef& def, const Volume& source,

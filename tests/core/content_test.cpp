@@ -175,6 +175,81 @@ TEST_CASE("a copy of an image with a data file has its data in itself", "[conten
     CHECK((scratch.directory.read("pool/back") == pattern(mib)));
 }
 
+TEST_CASE("a copy that is said to be on its source's backing image is on it", "[content]")
+{
+    if (!have("qemu-img")) {
+        WARN("skipped: needs qemu-img");
+        return;
+    }
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto other = scratch.running_pool(context, "other");
+    const auto content = [&](const Volume& volume) {
+        pool.create_volume_from(volume_def("content", "raw", 0), volume);
+        auto text = scratch.directory.read("pool/content");
+        pool.find_volume("content").delete_storage();
+        return text;
+    };
+    Job job;
+    const auto copy = [&](Pool& to, const Volume& source, const std::string& name, auto&& change) {
+        auto def = source.definition();
+        def.name = name;
+        change(def);
+        return to.create_volume_from(def, source, {}, &job);
+    };
+    const auto same = [](VolumeDef&) {};
+    for (const std::string format : {"qcow2", "qed", "qcow"}) {
+        INFO(format);
+        const auto base = pool.create_volume(volume_def("base-" + format, "raw", 4 * mib));
+        scratch.directory.write("pool/base-" + format, pattern(4 * mib));
+        auto def = volume_def(format, format, 4 * mib);
+        def.backing = {{.path = "base-" + format, .format = "raw"}};
+        const auto top = pool.create_volume(def);
+        // What it has of its own, zeros among it.
+        REQUIRE(std::system(("qemu-io -f " + format + " -c 'write -P 7 0 1M' -c 'write -z 1M 1M' " +
+                             top.path() + " > /dev/null")
+                                .c_str()) == 0);
+        const auto shown = content(top);
+        CHECK((shown.substr(0, mib) == std::string(mib, 7)));
+
+        const auto beside = copy(pool, top, format + "-beside", same);
+        CHECK(first_fact(job, "method") != "qemu-img");
+        CHECK(beside.inspect().backing->path == "base-" + format);
+        CHECK((content(beside) == shown));
+
+        const auto away = copy(other, top, format + "-away", same);
+        CHECK(first_fact(job, "method") == "qemu-img");
+        CHECK(away.inspect().backing->path == base.path());
+        CHECK(away.info().allocation < 3 * mib);
+        CHECK((content(away) == shown));
+        copy(other, away, format + "-again", same);
+        CHECK(first_fact(job, "method") != "qemu-img");
+
+        const auto larger =
+            copy(pool, top, format + "-larger", [](VolumeDef& d) { d.capacity = 6 * mib; });
+        CHECK(larger.definition().backing.size() == 1);
+        CHECK((content(larger) == shown + std::string(2 * mib, '\0')));
+
+        const auto flat =
+            copy(other, top, format + "-flat", [](VolumeDef& d) { d.backing.clear(); });
+        CHECK(flat.definition().backing.empty());
+        CHECK((content(flat) == shown));
+        CHECK(error_code([&] {
+                  copy(pool, top, format + "-else",
+                       [&](VolumeDef& d) { d.backing[0].path = top.path(); });
+              }) == ErrorCode::not_supported);
+    }
+    // Behind the end of a source that is smaller than what it is on, that would be seen.
+    auto def = volume_def("small", "qcow2", mib);
+    def.backing = {{.path = pool.find_volume("base-qcow2").path(), .format = "raw"}};
+    const auto small = pool.create_volume(def);
+    CHECK(error_code([&] {
+              copy(pool, small, "grown", [](VolumeDef& d) { d.capacity = 2 * mib; });
+          }) == ErrorCode::not_supported);
+    CHECK((content(copy(pool, small, "kept", same)) == pattern(4 * mib).substr(0, mib)));
+}
+
 TEST_CASE("an image whose data lie in other files is not wiped", "[content]")
 {
     if (!have("qemu-img")) {

@@ -288,8 +288,8 @@ TEST_CASE("qemu-img is not run with what it could misunderstand", "[qemu-img]")
               qemu_img_convert(never, encrypted, {.path = "/p/b", .format = "raw"}, {}, nullptr);
           }) == ErrorCode::invalid_argument);
     CHECK(error_code([&] {
-              qemu_img_convert(never, good, good, {.backing_path = "/p/c", .backing_format = "raw"},
-                               nullptr);
+              qemu_img_convert(never, good, {.path = "/p/a", .format = "vdi"},
+                               {.backing_path = "/p/c", .backing_format = "raw"}, nullptr);
           }) == ErrorCode::not_supported);
 }
 
