@@ -2,8 +2,12 @@
 #include "image_checks.hpp"
 
 #include "backing_chain.hpp"
+#include "image/extents.hpp"
 #include "image_formats.hpp"
+#include "owner_access.hpp"
+#include "volume_file.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 namespace storage::inline v1 {
@@ -41,6 +45,15 @@ bool means_the_same(const std::string& reference, const std::string& from, const
 {
     const auto before = resolve_reference(reference, from);
     return !before.is_local() || same_file(before.path, resolve_reference(reference, to).path);
+}
+
+SourceSize source_size(const VolumeDef& volume)
+{
+    const auto& path = volume.target.path;
+    const auto fd = open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const bool is_image = volume.type != VolumeType::block && volume.target.format != "raw";
+    return {.length = content_length(fd.get(), path),
+            .capacity = is_image ? inspect_file(fd.get(), path).virtual_size : 0};
 }
 
 } // namespace storage::inline v1

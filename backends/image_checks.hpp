@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// What is asked of an image before it is copied.
+// What is asked of an image before a program reads it, and after one made it.
 #pragma once
 
 #include <basin/definition.hpp>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -15,5 +16,13 @@ bool is_same_backing(const BackingStore& wanted, const std::string& directory,
 
 /** Whether an image's reference to the one below means the same file from another directory. */
 bool means_the_same(const std::string& reference, const std::string& from, const std::string& to);
+
+/** A source's sizes, to be compared: a program does not tell that they changed while it read. */
+struct SourceSize {
+    std::uint64_t length{};
+    std::uint64_t capacity{}; ///< of an image
+    bool operator==(const SourceSize&) const = default;
+};
+SourceSize source_size(const VolumeDef& volume);
 
 } // namespace storage::inline v1

@@ -388,7 +388,8 @@ ContentPlan plan_conversion(const NewVolume& volume, const std::string& reason)
                     "define a pool where it lies, if it is meant to be read");
     auto options = conversion_options(volume);
     options.capacity = std::max(options.capacity, source.volume.capacity);
-    const auto fill = [options, def = volume.def, from = source, reason, pool = volume.pool_name,
+    const auto fill = [options, def = volume.def, from = source, reason,
+                       before = source_size(source.volume), pool = volume.pool_name,
                        digest = has(volume.flags, CreateFlags::digest),
                        &host = volume.host](const FileWork& work) {
         const auto image = qemu_image(from.volume, from.pool_name, host);
@@ -396,6 +397,10 @@ ContentPlan plan_conversion(const NewVolume& volume, const std::string& reason)
         state_fact(work.job, "method", "qemu-img");
         state_fact(work.job, "reason", reason);
         qemu_img_convert(host.runner, image, target, options, work.job);
+        if (source_size(from.volume) != before)
+            throw Error(ErrorCode::invalid_state,
+                        "'" + image.path + "' changed its size while it was copied",
+                        "copy it when nobody changes its size");
         if (digest) {
             const auto fd = open_file(work.path, O_RDONLY | O_NOFOLLOW);
             state_fact(

@@ -973,4 +973,19 @@ TEST_CASE("a source that changes its size while it is copied is an error", "[con
     CHECK(error_code([&] { pool.create_volume_from(raw_volume("copy", 0), source, {}, &job); }) ==
           ErrorCode::invalid_state);
     CHECK_FALSE(scratch.directory.exists("pool/copy"));
+    if (!have("qemu-img")) {
+        WARN("skipped: needs qemu-img");
+        return;
+    }
+    auto size = static_cast<off_t>(3 * mib);
+    job.set_progress_callback([&](const Progress& progress) {
+        if (progress.phase == "converting")
+            REQUIRE(::truncate(source.path().c_str(), size) == 0);
+    });
+    for (; size <= off_t{9} << 20; size += off_t{6} << 20) {
+        CHECK(error_code([&] {
+                  pool.create_volume_from(volume_def("copy", "qcow2", 0), source, {}, &job);
+              }) == ErrorCode::invalid_state);
+        CHECK_FALSE(scratch.directory.exists("pool/copy"));
+    }
 }
