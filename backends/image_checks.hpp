@@ -10,6 +10,17 @@
 
 namespace storage::inline v1 {
 
+/** @throws Error invalid_argument  an image of the format cannot have the capacity */
+void check_capacity(std::string_view format, std::uint64_t capacity, const std::string& path);
+
+/**
+ * Looks at what a program made at a path.
+ * @param path  as it shall be named in an error
+ * @throws Error command_failed  it is damaged or has another capacity, rounded up to 512 bytes
+ */
+void check_made(const std::string& made, std::string_view format, std::uint64_t capacity,
+                const std::string& path);
+
 /** Whether what a definition puts a copy on is what the source is on. */
 bool is_same_backing(const BackingStore& wanted, const std::string& directory,
                      const BackingStore& present);

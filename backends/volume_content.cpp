@@ -311,6 +311,7 @@ QemuImgOptions tool_options(const NewVolume& volume)
                            .extended_l2 = has_feature(def, "extended_l2"),
                            .refcount_bits = def.target.refcount_bits};
     add_backing(volume, options);
+    check_capacity(def.target.format, options.capacity, volume.path());
     require_room_of_image(volume, options.capacity);
     return options;
 }
@@ -318,10 +319,11 @@ QemuImgOptions tool_options(const NewVolume& volume)
 ContentPlan plan_tool_creation(const NewVolume& volume)
 {
     const auto options = tool_options(volume);
-    const auto fill = [options, def = volume.def, pool = volume.pool_name,
+    const auto fill = [options, def = volume.def, pool = volume.pool_name, path = volume.path(),
                        &host = volume.host](const FileWork& work) {
         const auto target = qemu_image(made_at(def, work.path), pool, host);
         qemu_img_create(host.runner, target, options, work.job);
+        check_made(work.path, def.target.format, options.capacity, path);
         return true;
     };
     return {.content = {.summary = volume.def.target.format + " image '" + volume.path() + "' of " +
@@ -389,8 +391,8 @@ ContentPlan plan_conversion(const NewVolume& volume, const std::string& reason)
     auto options = conversion_options(volume);
     options.capacity = std::max(options.capacity, source.volume.capacity);
     const auto fill = [options, def = volume.def, from = source, reason,
-                       before = source_size(source.volume), pool = volume.pool_name,
-                       digest = has(volume.flags, CreateFlags::digest),
+                       before = source_size(source.volume), path = volume.path(),
+                       pool = volume.pool_name, digest = has(volume.flags, CreateFlags::digest),
                        &host = volume.host](const FileWork& work) {
         const auto image = qemu_image(from.volume, from.pool_name, host);
         const auto target = qemu_image(made_at(def, work.path), pool, host);
@@ -401,6 +403,8 @@ ContentPlan plan_conversion(const NewVolume& volume, const std::string& reason)
             throw Error(ErrorCode::invalid_state,
                         "'" + image.path + "' changed its size while it was copied",
                         "copy it when nobody changes its size");
+        if (target.format != "raw")
+            check_made(work.path, def.target.format, exact.capacity, path);
         if (digest) {
             const auto fd = open_file(work.path, O_RDONLY | O_NOFOLLOW);
             state_fact(

@@ -250,6 +250,31 @@ TEST_CASE("a copy that is said to be on its source's backing image is on it", "[
     CHECK((content(copy(pool, small, "kept", same)) == pattern(4 * mib).substr(0, mib)));
 }
 
+TEST_CASE("an image is made with the capacity that was asked for, or not at all", "[content]")
+{
+    if (!have("qemu-img")) {
+        WARN("skipped: needs qemu-img");
+        return;
+    }
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    const auto create = [&](const std::string& format, std::uint64_t capacity) {
+        INFO(format << ' ' << capacity);
+        return error_code([&] { pool.create_volume(volume_def("image", format, capacity)); });
+    };
+    constexpr std::uint64_t most = INT64_MAX;
+    for (const auto* format : {"qcow", "qed", "vdi", "vpc", "vhd", "vhdx", "ploop", "parallels"})
+        CHECK(create(format, most) == ErrorCode::invalid_argument);
+    CHECK(create("qcow", std::uint64_t{7} << 60) == ErrorCode::invalid_argument);
+    CHECK(create("qcow", 0) == ErrorCode::invalid_argument);
+    CHECK(create("vmdk", 0) == ErrorCode::invalid_argument);
+    CHECK(create("vmdk", most) == ErrorCode::command_failed);
+    CHECK(scratch.directory.count("pool") == 0);
+    CHECK(create("vpc", 2040 * 1024 * mib) == ErrorCode{});
+    CHECK(pool.find_volume("image").info().capacity == 2040 * 1024 * mib);
+}
+
 TEST_CASE("an image whose data lie in other files is not wiped", "[content]")
 {
     if (!have("qemu-img")) {
