@@ -4,6 +4,7 @@
 #include "file_attributes.hpp"
 #include "image/qcow2_resize.hpp"
 #include "image/qcow2_snapshots.hpp"
+#include "image_checks.hpp"
 #include "job_impl.hpp"
 #include "owner_access.hpp"
 #include "qemu_img.hpp"
@@ -174,6 +175,7 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
     if (shrink && format != "qcow2")
         throw Error(ErrorCode::not_supported,
                     "'" + path + "': an image of format '" + format + "' cannot become smaller");
+    require_sound(path);
     const auto summary = "set the capacity of '" + path + "' from " +
                          std::to_string(volume.capacity) + " to " + std::to_string(rounded) +
                          " bytes" + (allocate ? ", what is added allocated" : "");

@@ -95,6 +95,15 @@ void check_made(const std::string& made, std::string_view format, std::uint64_t 
                 "use a smaller capacity, or another format");
 }
 
+void require_sound(const std::string& path)
+{
+    const auto fd = open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const auto info = inspect_file(fd.get(), path);
+    if (const auto* damage = damage_of(info))
+        throw Error(ErrorCode::invalid_state, "'" + path + "' is damaged: " + damage->message,
+                    "check it with qemu-img check");
+}
+
 bool is_same_backing(const BackingStore& wanted, const std::string& directory,
                      const BackingStore& present)
 {

@@ -21,6 +21,10 @@ void check_capacity(std::string_view format, std::uint64_t capacity, const std::
 void check_made(const std::string& made, std::string_view format, std::uint64_t capacity,
                 const std::string& path);
 
+/** Refuses an image that has lost data, for a program would read them as zeros.
+ * @throws Error invalid_state */
+void require_sound(const std::string& path);
+
 /** Whether what a definition puts a copy on is what the source is on. */
 bool is_same_backing(const BackingStore& wanted, const std::string& directory,
                      const BackingStore& present);

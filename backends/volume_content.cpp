@@ -477,7 +477,7 @@ std::string why_not_bytes(const NewVolume& volume)
     if (!info.extents.empty())
         return "its data lie in other files";
     if (!info.findings.empty())
-        return "its header is damaged: " + info.findings.front().message;
+        return info.findings.front().message;
     if (info.backing &&
         !means_the_same(info.backing->path, parent_directory(source.target.path), volume.directory))
         return "what it is based on is named relative to where it lies";
@@ -536,6 +536,8 @@ ContentPlan plan_copy(const NewVolume& volume)
     if (source.type && *source.type != VolumeType::file && *source.type != VolumeType::block)
         throw Error(ErrorCode::not_supported,
                     "'" + source.target.path + "' is not a file or device that can be copied");
+    if (qemu_format(source) != "raw")
+        require_sound(source.target.path);
     const auto& backing = volume.def.backing;
     if (!backing.empty() &&
         (source.backing.empty() ||

@@ -1661,6 +1661,7 @@ BASIN_API int basin_pool_create_volume(basin_pool* pool, const char* definition,
  * @return the codes of basin_pool_create_volume() (see BASIN_CAPABILITY_CREATE_FROM);
  *         BASIN_E_NOT_SUPPORTED: REFLINK or LINKED where it cannot be, or another backing image
  *         than the source's; BASIN_E_INVALID_STATE: the source changed its size meanwhile
+ *         or is a damaged image
  * @note Blocks until the copy is complete. Thread-safe.
  * @since 0.1
  */
@@ -2020,7 +2021,7 @@ BASIN_API int basin_volume_delete(basin_volume* volume, uint32_t flags, basin_jo
  * Changes the capacity. What a smaller raw volume loses at its end is gone.
  * @param capacity  bytes, or with BASIN_RESIZE_DELTA the difference (with SHRINK: downwards)
  * @param flags     0 or BASIN_RESIZE_..., BASIN_ALLOW_..., combined
- * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active),
+ * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active, image damaged),
  *         BASIN_E_INVALID_ARGUMENT (smaller without BASIN_RESIZE_SHRINK), BASIN_E_NOT_SUPPORTED
  *         (see BASIN_CAPABILITY_GROW_VOLUME and _SHRINK_VOLUME), BASIN_E_BUSY (blockers in the
  *         detail), BASIN_E_NO_SPACE, BASIN_E_PERMISSION_DENIED, BASIN_E_IO,

@@ -185,7 +185,7 @@ public:
      * data file the copy has its data in itself.
      * @throws Error those of create_volume(); not_supported  reflink or linked where it cannot be,
      * or another backing image than the source's; invalid_state  the source changed its size
-     * meanwhile
+     * meanwhile, or is an image that inspect() calls damaged, more than not cleanly closed
      * @capability create_from
      */
     Volume create_volume_from(const VolumeDef& def, const Volume& source,

@@ -277,7 +277,8 @@ public:
      * Changes the capacity. Raw: one step that happens or does not; what is cut off is gone. No
      * file system is looked at: whoever has one on it makes that smaller before, and checks it.
      * @param capacity  bytes, or with ResizeFlags::delta the difference (with shrink: downwards)
-     * @throws Error invalid_argument  smaller without ResizeFlags::shrink; busy; no_space
+     * @throws Error invalid_argument  smaller without ResizeFlags::shrink; busy; no_space;
+     * invalid_state  the image is damaged
      * @capability grow_volume, shrink_volume
      */
     void resize(std::uint64_t capacity, ResizeFlags flags = ResizeFlags::none,

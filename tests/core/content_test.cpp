@@ -275,6 +275,26 @@ TEST_CASE("an image is made with the capacity that was asked for, or not at all"
     CHECK(pool.find_volume("image").info().capacity == 2040 * 1024 * mib);
 }
 
+TEST_CASE("a damaged image is neither copied nor resized", "[content]")
+{
+    if (!have("qemu-img")) {
+        WARN("skipped: needs qemu-img");
+        return;
+    }
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    pool.create_volume(volume_def("image", "qcow2"));
+    scratch.directory.write("pool/image", scratch.directory.read("pool/image").substr(0, 65536));
+    auto image = pool.find_volume("image");
+    REQUIRE_FALSE(image.inspect().findings.empty());
+    for (const auto* format : {"qcow2", "raw"})
+        CHECK(error_code([&] { pool.create_volume_from(volume_def("copy", format, 0), image); }) ==
+              ErrorCode::invalid_state);
+    CHECK(error_code([&] { image.resize(8 * mib); }) == ErrorCode::invalid_state);
+    CHECK(scratch.directory.count("pool") == 1);
+}
+
 TEST_CASE("an image whose data lie in other files is not wiped", "[content]")
 {
     if (!have("qemu-img")) {
