@@ -142,6 +142,13 @@ bool is_iqn(std::string_view text)
                                     "0123456789.-") == domain.npos;
 }
 
+bool is_generic_name(std::string_view text)
+{
+    return !text.empty() &&
+           text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789_+-") == text.npos;
+}
+
 bool is_host_name(std::string_view text)
 {
     constexpr std::string_view dns = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -38,6 +38,9 @@ std::string sanitized_path(std::string_view path);
 /** Whether it has the form `iqn.YYYY-MM.reverse.domain[:anything]` (RFC 3720, 3.2.6.3.1). */
 bool is_iqn(std::string_view text);
 
+/** Whether it consists of letters, digits, '_', '+' and '-'. */
+bool is_generic_name(std::string_view text);
+
 /** Whether it has the form of a DNS name, or is an IP address. */
 bool is_host_name(std::string_view text);
 

@@ -40,24 +40,19 @@ std::vector<SourceHost> read_hosts(const XmlElement& source)
     return result;
 }
 
-std::string read_initiator(const XmlElement& source)
-{
-    const auto element = source.child("initiator").child("iqn");
-    auto name = element.attribute("name");
-    if (!name.empty())
-        element.check_strictly("name", is_iqn(name), "is not an IQN (iqn.YYYY-MM.domain[:text])");
-    return name;
-}
-
 std::vector<SourceDevice> read_devices(const XmlElement& source, const BackendInfo& info)
 {
     std::vector<SourceDevice> result;
-    const bool is_target = info.source_accepted.has(SourceField::initiator);
+    // Libvirt's schema has one rule for all types but iscsi-direct, whose devices are targets.
+    const bool targets_only = info.source_required.has(SourceField::initiator);
     for (const auto& element : source.children("device")) {
         const auto path = element.attribute("path");
-        element.check_strictly("path", path.starts_with('/') || (is_target && is_iqn(path)),
-                               is_target ? "is neither an IQN nor an absolute path"
-                                         : "is not an absolute path");
+        element.check_strictly(
+            "path",
+            is_iqn(path) || (!targets_only && (path.starts_with('/') || is_generic_name(path))),
+            targets_only ? "is not an IQN (iqn.YYYY-MM.domain[:text])"
+                         : "is neither an IQN nor an absolute path nor a word of "
+                           "letters, digits, '_', '+' and '-'");
         result.push_back({.path = element.required_attribute("path"),
                           .part_separator = element.yes_no("part_separator")});
         element.accept("freeExtent");
@@ -256,7 +251,7 @@ PoolSource read_pool_source(const XmlElement& element, bool present, const Backe
     if (accepts(SourceField::host))
         source.hosts = read_hosts(element);
     if (accepts(SourceField::initiator))
-        source.initiator_iqn = read_initiator(element);
+        source.initiator_iqn = element.child("initiator").child("iqn").attribute("name");
     if (accepts(SourceField::device))
         source.devices = read_devices(element, info);
     if (accepts(SourceField::dir)) {

@@ -117,6 +117,10 @@ TEST_CASE("names of the network are recognised", "[definition]")
     for (const auto* text : {"", "iqn", "iqn.2013-00.com", "iqn.2013-13.com", "iqn.201x-01.com",
                              "iqn.2013-06.", "iqn.2013-06.:x", "iqn.2013-06.a b", "eui.0123"})
         CHECK_FALSE(is_iqn(text));
+    for (const auto* text : {"demo-target", "A_9+"})
+        CHECK(is_generic_name(text));
+    for (const auto* text : {"", "a b", "a/b", "a.b"})
+        CHECK_FALSE(is_generic_name(text));
     for (const auto* text : {"host", "a.b-c", "1.2.3.4", "::1", "fd00::1", "fe80::1%eth0"})
         CHECK(is_host_name(text));
     for (const auto* text : {"", "a b", "a/b", ":::", "[::1]"})

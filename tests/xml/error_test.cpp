@@ -374,19 +374,30 @@ TEST_CASE("strict reading has the rules of libvirt's schema", "[xml]")
     const Case cases[] = {
         {pool("netfs", "<host name='a b'/><dir path='/d'/>"),
          "/pool/source/host/@name: 'a b' is neither a DNS name nor an IP address"},
-        {pool("fs", "<device path='sda'/>"), "'sda' is not an absolute path"},
+        {pool("fs", "<device path='./sda'/>"),
+         "'./sda' is neither an IQN nor an absolute path nor"},
         {pool("iscsi", "<host name='h'/><device path='x y'/>"), "is neither an IQN nor an"},
         {pool("iscsi", "<host name='h'/><device path='iqn.2020-13.org.x:y'/>"), "is neither"},
-        {pool("iscsi", "<host name='h'/><initiator><iqn name='foo'/></initiator>"),
-         "'foo' is not an IQN (iqn.YYYY-MM.domain[:text])"},
+        {pool("iscsi-direct",
+              "<host name='h'/><device path='demo-target'/><initiator><iqn "
+              "name='foo'/></initiator>",
+              ""),
+         "'demo-target' is not an IQN (iqn.YYYY-MM.domain[:text])"},
     };
     for (const auto& each : cases) {
         INFO(each.xml);
         CHECK(pool_error(each.xml) == "accepted");
         CHECK_THAT(pool_error(each.xml, true), Catch::Contains(each.message));
     }
-    CHECK(pool_error(pool("iscsi", "<host name='fd00::1'/><device path='iqn.2020-12.org.x:y'/>"),
-                     true) == "accepted");
+    for (const auto& xml :
+         {pool("iscsi", "<host name='fd00::1'/><device path='iqn.2020-12.org.x:y'/>"),
+          pool("iscsi", "<host name='iscsi.example.com'/><device path='demo-target'/>"),
+          pool("iscsi", "<host name='h'/><device path='/dev/x'/><initiator><iqn name='eui.02004567"
+                        "a425678d'/></initiator>"),
+          pool("fs", "<device path='sda'/>")}) {
+        INFO(xml);
+        CHECK(pool_error(xml, true) == "accepted");
+    }
 }
 
 TEST_CASE("hostile text is refused with a place", "[xml]")
