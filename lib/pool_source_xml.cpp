@@ -15,7 +15,7 @@ std::string read_format(const XmlElement& source, const BackendInfo& info)
 {
     if (info.source_formats.empty())
         return {};
-    const auto word = source.child("format").choice("type", info.source_formats);
+    const auto word = source.child("format").choice_or_empty("type", info.source_formats);
     return word.empty() ? std::string(info.source_formats.front()) : word;
 }
 

@@ -88,7 +88,7 @@ void read_refresh(const XmlElement& pool, const BackendInfo& info, PoolDef& def)
     if (!info.refresh_option)
         return;
     constexpr std::string_view words[] = {"default", "capacity"};
-    const auto word = pool.child("refresh").child("volume").choice("allocation", words);
+    const auto word = pool.child("refresh").child("volume").choice_or_empty("allocation", words);
     if (!word.empty())
         def.refresh_allocation =
             word == "capacity" ? RefreshAllocation::capacity : RefreshAllocation::exact;

@@ -28,7 +28,7 @@ std::string read_format(const XmlElement& parent, const Reading& reading)
     const auto& formats = reading.info.volume_formats;
     if (formats.empty())
         return {};
-    const auto word = parent.child("format").choice("type", formats);
+    const auto word = parent.child("format").choice_or_empty("type", formats);
     return word.empty() ? std::string(formats.front()) : word;
 }
 
@@ -69,7 +69,7 @@ std::vector<std::string> read_features(const XmlElement& target, bool has_data_f
 std::uint64_t read_cluster_size(const XmlElement& target)
 {
     const auto element = target.child("clusterSize");
-    return element ? read_size(element) : 0;
+    return element.text().empty() ? 0 : read_size(element);
 }
 
 std::uint32_t read_refcount_bits(const XmlElement& target)
@@ -199,7 +199,7 @@ std::vector<SourceExtent> read_extents(const XmlElement& volume)
 void read_output_parts(const XmlElement& volume, const Reading& reading, VolumeDef& def)
 {
     constexpr const char* names[] = {"key", "physical", "source"};
-    const auto type = volume.choice("type", volume_types);
+    const auto type = volume.choice_or_empty("type", volume_types);
     if (!reading.describe) {
         for (const auto* name : names)
             volume.accept(name);

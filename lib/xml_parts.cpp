@@ -38,9 +38,12 @@ Permissions read_permissions(const XmlElement& parent)
     if (const auto mode = permissions.child("mode")) {
         const auto text = mode.text();
         const auto value = to_integer<std::uint32_t>(text, 8);
-        if (!value || *value > 0777)
+        if (text.empty()) // none, as for libvirt
+            mode.ignore("'' is not an octal number from 0 to 0777");
+        else if (!value || *value > 0777)
             mode.fail_value(text, "is not an octal number from 0 to 0777");
-        result.mode = value;
+        else
+            result.mode = value;
     }
     result.owner = read_id(permissions.child("owner"));
     result.group = read_id(permissions.child("group"));

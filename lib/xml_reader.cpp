@@ -160,6 +160,13 @@ std::string XmlElement::choice(const char* name, std::span<const std::string_vie
     return value;
 }
 
+std::string XmlElement::choice_or_empty(const char* name,
+                                        std::span<const std::string_view> allowed) const
+{
+    const bool is_none = attribute(name).empty() && !(*this && document_->options_.strict);
+    return is_none ? std::string{} : choice(name, allowed);
+}
+
 std::optional<bool> XmlElement::yes_no(const char* name) const
 {
     constexpr std::string_view words[] = {"yes", "no"};

@@ -58,6 +58,8 @@ public:
     std::string required_attribute(const char* name) const;
     /** The value, one of those allowed; "" when absent. */
     std::string choice(const char* name, std::span<const std::string_view> allowed) const;
+    /** The same where libvirt takes an empty word for none; strict reading does not. */
+    std::string choice_or_empty(const char* name, std::span<const std::string_view> allowed) const;
     std::optional<bool> yes_no(const char* name) const;
 
     /** Accepts a child, with all in it, that means nothing on input. */

@@ -26,7 +26,7 @@ KNOWN = {
     "pools/fs-full": "the test driver loads no backend, and so no namespace",
     "pools/netfs-other-prefix": "the test driver loads no backend, and so no namespace",
     "pools/rbd-full": "the test driver loads no backend, and so no namespace",
-    "pools/irrelevant-auth": "auth and refresh are dropped where the pool type has no use for them",
+    "pools/irrelevant-auth": "auth, protocol and refresh are dropped where the pool type has no use for them",
     "volumes/dir.create.compat-only": "version 3 of qcow2 always shows <features/>, as libvirt does for existing images",
     "volumes/dir.create.data-file": "<refcountBits> and <dataFile> are basin's own",
     "volumes/dir.create.encryption-luks-any": "libvirt 9.0 does not know luks-any yet",

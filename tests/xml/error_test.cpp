@@ -200,8 +200,6 @@ TEST_CASE("pool definitions that are refused", "[xml]")
          "'parent_wwnn' and 'parent_wwpn' are required together"},
         {dir("").insert(dir("").find("</target>"), "<permissions><mode>01777</mode></permissions>"),
          "'01777' is not an octal number"},
-        {dir("").insert(dir("").find("</target>"), "<permissions><mode/></permissions>"),
-         "'' is not an octal number"},
         {dir("").insert(dir("").find("</target>"),
                         "<permissions><owner>root</owner></permissions>"),
          "'root' is not a numeric id"},
@@ -378,6 +376,9 @@ TEST_CASE("strict reading has the rules of libvirt's schema", "[xml]")
          "'./sda' is neither an IQN nor an absolute path nor"},
         {pool("iscsi", "<host name='h'/><device path='x y'/>"), "is neither an IQN nor an"},
         {pool("iscsi", "<host name='h'/><device path='iqn.2020-13.org.x:y'/>"), "is neither"},
+        {dir("").insert(dir("").find("</target>"), "<permissions><mode/></permissions>"),
+         "'' is not an octal number"},
+        {pool("fs", "<device path='/a'/><format type=''/>"), "'' is not allowed (allowed: auto"},
         {pool("iscsi-direct",
               "<host name='h'/><device path='demo-target'/><initiator><iqn "
               "name='foo'/></initiator>",
