@@ -303,7 +303,7 @@ bool matches(const PoolFilter& filter, const PoolPointer& pool)
         return false;
     if (filter.autostart && *filter.autostart != files->autostart)
         return false;
-    return !filter.active || *filter.active == is_known_active(pool);
+    return !filter.active || *filter.active == (files->started != nullptr);
 }
 
 } // namespace
@@ -399,7 +399,7 @@ std::vector<AutostartResult> Context::autostart(Job* job)
             continue;
         AutostartResult result{.pool_name = pool->name};
         try {
-            if (!is_known_active(pool)) {
+            if (!is_known_accessible(pool)) {
                 operate(pool, job, [pool](Job* own) { start_pool(pool, BuildMode::none, own); });
                 result.started = !is_dry_run(job);
                 if (job) { // each start is a call of its own: what the job shows is all of them

@@ -121,9 +121,7 @@ std::shared_ptr<const StartRecord> run_start(Context::Impl& context, const PoolD
     return change.execute(context.change_host(job)) ? record : nullptr;
 }
 
-} // namespace
-
-bool is_active(PoolObject& pool, const PoolFiles& files, const Host& host)
+bool is_accessible(PoolObject& pool, const PoolFiles& files, const Host& host)
 {
     if (!files.started)
         return false;
@@ -136,14 +134,27 @@ bool is_active(PoolObject& pool, const PoolFiles& files, const Host& host)
     }
 }
 
-bool is_known_active(const PoolPointer& pool)
+/** @throws Error invalid_state  it is, but cannot be used: it is to be stopped before it starts
+ * anew */
+bool is_active(PoolAccess& access)
+{
+    if (!access.files->started)
+        return false;
+    if (!is_accessible(*access.pool, *access.files, access.context->host))
+        access.active_backend();
+    return true;
+}
+
+} // namespace
+
+bool is_known_accessible(const PoolPointer& pool)
 {
     const auto context = pool->context.lock();
     if (!context || pool->left_calls->count() != 0)
         return false;
     try {
-        return look(pool,
-                    [pool, context] { return is_active(*pool, *pool->files(), context->host); });
+        return look(
+            pool, [pool, context] { return is_accessible(*pool, *pool->files(), context->host); });
     } catch (const Error&) {
         return false;
     }
@@ -230,10 +241,7 @@ namespace {
 void start_locked(PoolAccess& access, BuildMode build, Job* job, bool by_hold)
 {
     auto& context = *access.context;
-    // A record that the system does not bear out is replaced; a pending definition comes into
-    // force.
-    const auto def = access.files->persistent ? *access.files->persistent : access.def();
-    const auto record = run_start(context, def, build, job, by_hold);
+    const auto record = run_start(context, access.def(), build, job, by_hold);
     context.reload_pool(access.pool->name, {.started = record});
     context.emit(EventKind::pool_started, *access.pool);
 }
@@ -246,7 +254,7 @@ void start_pool(const PoolPointer& pool, BuildMode build, Job* job)
     auto& context = *access.context;
     context.require_writable("starting " + access.title());
     const auto refuse_active = [&] {
-        if (is_active(*pool, *access.files, context.host))
+        if (is_active(access))
             throw Error(ErrorCode::invalid_state, access.title() + " is already active");
     };
     refuse_active();
@@ -265,9 +273,8 @@ void hold_pool(const PoolPointer& pool, BuildMode build, Job* job)
     PoolAccess access(pool, Context::Impl::Look::full);
     auto& context = *access.context;
     context.require_writable("holding " + access.title());
-    const auto active = [&] { return is_active(*pool, *access.files, context.host); };
     if (is_dry_run(job)) {
-        if (!active())
+        if (!is_active(access))
             run_start(context, access.def(), build, job);
         return;
     }
@@ -275,14 +282,14 @@ void hold_pool(const PoolPointer& pool, BuildMode build, Job* job)
         const auto lock =
             context.locks.lock_pool(pool->uuid, pool->name, "pool-hold", job, VolumeUse::read);
         access = PoolAccess(pool, Context::Impl::Look::full);
-        if (active()) {
+        if (is_active(access)) {
             context.hold(pool->uuid);
             return;
         }
     }
     const auto lock = context.locks.lock_pool(pool->uuid, pool->name, "pool-hold", job);
     access = PoolAccess(pool, Context::Impl::Look::full);
-    if (!active())
+    if (!is_active(access))
         start_locked(access, build, job, true);
     context.hold(pool->uuid);
 }

@@ -17,9 +17,8 @@ void undefine_pool(const PoolPointer& pool, Job* job);
 void delete_pool(const PoolPointer& pool, BlockerKind allowed, Job* job);
 void set_autostart(const PoolPointer& pool, bool on, Job* job);
 
-/** Started, and the system agrees. */
-bool is_active(PoolObject& pool, const PoolFiles& files, const Host& host);
-/** The same, soon: storage that does not answer is none. */
-bool is_known_active(const PoolPointer& pool);
+/** Whether an active pool's storage is the one that it was started on, soon: what does not answer
+ * is not. */
+bool is_known_accessible(const PoolPointer& pool);
 
 } // namespace storage::inline v1

@@ -118,8 +118,7 @@ PoolInfo Pool::info() const
 
 bool Pool::is_active() const
 {
-    const PoolAccess access(object_, Context::Impl::Look::full);
-    return is_known_active(object_);
+    return PoolAccess(object_, Context::Impl::Look::full).files->started != nullptr;
 }
 
 bool Pool::is_persistent() const

@@ -1121,7 +1121,7 @@ typedef struct basin_pool_info {
     uint64_t available; /**< what this user may still write */
     uint32_t persistent;
     uint32_t autostart;
-    const char* reason;  /**< why it is degraded, inaccessible, or inactive although started */
+    const char* reason;  /**< why it is degraded or inaccessible */
     const char* details; /**< more facts of its type, as a JSON object of texts; or NULL */
 } basin_pool_info;
 
@@ -1387,7 +1387,8 @@ BASIN_API int basin_pool_get_info_json(basin_pool* pool, uint32_t flags, char** 
 BASIN_API void basin_pool_info_free(basin_pool_info* info);
 
 /**
- * Tells whether the pool is active now: started on record, and the system agrees.
+ * Tells whether the pool is active: started, and not stopped since. One that is inaccessible is
+ * (see basin_pool_get_info()).
  * @param flags   0
  * @param active  1 or 0
  * @return BASIN_OK or BASIN_E_NOT_FOUND
@@ -1450,10 +1451,10 @@ BASIN_API int basin_pool_build(basin_pool* pool, uint32_t mode, uint32_t flags, 
  * Makes the pool active. Its volumes are read when somebody first asks for them.
  * @param build  BASIN_BUILD_...
  * @param flags  0
- * @return BASIN_OK, BASIN_E_INVALID_STATE (already active), BASIN_E_NOT_FOUND (the source is not
- *         there), BASIN_E_NOT_SUPPORTED, BASIN_E_UNAVAILABLE, BASIN_E_PERMISSION_DENIED,
- *         BASIN_E_IO, BASIN_E_CONNECTION, BASIN_E_COMMAND_FAILED, BASIN_E_BUSY,
- *         BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
+ * @return BASIN_OK, BASIN_E_INVALID_STATE (already active, also where it is inaccessible),
+ *         BASIN_E_NOT_FOUND (the source is not there), BASIN_E_NOT_SUPPORTED, BASIN_E_UNAVAILABLE,
+ *         BASIN_E_PERMISSION_DENIED, BASIN_E_IO, BASIN_E_CONNECTION, BASIN_E_COMMAND_FAILED,
+ *         BASIN_E_BUSY, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
  * @note Blocks until the pool runs. Thread-safe.
  * @since 0.1
  */

@@ -45,7 +45,7 @@ struct ContextOptions {
 
 /** Which pools to list; a group without a bit set does not filter. */
 struct PoolFilter {
-    std::optional<bool> active{};
+    std::optional<bool> active{}; ///< Pool::is_active()
     std::optional<bool> persistent{};
     std::optional<bool> autostart{};
     std::vector<std::string> types{};

@@ -20,7 +20,7 @@ BASIN_API std::string_view to_string(PoolState state) noexcept;
 /** A pool's numbers and state at one moment. */
 struct PoolInfo {
     PoolState state{PoolState::inactive};
-    std::string reason{}; ///< why it is degraded or inaccessible, or not active although started
+    std::string reason{}; ///< why it is degraded or inaccessible
     std::uint64_t capacity{};
     std::uint64_t allocation{};
     std::uint64_t available{}; ///< what this user may still write
@@ -91,6 +91,7 @@ public:
     std::string xml(Which which = Which::current) const;
     /** Returns state and numbers, fresh from the system. */
     PoolInfo info() const;
+    /** Whether it was started and not stopped since; info() tells whether it can be used now. */
     bool is_active() const;
     bool is_persistent() const;
     bool autostart() const;
@@ -109,7 +110,8 @@ public:
     /**
      * Makes the pool active. Its volumes are read when somebody first asks for them.
      * @param build  what to build first; undone again if the start fails
-     * @throws Error invalid_state  already active; not_found  the storage is not there: build it
+     * @throws Error invalid_state  already active, also where it is inaccessible: stop it first;
+     * not_found  the storage is not there: build it
      */
     void start(BuildMode build = BuildMode::none, Job* job = nullptr);
     /** Undoes what start() did, no more. Data stays. A transient pool is gone afterwards, and so is

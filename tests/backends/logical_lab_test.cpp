@@ -244,7 +244,6 @@ TEST_CASE("logical: a volume that takes the group's place is noticed", "[.][lab]
     pool.create_volume(volume("a", mib));
     lab_run("vgremove --yes -q labvg && vgcreate -q labvg /dev/vdb && "
             "lvcreate -qq -y -n a -l1 labvg && udevadm settle");
-    CHECK_FALSE(pool.is_active());
     CHECK(pool.info().state == PoolState::inaccessible);
     CHECK(error_code([&] { pool.find_volume("a").delete_storage(); }) == ErrorCode::invalid_state);
     CHECK(all_lvs() == "a");

@@ -196,12 +196,18 @@ TEST_CASE("a pool whose directory went away says so and works again when it is b
     REQUIRE(::rename(scratch.target().c_str(), (scratch.directory / "away").c_str()) == 0);
     CHECK(pool.info().state == PoolState::inaccessible);
     CHECK(pool.info().reason.find(scratch.target()) != std::string::npos);
-    CHECK_FALSE(pool.is_active());
+    CHECK(pool.is_active());
+    CHECK(context.pools({.active = true}).size() == 1);
+    CHECK(context.pools({.active = false}).empty());
+    for (const auto& refused : {error_code([&] { pool.start(); }), error_code([&] { pool.hold(); }),
+                                error_code([&] { pool.undefine(); })})
+        CHECK(refused == ErrorCode::invalid_state);
+    pool.set_autostart(true);
+    CHECK(context.autostart().front().error.value().code() == ErrorCode::invalid_state);
     CHECK(error_code([&] { pool.refresh(); }) == ErrorCode::invalid_state);
     CHECK(pool.volume_count() == 1); // a failed refresh empties nothing
     CHECK(error_code([&] { pool.create_volume(raw_volume("b")); }) == ErrorCode::invalid_state);
     REQUIRE(::rename((scratch.directory / "away").c_str(), scratch.target().c_str()) == 0);
-    CHECK(pool.is_active());
     pool.refresh();
     CHECK(pool.volume_count() == 1);
 }
