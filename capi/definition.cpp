@@ -21,20 +21,25 @@ namespace storage::capi {
 PoolDef read_pool(std::string_view definition, std::uint32_t flags,
                   const WarningCallback& on_ignored)
 {
-    if ((flags & BASIN_DEFINITION_JSON) != 0)
-        return pool_from_json(definition);
-    return parse_pool(definition,
-                      {.strict = (flags & BASIN_DEFINITION_STRICT) != 0, .on_ignored = on_ignored});
+    const ParseOptions options{.strict = (flags & BASIN_DEFINITION_STRICT) != 0,
+                               .on_ignored = on_ignored};
+    if ((flags & BASIN_DEFINITION_JSON) == 0)
+        return parse_pool(definition, options);
+    return parse_pool(format_pool(pool_from_json(definition)), options); // one set of rules
 }
 
 VolumeDef read_volume(std::string_view definition, std::string_view pool_type,
                       VolumePurpose purpose, std::uint32_t flags, const WarningCallback& on_ignored)
 {
-    if ((flags & BASIN_DEFINITION_JSON) != 0)
-        return volume_from_json(definition);
-    return parse_volume(
-        definition, pool_type, purpose,
-        {.strict = (flags & BASIN_DEFINITION_STRICT) != 0, .on_ignored = on_ignored});
+    const ParseOptions options{.strict = (flags & BASIN_DEFINITION_STRICT) != 0,
+                               .on_ignored = on_ignored};
+    if ((flags & BASIN_DEFINITION_JSON) == 0)
+        return parse_volume(definition, pool_type, purpose, options);
+    const auto given = volume_from_json(definition);
+    auto def = parse_volume(format_volume(given, pool_type), pool_type, purpose, options);
+    if (!given.allocation) // XML always shows one
+        def.allocation.reset();
+    return def;
 }
 
 WarningCallback warn(const ContextState& context)

@@ -295,6 +295,11 @@ void write_image(XmlWriter& xml, const Image& image, const BackendInfo& info, bo
             xml.open("nocow").close();
     if (image.cluster_size > 0)
         write_size(xml, "clusterSize", "B", image.cluster_size);
+    for (const auto& feature : image.features)
+        if (!contains(image_features, feature))
+            throw Error(ErrorCode::invalid_argument,
+                        "feature " + shown(feature) +
+                            " is not known (allowed: " + joined(image_features) + ")");
     // libvirt prints an empty element for every qcow2 image of version 3.
     if (!image.features.empty() || image.compat == "1.1") {
         xml.open("features");

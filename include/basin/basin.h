@@ -361,7 +361,10 @@ BASIN_API int basin_backend_get_capabilities_xml(uint32_t flags, char** xml, bas
 /** How a definition is read; for every function that takes one. */
 enum basin_definition_flags {
     BASIN_DEFINITION_STRICT = 1 << 16, /**< refuse what would be ignored (libvirt's VALIDATE) */
-    BASIN_DEFINITION_JSON = 1 << 17    /**< the text is JSON as basin prints it, not XML */
+    /** The text is JSON as basin prints it, not XML. BASIN_E_INVALID_ARGUMENT: it is none, has an
+     * unknown key, or a value of another kind or out of range. For all else it is held to the rules
+     * of XML: what an XML definition may not say is BASIN_E_INVALID_XML. */
+    BASIN_DEFINITION_JSON = 1 << 17
 };
 
 /** What a volume definition is for; decides which parts it must have. */
@@ -375,8 +378,9 @@ enum basin_volume_purpose {
  * Reads a pool definition and lists what in it was understood but has no effect, a line each.
  * @param flags    0 or BASIN_DEFINITION_JSON
  * @param ignored  freed with basin_string_list_free()
- * @return BASIN_OK, BASIN_E_INVALID_XML (line, column, element, value and what is allowed), or
- *         BASIN_E_NOT_SUPPORTED: an element that this pool type cannot honour
+ * @return BASIN_OK, BASIN_E_INVALID_XML (line, column, element, value and what is allowed),
+ *         BASIN_E_INVALID_ARGUMENT (JSON) or BASIN_E_NOT_SUPPORTED: an element that this pool type
+ *         cannot honour
  * @note Does not block. Thread-safe.
  * @since 0.1
  */
@@ -387,7 +391,7 @@ BASIN_API int basin_pool_definition_check(const char* definition, uint32_t flags
  * Turns a pool definition into XML, defaults filled in, as libvirt prints it.
  * @param flags  0 or BASIN_DEFINITION_STRICT, BASIN_DEFINITION_JSON
  * @param xml    freed with basin_free()
- * @return BASIN_OK, BASIN_E_INVALID_XML or BASIN_E_NOT_SUPPORTED
+ * @return BASIN_OK, BASIN_E_INVALID_XML, BASIN_E_INVALID_ARGUMENT (JSON) or BASIN_E_NOT_SUPPORTED
  * @note Does not block. Thread-safe.
  * @since 0.1
  */
@@ -398,7 +402,7 @@ BASIN_API int basin_pool_definition_to_xml(const char* definition, uint32_t flag
  * Turns a pool definition into JSON, defaults filled in; nothing is lost on the way back.
  * @param flags  0 or BASIN_DEFINITION_STRICT, BASIN_DEFINITION_JSON
  * @param json   freed with basin_free()
- * @return BASIN_OK, BASIN_E_INVALID_XML or BASIN_E_NOT_SUPPORTED
+ * @return BASIN_OK, BASIN_E_INVALID_XML, BASIN_E_INVALID_ARGUMENT (JSON) or BASIN_E_NOT_SUPPORTED
  * @note Does not block. Thread-safe.
  * @since 0.1
  */
@@ -411,7 +415,7 @@ BASIN_API int basin_pool_definition_to_json(const char* definition, uint32_t fla
  * @param purpose    BASIN_PURPOSE_...
  * @param flags      0 or BASIN_DEFINITION_JSON
  * @param ignored    freed with basin_string_list_free()
- * @return BASIN_OK or BASIN_E_INVALID_XML
+ * @return BASIN_OK, BASIN_E_INVALID_XML or BASIN_E_INVALID_ARGUMENT (JSON, pool_type)
  * @note Does not block. Thread-safe.
  * @since 0.1
  */
@@ -424,7 +428,7 @@ BASIN_API int basin_volume_definition_check(const char* definition, const char* 
  * @param purpose  BASIN_PURPOSE_...
  * @param flags    0 or BASIN_DEFINITION_STRICT, BASIN_DEFINITION_JSON
  * @param xml      freed with basin_free()
- * @return BASIN_OK or BASIN_E_INVALID_XML
+ * @return BASIN_OK, BASIN_E_INVALID_XML or BASIN_E_INVALID_ARGUMENT (JSON, pool_type)
  * @note Does not block. Thread-safe.
  * @since 0.1
  */
@@ -437,7 +441,7 @@ BASIN_API int basin_volume_definition_to_xml(const char* definition, const char*
  * @param purpose  BASIN_PURPOSE_...
  * @param flags    0 or BASIN_DEFINITION_STRICT, BASIN_DEFINITION_JSON
  * @param json     freed with basin_free()
- * @return BASIN_OK or BASIN_E_INVALID_XML
+ * @return BASIN_OK, BASIN_E_INVALID_XML or BASIN_E_INVALID_ARGUMENT (JSON, pool_type)
  * @note Does not block. Thread-safe.
  * @since 0.1
  */

@@ -49,6 +49,49 @@ static void test_bad_definitions(void)
     EXPECT(text == NULL);
 }
 
+/** What JSON says is held to the rules of XML, and has the same defaults. */
+static void test_json_rules(void)
+{
+    static const struct {
+        const char* json;
+        int code;
+    } cases[] = {
+        {"{\"name\":\"v\",\"capacity\":1}", BASIN_OK},
+        {"{\"name\":\"v\",\"capacity\":18446744073709551615}", BASIN_E_INVALID_XML},
+        {"{\"name\":\"\",\"capacity\":1}", BASIN_E_INVALID_XML},
+        {"{\"capacity\":1}", BASIN_E_INVALID_XML},
+        {"{\"name\":\"../x\",\"capacity\":1}", BASIN_E_INVALID_XML},
+        {"{\"name\":\"a\\nb\",\"capacity\":1}", BASIN_E_INVALID_XML},
+        {"{\"name\":\"v\",\"capacity\":1,\"target\":{\"permissions\":{\"mode\":65535}}}",
+         BASIN_E_INVALID_XML},
+        {"{\"name\":\"v\",\"capacity\":1,\"target\":{\"format\":\"none\"}}", BASIN_E_INVALID_XML},
+        {"{\"name\":\"v\",\"capacity\":1,\"target\":{\"features\":[\"x\"]}}",
+         BASIN_E_INVALID_ARGUMENT},
+        {"{\"name\":\"v\",\"capacity\":-1}", BASIN_E_INVALID_ARGUMENT},
+        {"{\"name\":\"v\",\"capacity\":1,\"color\":1}", BASIN_E_INVALID_ARGUMENT},
+        {"[]", BASIN_E_INVALID_ARGUMENT},
+    };
+    char* text = NULL;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        EXPECT_CODE(basin_volume_definition_to_xml(cases[i].json, "dir", BASIN_PURPOSE_CREATE,
+                                                   BASIN_DEFINITION_JSON, &text, &error),
+                    cases[i].code);
+        if (cases[i].code == BASIN_OK) {
+            EXPECT(strstr(text, "<format type='raw'/>") != NULL);
+            basin_free(text);
+        }
+    }
+    EXPECT_CODE(basin_pool_definition_to_xml("{\"type\":\"dir\",\"name\":\"p\"}",
+                                             BASIN_DEFINITION_JSON, &text, &error),
+                BASIN_E_INVALID_XML);
+    /* An allocation that is not given stays so: it follows the capacity, which may come later. */
+    EXPECT_OK(basin_volume_definition_to_json("{\"name\":\"v\"}", "dir", BASIN_PURPOSE_CREATE_FROM,
+                                              BASIN_DEFINITION_JSON, &text, &error));
+    EXPECT(strstr(text, "allocation") == NULL);
+    basin_free(text);
+}
+
 static void test_check(void)
 {
     const char* odd =
@@ -138,6 +181,7 @@ int main(void)
     fixture_open();
     test_round_trip();
     test_bad_definitions();
+    test_json_rules();
     test_check();
     test_backends();
     test_sizes_and_schema();
