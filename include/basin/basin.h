@@ -888,7 +888,7 @@ typedef struct basin_recovery_result {
  * @param options  copied; NULL for the defaults. The free_user_data of its callbacks run when the
  *                 context closes, or before this function returns if it fails (unless struct_size
  *                 is too small to reach them)
- * @param flags    0 or BASIN_CONTEXT_READ_ONLY
+ * @param flags    0 or BASIN_CONTEXT_READ_ONLY, BASIN_CONTEXT_WATCH
  * @param context  freed with basin_context_free()
  * @return BASIN_OK, BASIN_E_PERMISSION_DENIED or BASIN_E_IO
  * @note Blocks on the disk. Thread-safe.
