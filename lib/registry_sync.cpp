@@ -146,7 +146,7 @@ void Context::Impl::read_pool(const std::string& name, const StoredFile* config,
         return;
 
     // A file that cannot be read is left alone and told of; the pool's other file still counts.
-    const auto attempt = [&](FileStamp& stamp, auto&& read) {
+    const auto attempt = [&](FileStamp& stamp, const char* what, auto&& read) {
         try {
             read();
         } catch (const Error& error) {
@@ -154,7 +154,7 @@ void Context::Impl::read_pool(const std::string& name, const StoredFile* config,
                 stamp = {};
                 unread_ = true;
             }
-            log(LogLevel::error, std::string("pool '") + name + "' is left out: " + error.what());
+            log(LogLevel::error, "pool '" + name + "': " + what + " is left out: " + error.what());
         }
     };
     if (config && written.persistent)
@@ -162,7 +162,7 @@ void Context::Impl::read_pool(const std::string& name, const StoredFile* config,
     else if (config && before->persistent && files->config_stamp == before->config_stamp)
         files->persistent = before->persistent;
     else if (config)
-        attempt(files->config_stamp, [&] {
+        attempt(files->config_stamp, "its definition", [&] {
             files->persistent = std::make_shared<const PoolDef>(store.read_config(name));
         });
     if (record && written.started)
@@ -170,7 +170,7 @@ void Context::Impl::read_pool(const std::string& name, const StoredFile* config,
     else if (record && before->started && files->record_stamp == before->record_stamp)
         files->started = before->started;
     else if (record)
-        attempt(files->record_stamp, [&] {
+        attempt(files->record_stamp, "the record of its start", [&] {
             if (auto start = store.read_record(name))
                 files->started = std::make_shared<const StartRecord>(std::move(*start));
         });

@@ -3,6 +3,7 @@
 #include "scratch.hpp"
 
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -317,6 +318,18 @@ or other application using the libvirt API.
     CHECK(context.find_pool("images").definition().target.path == "/elsewhere");
     std::filesystem::remove(scratch.directory / "libvirt/images.xml");
     CHECK(context.pools().empty());
+}
+
+TEST_CASE("a definition that cannot be read does not hide what is started", "[pool]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    std::ofstream(context.config_dir() + "/pool.xml") << "<pool";
+    Context other(scratch.options());
+    CHECK(other.find_pool("pool").is_active());
+    REQUIRE_FALSE(scratch.log.empty());
+    CHECK_THAT(scratch.log.back(), Catch::StartsWith("pool 'pool': its definition is left out: "));
 }
 
 TEST_CASE("a read-only context reads and changes nothing", "[pool]")
