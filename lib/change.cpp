@@ -376,11 +376,14 @@ std::vector<RecoveryResult> recover_changes(const Journal& journal, const Host& 
             journal.set_aside(entry);
         else if (!result.pending)
             entry.remove();
-        host.log(!problems.empty() ? LogLevel::error
-                 : result.pending  ? LogLevel::warning
-                                   : LogLevel::info,
-                 (result.pending ? "cannot recover '" : "recovered '") + result.operation +
-                     (result.pending ? "' yet: " : "': ") + result.message);
+        const auto what = result.operation.empty() ? "a change" : "'" + result.operation + "'";
+        if (!problems.empty())
+            host.log(LogLevel::error,
+                     "cannot recover " + what + ", its journal is set aside: " + result.message);
+        else if (result.pending)
+            host.log(LogLevel::warning, "cannot recover " + what + " yet: " + result.message);
+        else
+            host.log(LogLevel::info, "recovered " + what + ": " + result.message);
         results.push_back(std::move(result));
     }
     return results;

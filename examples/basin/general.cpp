@@ -97,9 +97,10 @@ void recover(Call& call)
     std::vector<std::string> values;
     for (const auto& result : call.context().recover()) {
         table.add({result.operation,
-                   result.pending    ? "pending"
-                   : result.finished ? "finished"
-                                     : "undone",
+                   result.operation.empty() ? "set aside"
+                   : result.pending         ? "pending"
+                   : result.finished        ? "finished"
+                                            : "undone",
                    result.message});
         JsonObject object;
         object.text("operation", result.operation).boolean("finished", result.finished);

@@ -876,7 +876,7 @@ typedef struct basin_autostart_result {
 typedef struct basin_recovery_result {
     uint32_t struct_size;
     uint32_t finished;     /**< 1: completed; 0: undone */
-    const char* operation; /**< such as "pool-build vms" */
+    const char* operation; /**< such as "pool-build vms"; "": its journal makes no sense */
     const char* message;
     uint32_t pending; /**< 1: neither yet; what it needs does not answer. Tried again next time */
     uint32_t reserved;

@@ -60,7 +60,7 @@ struct AutostartResult {
 
 /** What recover() did about one change that a dead process left behind. */
 struct RecoveryResult {
-    std::string operation{}; ///< e.g. "pool-build vms"
+    std::string operation{}; ///< e.g. "pool-build vms"; "": its journal makes no sense, see message
     bool finished{};         ///< true: completed; false: undone
     std::string message{};
     bool pending{}; ///< neither yet: what it needs does not answer. The next recovery tries again

@@ -189,9 +189,12 @@ TEST_CASE("a journal that makes no sense is set aside, not obeyed", "[change]")
     bench.directory.write(
         "journal/.basin-1.journal",
         "{\"operation\":\"x\",\"commit\":0,\"steps\":[{\"action\":\"rm_rf\"}]}\n");
+    std::string logged;
+    bench.log.callback = [&](LogLevel, std::string_view line) { logged += line; };
     const auto results = recover_changes(bench.journal, bench.services);
     REQUIRE(results.size() == 1);
     CHECK(bench.directory.exists("journal/.basin-1.journal.unreadable"));
+    CHECK_THAT(logged, Catch::StartsWith("cannot recover a change, its journal is set aside: "));
     CHECK(recover_changes(bench.journal, bench.services).empty());
 }
 
