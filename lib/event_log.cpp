@@ -93,6 +93,7 @@ struct EventLog::Mapping {
     dev_t device{};
     ino_t inode{};
     void* memory{MAP_FAILED};
+    int write_error{}; ///< why it is open for reading only
 
     Mapping() = default;
     Mapping(const Mapping&) = delete;
@@ -122,8 +123,10 @@ void EventLog::attach()
         return; // a mapping of a removed file still tells the truth about its past
     auto fresh = std::make_shared<Mapping>();
     fresh->fd = UniqueFd(::open(path_.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-    if (!fresh->fd)
+    if (!fresh->fd) {
+        fresh->write_error = errno;
         fresh->fd = UniqueFd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    }
     Header header{};
     if (!fresh->fd || ::fstat(fresh->fd.get(), &info) != 0 ||
         info.st_size < static_cast<off_t>(file_size) ||
@@ -195,6 +198,8 @@ void EventLog::append(std::span<const LoggedEvent> events)
     ensure_exists();
     const SignalGuard no_signal(SIGXFSZ);
     const auto current = mapping();
+    if (current->write_error != 0)
+        throw system_error(current->write_error, "cannot write '" + path_ + "'");
     const int fd = current->fd.get();
     // Across threads flock() on one descriptor does not exclude; the mutex does.
     const std::lock_guard thread_lock(mutex_);

@@ -6,6 +6,7 @@
 #include <basin/error.hpp>
 #include <catch2/catch.hpp>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -123,6 +124,23 @@ TEST_CASE("a name that does not fit is marked as cut", "[events]")
     log.read_after(cursor, events);
     REQUIRE(events.size() == 1);
     CHECK(events[0].name_was_cut);
+}
+
+TEST_CASE("a log that may only be read is read, and says why nothing is added", "[events]")
+{
+    if (::geteuid() == 0) {
+        WARN("skipped: root may write everything");
+        return;
+    }
+    TemporaryDirectory directory;
+    EventLog(directory / "events", 1).append(volume_event("a"));
+    REQUIRE(::chmod((directory / "events").c_str(), 0400) == 0);
+    EventLog log(directory / "events", 1);
+    CHECK_THROWS_WITH(log.append(volume_event("b")), Catch::Contains("Permission denied"));
+    std::uint64_t cursor = 0;
+    std::vector<LoggedEvent> events;
+    log.read_after(cursor, events);
+    CHECK(events.size() == 1);
 }
 
 TEST_CASE("a file that is no log is refused, not overwritten", "[events]")
