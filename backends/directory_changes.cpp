@@ -255,6 +255,9 @@ std::optional<std::uint64_t> DirectoryChanges::partial_upload(const std::string&
 std::vector<Snapshot> DirectoryChanges::snapshots(const std::string& path) const
 {
     const auto fd = open_content(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    struct stat status {};
+    if (::fstat(fd.get(), &status) == 0 && S_ISDIR(status.st_mode))
+        return {};
     const auto info = inspect_file(fd.get(), path);
     if (info.format != ImageFormat::qcow2 || (info.snapshot_count == 0 && info.findings.empty()))
         return {};

@@ -102,6 +102,8 @@ TEST_CASE("a directory can be a volume", "[volume]")
     def.target.permissions.mode = 0750;
     auto volume = pool.create_volume(def);
     CHECK(volume.info().type == VolumeType::dir);
+    CHECK(volume.snapshots().empty());
+    CHECK(error_code([&] { volume.create_snapshot("s"); }) == ErrorCode::not_supported);
     struct stat info {};
     REQUIRE(::stat(volume.path().c_str(), &info) == 0);
     CHECK((info.st_mode & 07777) == 0750);
