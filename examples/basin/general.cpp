@@ -200,7 +200,7 @@ std::vector<Verb> general_verbs()
          recover},
         {"json-schema",
          group,
-         "Print the JSON Schema of definitions, infos and events",
+         "Print the JSON Schema of all that basin prints as JSON",
          "basin json-schema",
          {},
          json_schema},

@@ -62,16 +62,7 @@ int report(const Error& error, bool json)
     const int status = exit_status(error.code());
     std::string text;
     if (json) {
-        JsonObject object;
-        object.text("code", to_string(error.code()))
-            .integer("value", static_cast<int>(error.code()));
-        object.text("message", error.what())
-            .text("remedy", error.remedy())
-            .text("detail", error.detail());
-        object.integer("os_error", error.os_error())
-            .boolean("retryable", error.retryable())
-            .integer("exit", status);
-        text = JsonObject().raw("error", object.str()).str() + '\n';
+        text = JsonObject().raw("error", to_json(error)).integer("exit", status).str() + '\n';
     } else {
         text = "error: " + printable(error.what()) + '\n' + indented(error.detail());
         if (!error.remedy().empty())

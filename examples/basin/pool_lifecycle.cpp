@@ -123,8 +123,7 @@ void pool_autostart_all(Call& call)
         JsonObject object;
         object.text("name", result.pool_name).boolean("started", result.started);
         if (result.error) {
-            object.text("error", result.error->what())
-                .text("code", to_string(result.error->code()));
+            object.raw("error", to_json(*result.error));
             call.set_status(1);
         }
         values.push_back(object.str());

@@ -23,6 +23,35 @@ class Result:
         return f'status {self.status}\n{self.out}{self.err}'
 
 
+def violation(root, schema, value):
+    """What the JSON Schema does not allow in the value, or None. Knows the keywords that basin.schema.json has."""
+    known = {'$ref', 'description', 'type', 'enum', 'anyOf', 'minimum', 'maximum', 'items', 'properties', 'required',
+             'additionalProperties'}
+    true(set(schema) <= known, f'the keywords {set(schema) - known} are not checked')
+    if '$ref' in schema:
+        target = root
+        for word in schema['$ref'].removeprefix('#/').split('/'):
+            target = target[word]
+        return violation(root, target, value)
+    types = {'string': str, 'integer': int, 'boolean': bool, 'array': list, 'object': dict}
+    if 'type' in schema and (not isinstance(value, types[schema['type']]) or
+                             schema['type'] == 'integer' and isinstance(value, bool)):
+        return f'{value!r} is no {schema["type"]}'
+    if value not in schema.get('enum', [value]):
+        return f'{value!r} is none of {schema["enum"]}'
+    if 'anyOf' in schema and all(violation(root, one, value) for one in schema['anyOf']):
+        return f'{value!r} is none of the alternatives'
+    if 'minimum' in schema and value < schema['minimum'] or 'maximum' in schema and value > schema['maximum']:
+        return f'{value!r} is out of range'
+    found = [violation(root, schema['items'], one) for one in value] if 'items' in schema else []
+    if schema.get('type') == 'object':
+        found += [f'{name} is missing' for name in schema.get('required', []) if name not in value]
+        for name, member in value.items():
+            rule = schema['properties'].get(name, schema['additionalProperties'])
+            found += [f'{name} is not known' if rule is False else violation(root, rule, member)]
+    return next((one for one in found if one), None)
+
+
 class Basin:
     """The command with its own --root; remembers which verbs were run."""
 
@@ -30,6 +59,7 @@ class Basin:
         self.program, self.directory = program, directory
         self.root = os.path.join(directory, 'root')
         self.used = set()
+        self.schema = None
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith('BASIN_')}
         self.environment['LC_ALL'] = 'C.UTF-8'
 
@@ -67,9 +97,18 @@ class Basin:
         return result.err
 
     def json_error(self, status, *arguments):
-        error = json.loads(self.fails(status, '--json', *arguments))['error']
-        equal(error['exit'], status, f'{arguments}: {error}')
-        return error
+        failure = json.loads(self.fails(status, '--json', *arguments))
+        self.follows_schema('failure', failure)
+        equal(failure['exit'], status, f'{arguments}: {failure}')
+        return failure['error']
+
+    def follows_schema(self, name, document):
+        """The document, or each object of an array, is what the schema of that name says."""
+        if not self.schema:
+            self.schema = json.loads(self.ok('--json', 'json-schema'))
+        for value in document if isinstance(document, list) else [document]:
+            problem = violation(self.schema, self.schema['$defs'][name], value)
+            true(not problem, f'{name}: {problem}: {value}')
 
     def normalised(self, text):
         text = UUID.sub('UUID', text.replace(self.directory, 'DIR'))

@@ -10,15 +10,18 @@ from command import equal, main, true
 VOLUME = '<volume><name>{name}</name><capacity>1048576</capacity><allocation>0</allocation></volume>'
 
 
-def follows_schema(basin, name, values):
-    """Each value has the members that the schema of that name requires, and no unknown ones."""
-    schema = basin.json('json-schema')['$defs'][name]
-    for value in values:
-        equal(set(schema.get('required', [])) - set(value), set(), value)
-        equal(set(value) - set(schema['properties']), set(), value)
-        for key, member in value.items():
-            allowed = schema['properties'][key].get('enum', [member])
-            true(member in allowed, f'{name}.{key}: {member} is none of {allowed}')
+# The schema's definition of what a verb prints; "outcome" for all others.
+PRINTS = {
+    'explain-access': 'access_answer', 'find-storage-pool-sources': 'pool', 'find-storage-pool-sources-as': 'pool',
+    'help': 'verb', 'image-inspect': 'image', 'pool-autostart-all': 'autostart_result', 'pool-blockers': 'blocker',
+    'pool-capabilities': 'backend', 'pool-diagnostics': 'diagnostic', 'pool-dumpxml': 'dump', 'pool-event': 'event',
+    'pool-info': 'listed_pool', 'pool-list': 'listed_pool', 'pool-name': 'identity', 'pool-uuid': 'identity',
+    'recover': 'recovery', 'version': 'version', 'vol-blockers': 'blocker', 'vol-chain': 'chain_link',
+    'vol-dependents': 'identity', 'vol-dumpxml': 'dump', 'vol-identity': 'identity', 'vol-info': 'listed_volume',
+    'vol-inspect': 'image', 'vol-key': 'identity', 'vol-list': 'listed_volume', 'vol-metadata': 'metadata_entry',
+    'vol-name': 'identity', 'vol-path': 'identity', 'vol-pool': 'identity', 'vol-snapshot-list': 'snapshot',
+    'vol-upload-status': 'partial_upload',
+}
 
 
 def document(basin, *arguments, **options):
@@ -26,11 +29,16 @@ def document(basin, *arguments, **options):
     result = basin.run('--json', *arguments, **options)
     if result.status == 0:
         equal(result.err, '', arguments)
-        return json.loads(result.out)
+        value = json.loads(result.out)
+        if arguments[0] not in ('json-schema', 'vol-names') and arguments[-1] != '--list':
+            kind = 'dump' if '--print-xml' in arguments else PRINTS.get(arguments[0], 'outcome')
+            basin.follows_schema(kind, value)
+        return value
     equal(result.out, '', arguments)
-    error = json.loads(result.err)['error']
-    equal((error['code'], result.status), ('not_supported', 8), f'{arguments}: {result}')
-    return error
+    failure = json.loads(result.err)
+    basin.follows_schema('failure', failure)
+    equal((failure['error']['code'], failure['exit'], result.status), ('not_supported', 8, 8), f'{arguments}: {result}')
+    return failure['error']
 
 
 def pools(basin):
@@ -93,7 +101,6 @@ def volumes(basin):
     true(blockers == [] or 'code' in blockers, blockers)
     chain = document(basin, 'vol-chain', 'a.img', 'vms')
     if isinstance(chain, list):
-        follows_schema(basin, 'chain_link', chain)
         equal([(link['volume_name'], link['state']) for link in chain], [('a.img', 'ok')])
         equal(document(basin, 'vol-dependents', 'a.img', 'vms'), [])
     else:
@@ -106,7 +113,6 @@ def changes(basin):
     clone = document(basin, 'vol-clone', 'a.img', 'c.img', 'vms')
     equal((clone['name'], clone['message']), ('c.img', 'Vol c.img cloned from a.img'))
     if 'facts' in clone:
-        follows_schema(basin, 'facts', [clone['facts']])
         true(clone['facts']['method'], clone)
     basin.write('d.xml', VOLUME.format(name='d.img'))
     document(basin, 'vol-create-from', 'vms', 'd.xml', 'a.img')
@@ -175,6 +181,7 @@ def events_are_elements_of_one_array(basin):
 def a_dry_run_is_a_document_of_steps(basin):
     basin.define_vms(start=False)
     plan = basin.json('--dry-run', 'pool-build', 'vms')
+    basin.follows_schema('plan', plan)
     equal((plan['dry_run'], plan['verb'], len(plan['steps'])), (True, 'pool-build', 1))
     equal((plan['steps'][0]['call'][0], plan['steps'][0]['destructive']), ('mkdir', False))
     true(not os.path.exists(basin.path('vms')), 'a dry run made the directory')
@@ -182,10 +189,14 @@ def a_dry_run_is_a_document_of_steps(basin):
 
 def errors_are_documents_on_standard_error(basin):
     missing = basin.json_error(3, 'pool-info', 'nosuch')
-    equal((missing['code'], missing['value'], missing['retryable']), ('not_found', -3, False))
+    equal((missing['code'], missing['number'], missing['retryable']), ('not_found', -3, False))
     true("'nosuch'" in missing['message'] and missing['remedy'], missing)
     for usage in (['pool-info'], ['pool-info', '--wrong'], ['nonsense'], []):
         equal(basin.json_error(2, *usage)['code'], 'invalid_argument')
+    for verb in basin.verbs():
+        equal(basin.json_error(2, verb, '--no-such-option')['code'], 'invalid_argument', verb)
+    for word, kind in (('--version', 'version'), ('--help', 'help')):
+        basin.follows_schema(kind, basin.json(word))
 
 
 main([every_verb_prints_one_json_document, events_are_elements_of_one_array, a_dry_run_is_a_document_of_steps,
