@@ -404,7 +404,7 @@ ContentPlan plan_conversion(const NewVolume& volume, const std::string& reason)
                         "'" + image.path + "' changed its size while it was copied",
                         "copy it when nobody changes its size");
         if (target.format != "raw")
-            check_made(work.path, def.target.format, exact.capacity, path);
+            check_made(work.path, def.target.format, options.capacity, path);
         if (digest) {
             const auto fd = open_file(work.path, O_RDONLY | O_NOFOLLOW);
             state_fact(
