@@ -56,23 +56,6 @@ void wait_until_ready(int fd, short events, Job* job, const std::string& what)
     }
 }
 
-/** Reading and writing one file would make of it what is neither the old content nor the new. */
-void require_other_file(int fd, int other, const std::string& what)
-{
-    struct stat info {
-    }, others{};
-    if (other < 0 || ::fstat(fd, &info) != 0 || ::fstat(other, &others) != 0)
-        return;
-    const bool same_file =
-        S_ISREG(info.st_mode) && info.st_dev == others.st_dev && info.st_ino == others.st_ino;
-    const bool same_device =
-        S_ISBLK(info.st_mode) && S_ISBLK(others.st_mode) && info.st_rdev == others.st_rdev;
-    if (same_file || same_device)
-        throw Error(ErrorCode::invalid_argument,
-                    what + ": the other file is the volume itself, perhaps by another name",
-                    "use another file");
-}
-
 bool would_block(int error)
 {
     return error == EAGAIN || error == EWOULDBLOCK;
@@ -590,6 +573,22 @@ void check_upload(const std::string& path, const UploadSource& source,
         throw too_much(path, room);
     if (!options.resumable) // where what comes is kept, however little it is
         require_expected(path, options, options.length ? std::min(*there, options.length) : *there);
+}
+
+void require_other_file(int fd, int other, const std::string& what)
+{
+    struct stat info {
+    }, others{};
+    if (other < 0 || ::fstat(fd, &info) != 0 || ::fstat(other, &others) != 0)
+        return;
+    const bool same_file =
+        S_ISREG(info.st_mode) && info.st_dev == others.st_dev && info.st_ino == others.st_ino;
+    const bool same_device =
+        S_ISBLK(info.st_mode) && S_ISBLK(others.st_mode) && info.st_rdev == others.st_rdev;
+    if (same_file || same_device)
+        throw Error(ErrorCode::invalid_argument,
+                    what + ": the other file is the volume itself, perhaps by another name",
+                    "use another file");
 }
 
 std::uint64_t receive_content(const UploadSource& source, const TransferOptions& options, int fd,

@@ -19,6 +19,13 @@ std::uint64_t receive_content(const UploadSource& source, const TransferOptions&
                               const std::string& path, std::uint64_t room, Job* job);
 
 /**
+ * Reading and writing one file would make of it what is neither the old content nor the new.
+ * @param what  "uploading to 'x'"
+ * @throws Error invalid_argument
+ */
+void require_other_file(int fd, int other, const std::string& what);
+
+/**
  * Refuses what receive_content() refuses and a dry run can know: a source that is a file has its
  * length. @param room  as of receive_content()
  */

@@ -2,12 +2,15 @@
 // Volume: the calls that change what exists.
 #include "volume_change.hpp"
 
+#include "file_io.hpp"
 #include "names.hpp"
 #include "pool_call.hpp"
+#include "transfer.hpp"
 
 #include "volume_lookup.hpp"
 
 #include <algorithm>
+#include <fcntl.h>
 #include <shared_mutex>
 #include <sys/stat.h>
 #include <thread>
@@ -323,6 +326,12 @@ std::uint64_t Volume::upload(const UploadSource& source, const TransferOptions& 
                             volume_title(name, *pool) +
                                 ": an upload into a volume cannot be resumed",
                             "upload into a new volume, or give the offset");
+            if (source->fd >= 0) { // else it is this process that has the volume open
+                access.require_started();
+                const auto path = access.active_backend().read(name, nullptr).path;
+                const UniqueFd file(::open(path.c_str(), O_PATH | O_CLOEXEC));
+                require_other_file(file.get(), source->fd, "uploading to '" + path + "'");
+            }
             change_volume(
                 access, self, {"vol-upload", "uploading to", Capability::upload, "take uploads"},
                 allowed, own, [&](PoolAccess& now, Change& change) {

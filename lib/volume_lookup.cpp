@@ -298,9 +298,9 @@ std::vector<Reference> references_into(PoolAccess& access)
 namespace {
 
 /** Programs open a chain's images by their paths. */
-void require_own_link(const std::string& path)
+void require_own_link(const Volume& volume, const std::string& path)
 {
-    if (path.starts_with('/'))
+    if (keeps_volumes_in_target(PoolAccess(Volume::Access::pool(volume)).def()))
         open_content(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 }
 
@@ -311,9 +311,11 @@ std::string foreign_data(Context::Impl& context, const std::string& path, const 
     auto own = header;
     own.backing.reset();
     for (const auto& reference : references_of(parent_directory(path), own)) {
-        if (!reference.starts_with('/') || !volume_with_path(context, reference))
+        const auto volume =
+            reference.starts_with('/') ? volume_with_path(context, reference) : std::nullopt;
+        if (!volume)
             return reference;
-        require_own_link(reference);
+        require_own_link(*volume, reference);
     }
     return {};
 }
@@ -323,12 +325,12 @@ std::string untrusted_reference(Context::Impl& context, const Volume& volume)
     for (const auto& link : volume.chain()) {
         if (link.state != ChainState::ok)
             return link.path.empty() ? link.reference : link.path;
-        require_own_link(link.path);
-        if (link.format == "raw" || link.format == "dir")
-            continue;
         const auto image = volume_with_path(context, link.path);
         if (!image)
             return link.path;
+        require_own_link(*image, link.path);
+        if (link.format == "raw" || link.format == "dir")
+            continue;
         if (auto file = foreign_data(context, link.path, image->inspect()); !file.empty())
             return file;
     }

@@ -524,7 +524,8 @@ TEST_CASE("a link is followed where it can be trusted", "[rights]")
     auto above = pool.create_volume(image);
     pool.refresh();
     CHECK(pool.find_volume("strange").info().capacity == 8);
-    CHECK(pool.find_volume("own").upload(some_bytes(), {.length = 8}) == 8);
+    CHECK(pool.find_volume("own").upload(
+              some_bytes(), {.length = 8, .allowed = BlockerKind::backing_image}) == 8);
     scratch.directory.write("victim", "precious");
     for (const auto* name : {"strange", "indirect"}) {
         auto linked = pool.find_volume(name);
@@ -542,7 +543,9 @@ TEST_CASE("a link is followed where it can be trusted", "[rights]")
         INFO(name);
         CHECK(refused([&] { linked.wipe(WipeAlgorithm::zero, BlockerKind::backing_image); }));
         CHECK(refused([&] { linked.resize(4096, ResizeFlags::none, BlockerKind::backing_image); }));
-        CHECK(refused([&] { linked.upload(some_bytes(), {.length = 8}); }));
+        CHECK(refused([&] {
+            linked.upload(some_bytes(), {.length = 8, .allowed = BlockerKind::backing_image});
+        }));
         CHECK(refused([&] { linked.download(WriteCallback([](auto, auto) {})); }));
         for (const auto* format : {"raw", "qcow2"})
             CHECK(refused([&] { pool.create_volume_from(volume("copy", format), linked); }));
