@@ -134,17 +134,6 @@ bool is_accessible(PoolObject& pool, const PoolFiles& files, const Host& host)
     }
 }
 
-/** @throws Error invalid_state  it is, but cannot be used: it is to be stopped before it starts
- * anew */
-bool is_active(PoolAccess& access)
-{
-    if (!access.files->started)
-        return false;
-    if (!is_accessible(*access.pool, *access.files, access.context->host))
-        access.active_backend();
-    return true;
-}
-
 } // namespace
 
 bool is_known_accessible(const PoolPointer& pool)
@@ -237,11 +226,14 @@ void build_pool(const PoolPointer& pool, BuildMode mode, Job* job)
 
 namespace {
 
-/** Where its lock is held and it is not active. */
+/** Where its lock is held and it is not active, or inaccessible. */
 void start_locked(PoolAccess& access, BuildMode build, Job* job, bool by_hold)
 {
     auto& context = *access.context;
-    const auto record = run_start(context, access.def(), build, job, by_hold);
+    // A record that the system does not bear out is replaced; a pending definition comes into
+    // force.
+    const auto def = access.files->persistent ? *access.files->persistent : access.def();
+    const auto record = run_start(context, def, build, job, by_hold);
     context.reload_pool(access.pool->name, {.started = record});
     context.emit(EventKind::pool_started, *access.pool);
 }
@@ -254,7 +246,7 @@ void start_pool(const PoolPointer& pool, BuildMode build, Job* job)
     auto& context = *access.context;
     context.require_writable("starting " + access.title());
     const auto refuse_active = [&] {
-        if (is_active(access))
+        if (is_accessible(*pool, *access.files, context.host))
             throw Error(ErrorCode::invalid_state, access.title() + " is already active");
     };
     refuse_active();
@@ -273,8 +265,9 @@ void hold_pool(const PoolPointer& pool, BuildMode build, Job* job)
     PoolAccess access(pool, Context::Impl::Look::full);
     auto& context = *access.context;
     context.require_writable("holding " + access.title());
+    const auto accessible = [&] { return is_accessible(*pool, *access.files, context.host); };
     if (is_dry_run(job)) {
-        if (!is_active(access))
+        if (!accessible())
             run_start(context, access.def(), build, job);
         return;
     }
@@ -282,14 +275,14 @@ void hold_pool(const PoolPointer& pool, BuildMode build, Job* job)
         const auto lock =
             context.locks.lock_pool(pool->uuid, pool->name, "pool-hold", job, VolumeUse::read);
         access = PoolAccess(pool, Context::Impl::Look::full);
-        if (is_active(access)) {
+        if (accessible()) {
             context.hold(pool->uuid);
             return;
         }
     }
     const auto lock = context.locks.lock_pool(pool->uuid, pool->name, "pool-hold", job);
     access = PoolAccess(pool, Context::Impl::Look::full);
-    if (!is_active(access))
+    if (!accessible())
         start_locked(access, build, job, true);
     context.hold(pool->uuid);
 }

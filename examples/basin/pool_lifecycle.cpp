@@ -99,7 +99,10 @@ std::string outcome(const storage::AutostartResult& result)
 void plan_autostart(Call& call)
 {
     call.change([&](Job* job) {
-        for (auto& pool : call.context().pools({.active = false, .autostart = true})) {
+        for (auto& pool : call.context().pools({.autostart = true})) {
+            const auto state = pool.info().state;
+            if (state != storage::PoolState::inactive && state != storage::PoolState::inaccessible)
+                continue;
             call.keep_plan();
             try {
                 pool.start(storage::BuildMode::none, job);

@@ -1452,13 +1452,14 @@ BASIN_API int basin_pool_build(basin_pool* pool, uint32_t mode, uint32_t flags, 
                                basin_error** error);
 
 /**
- * Makes the pool active. Its volumes are read when somebody first asks for them.
+ * Makes the pool active, anew where it is inaccessible. Its volumes are read when somebody first
+ * asks for them.
  * @param build  BASIN_BUILD_...
  * @param flags  0
- * @return BASIN_OK, BASIN_E_INVALID_STATE (already active, also where it is inaccessible),
- *         BASIN_E_NOT_FOUND (the source is not there), BASIN_E_NOT_SUPPORTED, BASIN_E_UNAVAILABLE,
- *         BASIN_E_PERMISSION_DENIED, BASIN_E_IO, BASIN_E_CONNECTION, BASIN_E_COMMAND_FAILED,
- *         BASIN_E_BUSY, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
+ * @return BASIN_OK, BASIN_E_INVALID_STATE (already active), BASIN_E_NOT_FOUND (the source is not
+ *         there), BASIN_E_NOT_SUPPORTED, BASIN_E_UNAVAILABLE, BASIN_E_PERMISSION_DENIED,
+ *         BASIN_E_IO, BASIN_E_CONNECTION, BASIN_E_COMMAND_FAILED, BASIN_E_BUSY,
+ *         BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
  * @note Blocks until the pool runs. Thread-safe.
  * @since 0.1
  */

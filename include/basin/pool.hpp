@@ -108,10 +108,10 @@ public:
      */
     void build(BuildMode mode = BuildMode::keep, Job* job = nullptr);
     /**
-     * Makes the pool active. Its volumes are read when somebody first asks for them.
+     * Makes the pool active, anew where it is inaccessible. Its volumes are read when somebody
+     * first asks for them.
      * @param build  what to build first; undone again if the start fails
-     * @throws Error invalid_state  already active, also where it is inaccessible: stop it first;
-     * not_found  the storage is not there: build it
+     * @throws Error invalid_state  already active; not_found  the storage is not there: build it
      */
     void start(BuildMode build = BuildMode::none, Job* job = nullptr);
     /** Undoes what start() did, no more. Data stays. A transient pool is gone afterwards, and so is

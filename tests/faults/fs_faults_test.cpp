@@ -247,7 +247,7 @@ TEST_CASE("a disk that does not answer costs a call with a deadline no more than
         CHECK(suspension.end());
         await_program("mount");
         context.recover();
-        CHECK(is_mounted(scratch) == pool.is_active());
+        CHECK(is_mounted(scratch) == (pool.info().state == PoolState::running));
     }
     SECTION("while it is unmounted")
     {
@@ -260,11 +260,11 @@ TEST_CASE("a disk that does not answer costs a call with a deadline no more than
         CHECK(suspension.end());
         await_program("umount");
         context.recover();
-        CHECK(is_mounted(scratch) == pool.is_active());
+        CHECK(is_mounted(scratch) == (pool.info().state == PoolState::running));
         pool.stop();
         CHECK_FALSE(is_mounted(scratch));
     }
-    if (!pool.is_active())
+    if (pool.info().state != PoolState::running)
         pool.start(BuildMode::overwrite);
     CHECK(pool.info().state == PoolState::running);
     check_usable(pool);

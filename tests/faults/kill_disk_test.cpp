@@ -87,7 +87,7 @@ Pool settled(Context& context)
 void use(Scratch&, Context& context)
 {
     auto pool = context.find_pool("pool");
-    if (!pool.is_active())
+    if (pool.info().state != PoolState::running)
         pool.start();
     const auto count = pool.volume_count();
     auto volume = make_partition(pool, mib);

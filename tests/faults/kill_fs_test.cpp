@@ -48,19 +48,19 @@ bool is_mounted(const Scratch& scratch)
     return succeeds("mountpoint -q " + scratch.target());
 }
 
-bool is_active(const Scratch& scratch, Context& context)
+bool is_running(const Scratch& scratch, Context& context)
 {
     await_orphans();
     context.recover();
-    const bool active = context.find_pool("pool").is_active();
-    CHECK(is_mounted(scratch) == active);
-    return active;
+    const bool running = context.find_pool("pool").info().state == PoolState::running;
+    CHECK(is_mounted(scratch) == running);
+    return running;
 }
 
 void use_and_stop(Scratch& scratch, Context& context)
 {
     auto pool = context.find_pool("pool");
-    if (!pool.is_active())
+    if (pool.info().state != PoolState::running)
         pool.start();
     check_usable(pool);
     pool.stop();
@@ -110,7 +110,7 @@ TEST_CASE("killed while starting a pool that mounts: both are done or neither", 
             [&](Scratch&, Context& context) {
                 context.find_pool("pool").start(builds ? BuildMode::overwrite : BuildMode::none);
             },
-            is_active, {.opening_too = true, .at_end = use_and_stop});
+            is_running, {.opening_too = true, .at_end = use_and_stop});
     }
 }
 
@@ -127,6 +127,6 @@ TEST_CASE("killed while stopping a pool that mounts: both are done or neither", 
             context.define_pool(disk.definition(scratch)).start(BuildMode::overwrite);
         },
         [](Scratch&, Context& context) { context.find_pool("pool").stop(); },
-        [](Scratch& scratch, Context& context) { return !is_active(scratch, context); },
+        [](Scratch& scratch, Context& context) { return !is_running(scratch, context); },
         {.opening_too = true, .at_end = use_and_stop});
 }

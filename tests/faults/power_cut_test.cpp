@@ -47,7 +47,7 @@ struct Stage {
     Pool running(Context& context)
     {
         auto pool = context.find_pool("pool");
-        if (!pool.is_active())
+        if (pool.info().state != PoolState::running)
             pool.start();
         return pool;
     }
