@@ -326,11 +326,12 @@ std::string untrusted_reference(Context::Impl& context, const Volume& volume)
         if (link.state != ChainState::ok)
             return link.path.empty() ? link.reference : link.path;
         const auto image = volume_with_path(context, link.path);
-        if (!image)
-            return link.path;
-        require_own_link(*image, link.path);
+        if (image)
+            require_own_link(*image, link.path);
         if (link.format == "raw" || link.format == "dir")
             continue;
+        if (!image)
+            return link.path;
         if (auto file = foreign_data(context, link.path, image->inspect()); !file.empty())
             return file;
     }
