@@ -215,10 +215,11 @@ void find_new_volumes(const PoolPointer& pool)
             access.update_volume(name);
         }
     };
+    constexpr std::chrono::milliseconds patience{50}; // a server that hangs holds nobody else up
     if (answers_at_once(pool))
         find();
-    else
-        ask_neighbour(pool, find);
+    else if (pool->left_calls->count() == 0)
+        ask_neighbour(pool, find, patience);
 }
 
 /** Calls visit(volume name, reference) for all of a pool; what cannot be read is passed over. */

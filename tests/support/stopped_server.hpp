@@ -46,7 +46,12 @@ public:
     bool mounted() const { return mounted_; }
     std::string path() const { return directory_ / "mnt"; }
 
-    void stop() const { ::kill(pid_, SIGSTOP); }
+    /** When it returns no thread of it runs any more. */
+    void stop() const
+    {
+        ::kill(pid_, SIGSTOP);
+        ::waitpid(pid_, nullptr, WUNTRACED);
+    }
     void go_on() const { ::kill(pid_, SIGCONT); }
 
 private:
