@@ -78,11 +78,12 @@ namespace {
 
 void require_free(const struct ::statvfs& system, std::uint64_t bytes, const std::string& path)
 {
-    // Some file systems of FUSE do not say how large they are.
+    // Some file systems of FUSE do not say how large they are; of one that may only be read more
+    // than its size is to be said.
     const auto block = std::uint64_t{system.f_frsize ? system.f_frsize : system.f_bsize};
     std::uint64_t free = 0;
-    if (system.f_blocks == 0 || __builtin_mul_overflow(block, system.f_bfree, &free) ||
-        bytes <= free)
+    if (system.f_blocks == 0 || (system.f_flag & ST_RDONLY) != 0 ||
+        __builtin_mul_overflow(block, system.f_bfree, &free) || bytes <= free)
         return;
     throw Error(ErrorCode::no_space,
                 "'" + path + "' needs " + std::to_string(bytes) + " bytes more, and its file " +
