@@ -574,7 +574,6 @@ TEST_CASE("logical: a full thin pool", "[.][lab]")
     make_thin_pool(pool, 16 * mib);
     lab_run("lvchange -qq --errorwhenfull y labvg/tp");
     auto made = pool.create_volume(volume("t", 100 * mib, thin()));
-    const auto fd = open_file(made.path(), O_WRONLY);
     ReadCallback endless = [left = 64 * mib](std::span<std::byte> buffer,
                                              std::uint64_t&) mutable -> std::size_t {
         const auto n = std::min<std::uint64_t>(left, buffer.size());
