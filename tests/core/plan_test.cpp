@@ -10,6 +10,7 @@
 #include <sstream>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 using namespace storage;
 
@@ -42,16 +43,23 @@ public:
 
     TemporaryDirectory& directory() { return scratch.directory; }
 
-    /** What qemu-img was given since the last time, as a record shows it. */
+    /** What qemu-img was given since the last time, as a record shows it. Attempts of the same are
+     * one: QEMU 7.2 sometimes fails to measure the CPU for a passphrase, and is run again. */
     std::vector<std::string> seen()
     {
         static const std::regex hidden("/\\.basin[^/]*/"), descriptor("/proc/self/fd/[0-9]+");
-        std::vector<std::string> words;
+        std::vector<std::string> words, call, before;
         std::istringstream lines(std::filesystem::exists(seen_path()) ? directory().read("seen")
                                                                       : std::string());
-        for (std::string line; std::getline(lines, line);)
-            words.push_back(
+        for (std::string line; std::getline(lines, line);) {
+            call.push_back(
                 std::regex_replace(std::regex_replace(line, hidden, "/"), descriptor, "***"));
+            if (line != "&&")
+                continue;
+            if (call != before)
+                words.insert(words.end(), call.begin(), call.end());
+            before = std::exchange(call, {});
+        }
         if (!words.empty())
             words.pop_back(); // the last "&&"
         std::filesystem::remove(seen_path());
