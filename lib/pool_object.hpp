@@ -3,6 +3,7 @@
 #pragma once
 
 #include "backend.hpp"
+#include "directory_news.hpp"
 #include "event_log.hpp"
 #include "patience.hpp"
 #include "pool_lock.hpp"
@@ -57,6 +58,7 @@ struct PoolObject {
     std::atomic<Steadiness> steadiness{Steadiness::unknown}; ///< as long as it is started
 
     std::mutex refresh_mutex{}; ///< one refresh at a time; readers never take it
+    std::mutex finding_mutex{}; ///< one at a time finds what others made, so that all know it after
 
     // The volumes. Replaced whole by refresh(); single volumes change under the lock.
     mutable std::shared_mutex table_mutex{};
@@ -88,6 +90,7 @@ struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
     Journal journal;
     LockDirectory locks;
     EventLog events;
+    DirectoryNews directory_news{};
 
     /** How thoroughly synchronise() looks for changes by others. */
     enum class Look : bool {

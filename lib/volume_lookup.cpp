@@ -26,12 +26,9 @@ bool find_volume_name(PoolAccess& access, std::string_view name)
     } catch (const Error&) {
         return false;
     }
-    return ask_neighbour(
-        access.pool,
-        [pool = access.pool, name = std::string(name)] {
-            return PoolAccess(pool).update_volume(name);
-        },
-        look_limit);
+    return look(access.pool, [pool = access.pool, name = std::string(name)] {
+        return PoolAccess(pool).update_volume(name);
+    });
 }
 
 namespace {
@@ -200,26 +197,60 @@ std::string real_target(PoolAccess& access)
     return ask_neighbour(pool, find);
 }
 
-/** Takes in what other programs put into a pool since it was read: an overlay that nobody told of
- * must not lose what it is based on. Only names are asked for, and only new ones are opened. */
+/** Takes in what other programs made or wrote in a pool since it was read: an overlay that nobody
+ * told of must not lose what it is based on. */
+void find_news(const PoolPointer& pool)
+{
+    PoolAccess access(pool);
+    const std::lock_guard one_at_a_time(pool->finding_mutex);
+    if (const std::shared_lock reading(pool->table_mutex); !pool->table)
+        return; // all are about to be read
+    access.active_backend();
+    const auto& start = access.files->started;
+    const auto look_at_touched = [&] {
+        const auto touched = access.context->directory_news.take(start);
+        try {
+            if (touched)
+                for (const auto& name : *touched)
+                    access.update_volume(name);
+        } catch (const Error&) { // no volume, but something that a diagnostic tells of
+            return false;
+        }
+        return touched.has_value();
+    };
+    try {
+        if (!look_at_touched())
+            access.refresh(nullptr, PoolAccess::Announce::found);
+    } catch (const Error&) {
+        access.context->directory_news.forget(start);
+        throw;
+    }
+}
+
+/** The same where the storage may not answer, and tells nothing of what others do: only names are
+ * asked for, and only new ones are opened. */
 void find_new_volumes(const PoolPointer& pool)
 {
-    const auto find = [pool] {
-        PoolAccess access(pool);
-        for (const auto& name : access.active_backend().names(nullptr)) {
-            {
-                const std::shared_lock reading(pool->table_mutex);
-                if (!pool->table || pool->table->find_index(name))
-                    continue;
-            }
-            access.update_volume(name);
+    PoolAccess access(pool);
+    for (const auto& name : access.active_backend().names(nullptr)) {
+        {
+            const std::shared_lock reading(pool->table_mutex);
+            if (!pool->table || pool->table->find_index(name))
+                continue;
         }
-    };
+        access.update_volume(name);
+    }
+}
+
+/** What others did to a pool, for a call that asks what depends on a volume. */
+void take_in_news(const PoolPointer& pool)
+{
     constexpr std::chrono::milliseconds patience{50}; // a server that hangs holds nobody else up
     if (answers_at_once(pool))
-        find();
+        find_news(pool);
     else if (pool->left_calls->count() == 0)
-        ask_neighbour(pool, find, patience);
+        ask_neighbour(
+            pool, [pool] { find_new_volumes(pool); }, patience);
 }
 
 /** Calls visit(volume name, reference) for all of a pool; what cannot be read is passed over. */
@@ -235,7 +266,7 @@ void visit_references(Context::Impl& context, const PoolPointer& pool, Visit&& v
         PoolAccess access(pool);
         access.require_started();
         if (keeps_volumes_in_target(access.def()))
-            find_new_volumes(pool);
+            take_in_news(pool);
     } catch (const Error& error) {
         pass_over(error); // what is known of it counts
     }

@@ -580,6 +580,36 @@ TEST_CASE("what other programs based on a volume since the last look keeps it", 
     base.delete_storage();
 }
 
+TEST_CASE("what other programs write into a file that is known already counts, too", "[content]")
+{
+    if (!have("qemu-img"))
+        return;
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto base = pool.create_volume(raw_volume("base", mib));
+    const auto path = scratch.directory / "pool/overlay";
+    scratch.directory.write("pool/overlay", "");
+    CHECK(base.dependents().empty());
+    REQUIRE(pool.volume_count() == 2);
+    const auto make_overlay =
+        "qemu-img create -q -f qcow2 -F raw -b " + (scratch.directory / "pool/base") + ' ' + path;
+    REQUIRE(std::system(make_overlay.c_str()) == 0);
+    CHECK(base.dependents().size() == 1);
+    CHECK(error_code([&] { base.delete_storage(); }) == ErrorCode::busy);
+
+    REQUIRE(::unlink(path.c_str()) == 0);
+    CHECK(base.dependents().empty());
+    for (int i = 0; i < 20000; ++i) { // more than the kernel keeps for one reader
+        const auto name = path + std::to_string(i % 2000);
+        scratch.directory.write("pool/overlay" + std::to_string(i % 2000), "");
+        REQUIRE(::unlink(name.c_str()) == 0);
+    }
+    REQUIRE(std::system(make_overlay.c_str()) == 0);
+    CHECK(base.dependents().size() == 1);
+    CHECK(error_code([&] { base.delete_storage(); }) == ErrorCode::busy);
+}
+
 TEST_CASE("a damaged image is deleted like any other", "[content]")
 {
     Scratch scratch;
