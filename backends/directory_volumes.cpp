@@ -84,9 +84,10 @@ Presence DirectoryVolumes::presence() const
         return {.reason = "'" + path_ + "' is not a directory"};
     // Its identity is not the mount's id: that differs between mount namespaces, and after every
     // automount.
+    auto place = place_text(status);
     return {.state = PoolState::running,
-            .identity = "dir:" + place_text(status),
-            .place = place_text(status),
+            .identity = "dir:" + place,
+            .place = std::move(place),
             .mount_id = status.stx_mask & STATX_MNT_ID ? status.stx_mnt_id : 0}; // Linux 5.8
 }
 

@@ -360,7 +360,7 @@ Volume Context::find_volume_by_key(std::string_view key) const
 {
     impl_->synchronise(Impl::Look::quick);
     if (auto volume = volume_with_key(*impl_, key))
-        return *volume;
+        return std::move(*volume);
     throw Error(ErrorCode::not_found,
                 "no volume with key '" + std::string(key) + "' in an active pool");
 }
@@ -369,7 +369,7 @@ Volume Context::find_volume_by_path(std::string_view path) const
 {
     impl_->synchronise(Impl::Look::quick);
     if (auto volume = volume_with_path(*impl_, path))
-        return *volume;
+        return std::move(*volume);
     throw Error(ErrorCode::not_found,
                 "no volume with path '" + std::string(path) + "' in an active pool");
 }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <fcntl.h>
 
@@ -21,8 +22,19 @@ Error replaced(const std::string& path)
 
 std::string place_text(const struct ::statx& status)
 {
-    return std::to_string(status.stx_dev_major) + ':' + std::to_string(status.stx_dev_minor) + ':' +
-           std::to_string(status.stx_ino);
+    std::string text;
+    text.reserve(48); // two numbers of 32 bits and one of 64
+    const auto write = [&](std::uint64_t number) {
+        std::array<char, 20> digits;
+        text.append(digits.data(),
+                    std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr);
+    };
+    write(status.stx_dev_major);
+    text += ':';
+    write(status.stx_dev_minor);
+    text += ':';
+    write(status.stx_ino);
+    return text;
 }
 
 std::string identity_text(const struct ::statx& status)

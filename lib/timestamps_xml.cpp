@@ -30,7 +30,9 @@ void write_time(XmlWriter& xml, const char* name, const std::optional<Timestamp>
     auto text = std::to_string(time->seconds);
     if (time->nanoseconds > 0) {
         const auto digits = std::to_string(time->nanoseconds);
-        text += '.' + std::string(digits.size() < 9 ? 9 - digits.size() : 0, '0') + digits;
+        text += '.';
+        text.append(digits.size() < 9 ? 9 - digits.size() : 0, '0');
+        text += digits;
     }
     xml.text(name, text);
 }

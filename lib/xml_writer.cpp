@@ -7,6 +7,16 @@
 
 namespace storage::inline v1 {
 
+namespace {
+
+/** Most of every text: what is written as it is, without a look at its neighbours. */
+constexpr bool is_plain(char c)
+{
+    return c >= ' ' && c <= '~' && c != '&' && c != '<' && c != '>' && c != '"' && c != '\'';
+}
+
+} // namespace
+
 void XmlWriter::end_start_tag()
 {
     if (!open_.empty() && !open_.back().has_children) {
@@ -85,7 +95,14 @@ void XmlWriter::optional_text(std::string_view name, std::string_view value)
 
 void XmlWriter::escape(std::string_view text, bool in_attribute)
 {
-    while (!text.empty()) {
+    for (;;) {
+        std::size_t plain = 0;
+        while (plain < text.size() && is_plain(text[plain]))
+            ++plain;
+        out_ += text.substr(0, plain);
+        text.remove_prefix(plain);
+        if (text.empty())
+            return;
         const char c = text.front();
         std::size_t length = 1;
         switch (c) {
