@@ -47,10 +47,11 @@ def refresh(bench):
     s = interleave(bench, turns)
     return [
         Line(f'first refresh, {count} mixed, warm, one processor', s('basin on one', 'first'),
-             s('limit', 'first_1'), s('libvirt', 'first'), '≥ 6 × libvirt; ≤ 1.3 × limit',
-             [TimesFaster(6), AtMostLimit(1.3)]),
+             s('limit', 'first_1'), s('libvirt', 'first'), '≤ 1.3 × limit',
+             [AtMostLimit(1.3)]),
         Line('the same, all processors, beside the loop on one thread', s('basin', 'first'),
-             s('limit', 'first_1'), s('libvirt', 'first'), '< limit', [AtMostLimit(1)]),
+             s('limit', 'first_1'), s('libvirt', 'first'), '< limit; ≥ 6 × libvirt',
+             [AtMostLimit(1), TimesFaster(6)]),
         Line('the same, beside the loop on two threads', s('basin', 'first'),
              s('limit', 'first_2'), s('libvirt', 'first')),
         Line('the same, beside one thread that skips files without blocks', s('basin', 'first'),
