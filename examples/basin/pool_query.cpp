@@ -157,12 +157,7 @@ void pool_dumpxml(Call& call)
 {
     const auto pool = call.pool();
     const auto which = call.given("inactive") ? storage::Which::next : storage::Which::current;
-    const auto xml = pool.xml(which);
-    if (!call.json())
-        return call.print(xml);
-    call.print(
-        JsonObject().text("xml", xml).raw("definition", to_json(pool.definition(which))).str() +
-        '\n');
+    print_dump(call, pool.xml(which), [&] { return to_json(pool.definition(which)); });
 }
 
 void pool_name(Call& call)
@@ -224,7 +219,10 @@ std::vector<Verb> pool_query_verbs()
          group,
          "Print the XML of a pool",
          "basin pool-dumpxml vms --inactive",
-         {pool_option, {.name = "inactive", .help = "the definition that the next start uses"}},
+         {pool_option,
+          {.name = "inactive", .help = "the definition that the next start uses"},
+          xpath_option,
+          wrap_option},
          pool_dumpxml},
         {"pool-name",
          group,

@@ -2,6 +2,8 @@
 // What several verbs share.
 #include "shared.hpp"
 
+#include "xpath.hpp"
+
 #include <algorithm>
 #include <array>
 
@@ -60,6 +62,25 @@ storage::BlockerKind allowed_blockers(const Call& call)
         allowed = allowed | *found;
     }
     return allowed;
+}
+
+void print_dump(Call& call, const std::string& xml, const std::function<std::string()>& definition)
+{
+    const bool select = call.given("xpath");
+    const auto parts = select ? select_parts(xml, call.text("xpath"), call.given("wrap"))
+                              : std::vector<std::string>();
+    if (call.json()) {
+        JsonObject dump;
+        dump.text("xml", xml).raw("definition", definition());
+        if (select)
+            dump.raw("selected", json_strings(parts));
+        call.print(dump.str() + '\n');
+        return;
+    }
+    if (!select)
+        call.print(xml);
+    for (const auto& part : parts)
+        call.print(part + '\n');
 }
 
 void print_blockers(Call& call, const std::vector<storage::Blocker>& blockers)

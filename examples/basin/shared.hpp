@@ -39,6 +39,16 @@ inline constexpr Option expect_option{.name = "expect",
                                       .help = "what vol-identity printed; refuse another volume",
                                       .named_only = true};
 
+inline constexpr Option xpath_option{.name = "xpath",
+                                     .takes = Takes::text,
+                                     .help = "only what this XPath expression selects",
+                                     .named_only = true};
+inline constexpr Option wrap_option{.name = "wrap",
+                                    .help = "what --xpath selects in one element <nodes>"};
+
+/** The XML, or what --xpath selects of it; in JSON with the definition. */
+void print_dump(Call& call, const std::string& xml, const std::function<std::string()>& definition);
+
 /** What --allow says, and --delete-snapshots. @throws UsageError for what cannot be allowed */
 storage::BlockerKind allowed_blockers(const Call& call);
 

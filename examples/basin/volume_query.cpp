@@ -111,11 +111,7 @@ void vol_dumpxml(Call& call)
 {
     const auto volume = call.volume();
     const auto depth = call.given("chain") ? BackingDepth::chain : BackingDepth::direct;
-    const auto xml = volume.xml(depth);
-    if (!call.json())
-        return call.print(xml);
-    const auto definition = to_json(volume.definition(depth));
-    call.print(JsonObject().text("xml", xml).raw("definition", definition).str() + '\n');
+    print_dump(call, volume.xml(depth), [&] { return to_json(volume.definition(depth)); });
 }
 
 void vol_key(Call& call)
@@ -223,6 +219,8 @@ std::vector<Verb> volume_query_verbs()
          "basin vol-dumpxml disk.img --pool vms",
          {volume_option,
           optional_pool_option,
+          xpath_option,
+          wrap_option,
           {.name = "chain", .help = "with all images that it is based on, not only the next"}},
          vol_dumpxml},
         {"vol-key", group, "Print the key of a volume", "basin vol-key disk.img --pool vms",

@@ -68,6 +68,8 @@ def pools(basin):
     equal(document(basin, 'pool-uuid', 'vms'), {'name': 'vms', 'uuid': defined['uuid']})
     dumped = document(basin, 'pool-dumpxml', 'vms')
     equal((dumped['definition']['target']['path'], '<name>vms</name>' in dumped['xml']), (path, True))
+    equal(document(basin, 'pool-dumpxml', 'vms', '--xpath', '//name|//path')['selected'],
+          ['<name>vms</name>', f'<path>{path}</path>'])
     equal(document(basin, 'pool-diagnostics', 'vms'), [])
     document(basin, 'pool-blockers', 'vms')
     equal(document(basin, 'pool-edit', 'vms', env={'VISUAL': 'true'})['changed'], False)
