@@ -71,6 +71,18 @@ def volumes_are_completed(basin):
     equal(complete(basin, 'vol-info', 'a.img', 'v'), ['vms'])
 
 
+def what_is_quoted_on_the_line_is_understood(basin):
+    basin.ok('pool-create-as', 'my "own" pool', 'dir', '--target', basin.path('mine'), '--build')
+    basin.ok('vol-create-as', 'my "own" pool', 'a b.img', '1M', '--allocation', '0')
+    for quoted in (r'my\ \"own\"\ pool', "'my \"own\" pool'", r'"my \"own\" pool"', "my' \"own\" 'pool"):
+        equal(complete(basin, 'vol-info', '--pool', quoted, 'a'), [r'a\ b.img'], quoted)
+    equal(complete(basin, 'pool-info', r'my\ \"o'), [r'my\ \"own\"\ pool'])
+    equal(complete(basin, 'pool-info', "'my "), ['my "own" pool'])
+    equal(complete(basin, 'vol-info', '--pool', '"my \\"own\\" pool"', '"a b'), ['a b.img'])
+    equal(complete(basin, '--root', '~/root', 'pool-info', 'm', root=False, env={'HOME': basin.directory}),
+          [r'my\ \"own\"\ pool'])
+
+
 def values_of_fixed_sets_are_completed(basin):
     basin.write('some.xml', '')
     equal(complete(basin, 'pool-define-as', 'x', 'iscsi'), ['iscsi', 'iscsi-direct'])
@@ -84,4 +96,4 @@ def values_of_fixed_sets_are_completed(basin):
 
 
 main([verbs_are_completed, options_are_completed, pools_are_completed, the_root_is_honoured, volumes_are_completed,
-      values_of_fixed_sets_are_completed])
+      what_is_quoted_on_the_line_is_understood, values_of_fixed_sets_are_completed])
