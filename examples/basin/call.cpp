@@ -96,9 +96,8 @@ std::vector<std::string> Call::list(std::string_view option) const
     return values;
 }
 
-std::uint64_t Call::size(std::string_view option) const
+std::uint64_t Call::size(std::string_view option, const std::string& value) const
 {
-    const auto value = text(option);
     auto digits = std::min(value.find_first_not_of("0123456789"), value.size());
     if (digits == 0) // no number: the error shall show all of it
         digits = value.size();

@@ -31,7 +31,9 @@ public:
     /** The values of an option that takes several. */
     std::vector<std::string> list(std::string_view option) const;
     /** "10G" as virsh reads it: 10 GiB. */
-    std::uint64_t size(std::string_view option) const;
+    std::uint64_t size(std::string_view option) const { return size(option, text(option)); }
+    /** That option's value without what the verb itself understands of it. */
+    std::uint64_t size(std::string_view option, const std::string& value) const;
     bool json() const { return invocation_.globals.has("json"); }
     bool quiet() const { return standard_output_taken_ || invocation_.globals.has("quiet"); }
     bool dry_run() const { return invocation_.globals.has("dry-run"); }

@@ -120,6 +120,7 @@ std::string pool_json(const Pool& pool, const PoolInfo& info)
 
 void pool_list(Call& call)
 {
+    call.exclusive({"all", "inactive"});
     call.exclusive({"details", "uuid"});
     call.exclusive({"details", "name"});
     const auto rows = read_rows(call);

@@ -22,7 +22,6 @@ void vol_delete(Call& call)
 
 void vol_resize(Call& call)
 {
-    auto volume = call.volume();
     auto flags = ResizeFlags::none;
     if (call.given("allocate"))
         flags = flags | ResizeFlags::allocate;
@@ -30,11 +29,20 @@ void vol_resize(Call& call)
         flags = flags | ResizeFlags::delta;
     if (call.given("shrink"))
         flags = flags | ResizeFlags::shrink;
-    const auto capacity = call.size("capacity");
+    auto wanted = call.text("capacity");
+    if (wanted.starts_with('-')) { // virsh's other way to say what is taken away
+        if (!call.given("shrink"))
+            throw UsageError("capacity '" + wanted + "' takes something away",
+                             "say --shrink as well, if what lies behind may be lost");
+        flags = flags | ResizeFlags::delta;
+        wanted.erase(0, 1);
+    }
+    const auto capacity = call.size("capacity", wanted);
     const auto allowed = allowed_blockers(call);
+    auto volume = call.volume();
     if (call.change([&](Job* job) { volume.resize(capacity, flags, allowed, job); }))
         call.done("Size of volume '" + volume.name() + "' successfully changed " +
-                      (call.given("delta") ? "by " : "to ") + call.text("capacity"),
+                      (has(flags, ResizeFlags::delta) ? "by " : "to ") + wanted,
                   identity(volume));
 }
 

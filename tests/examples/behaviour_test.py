@@ -49,7 +49,8 @@ def each_class_of_error_has_its_exit_status(basin):
     for status, arguments in (
             (2, ['pool-info']), (2, ['no-verb']), (2, ['--no-option']), (2, []), (2, ['pool-info', 'vms', 'more']),
             (2, ['vol-create-as', 'vms', 'x', '10Q']), (2, ['vol-create-as', 'vms', 'x', '99999999999E']),
-            (2, ['pool-list', '--details', '--name']), (2, ['pool-list', '--type', 'dir,wrong']),
+            (2, ['pool-list', '--details', '--name']), (2, ['pool-list', '--all', '--inactive']),
+            (2, ['vol-resize', 'a', '-1K', 'vms']), (2, ['pool-list', '--type', 'dir,wrong']),
             (2, ['pool-start', 'vms', '--overwrite', '--no-overwrite']), (2, ['--timeout', 'soon', 'pool-list']),
             (2, ['pool-event']), (2, ['pool-event', '--event', 'wrong']), (2, ['vol-wipe', 'x', '--algorithm', 'wrong']),
             (2, ['vol-delete', 'x', '--allow', 'job']), (2, ['vol-rename', 'x', 'y', '--allow', 'open,wrong']),
@@ -112,6 +113,13 @@ def a_size_that_is_none_is_shown_whole(basin):
     for size in '-1', 'G':
         true(f"'{size}'" in basin.fails(2, 'vol-create-as', 'vms', 'x', f'--capacity={size}'), size)
     true("capacity '-1': '-1'" in basin.fails(2, 'vol-create-as', 'vms', 'x', '--capacity=-1'), 'the number')
+
+
+def a_negative_size_takes_away(basin):
+    basin.define_vms()
+    basin.ok('vol-create-as', 'vms', 'a', '1M', '--allocation', '0')
+    equal(basin.ok('vol-resize', 'a', '-512K', 'vms', '--shrink'), "Size of volume 'a' successfully changed by 512K\n\n")
+    equal(basin.json('vol-info', 'a', 'vms')['capacity'], 512 * 1024)
 
 
 def missing_standard_descriptors_are_errors_and_nobody_elses_files(basin):
@@ -210,7 +218,7 @@ main([a_dry_run_of_any_changing_verb_changes_nothing, a_dry_run_of_autostart_lis
       each_class_of_error_has_its_exit_status,
       errors_name_the_object_and_a_way_out, ignored_parts_of_a_definition_are_warned_of,
       the_root_may_come_from_the_environment, unwritable_output_is_an_error,
-      a_size_that_is_none_is_shown_whole,
+      a_size_that_is_none_is_shown_whole, a_negative_size_takes_away,
       missing_standard_descriptors_are_errors_and_nobody_elses_files,
       a_reader_that_has_enough_is_no_error_to_talk_about, a_definition_may_come_from_standard_input,
       a_failed_edit_asks_on_a_terminal_and_tries_again,
