@@ -2,6 +2,7 @@
 // One run of one verb.
 #include "call.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -38,6 +39,21 @@ std::chrono::seconds seconds(const Arguments& arguments, std::string_view option
                     "--" + std::string(option) + ' ' + std::to_string(number) + " is too long",
                     "at most " + std::to_string(most) + " seconds");
     return std::chrono::seconds(number);
+}
+
+/** As a shell would have to be told, so that what is empty or has blanks is seen. */
+std::string quoted(const std::string& word)
+{
+    const auto is_plain = [](unsigned char c) {
+        return std::isalnum(c) || c >= 0x80 ||
+               std::string_view("@%+=:,./_-").find(static_cast<char>(c)) != std::string_view::npos;
+    };
+    if (word == "&&" || (!word.empty() && std::all_of(word.begin(), word.end(), is_plain)))
+        return word;
+    std::string text = "'";
+    for (const char c : word)
+        text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return text + '\'';
 }
 
 /** The Error with a way out that only the command knows. */
@@ -321,7 +337,7 @@ void Call::print_plan()
               printable(step.summary) + '\n');
         std::string call;
         for (const auto& word : step.call)
-            call += ' ' + word;
+            call += ' ' + quoted(word);
         if (!call.empty())
             print("     does:" + printable(call) + '\n');
         print("     undo: " + (step.undo.empty() ? "none" : printable(step.undo)) + '\n');

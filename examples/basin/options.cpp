@@ -50,6 +50,12 @@ public:
         std::reverse(arguments.begin(), arguments.end()); // CLI11 takes them from the back
         try {
             app_.parse(std::move(arguments));
+        } catch (const CLI::ArgumentMismatch& error) {
+            hand_over();
+            const std::string what = error.what(); // "--pool: 1 required  missing"
+            throw UsageError(what.substr(0, what.find(':')) + (what.ends_with("missing")
+                                                                   ? " needs a value"
+                                                                   : " was given more than once"));
         } catch (const CLI::ParseError& error) {
             hand_over();
             throw UsageError(error.what());

@@ -25,6 +25,8 @@ def a_dry_run_of_any_changing_verb_changes_nothing(basin):
             true('  1. ' in printed and '     undo: ' in printed, f'{words} printed {printed}')
     true('DESTRUCTIVE: ' in basin.ok('--dry-run', 'vol-delete', 'a.img', 'vms'), 'deleting is not marked')
     true('nothing to do' in basin.ok('--dry-run', 'pool-refresh', 'vms'), 'refresh has steps')
+    true(f"linkat '{basin.path('vms')}/it'\\''s a name'\n" in basin.ok('--dry-run', 'vol-create-as', 'vms', "it's a name", '1M'),
+         'what has blanks is not told from several words')
     equal(tree(basin.directory), before)
     equal(basin.ok('-q', 'pool-list', '--all', '--name'), 'idle\nvms\n')
 
@@ -76,6 +78,9 @@ def errors_name_the_object_and_a_way_out(basin):
     equal(basin.fails(3, 'pool-info', 'x'), "error: pool 'x': no such pool\nhint: see 'basin pool-list --all'\n")
     true("'vol-resize' requires CAPACITY\nhint: usage: basin vol-resize VOL CAPACITY" in
          basin.fails(2, 'vol-resize', 'a'), 'a missing argument is not named')
+    true("error: 'vol-info': --pool needs a value\nhint: " in basin.fails(2, 'vol-info', 'a', '--pool'), 'a missing value')
+    true("error: 'vol-info': --pool was given more than once\nhint: " in
+         basin.fails(2, 'vol-info', 'a', 'b', '--pool', 'c'), 'a value too many')
     hostile = basin.fails(3, 'pool-info', 'x\x1b[2Jy')
     true('\x1b' not in hostile and r'\x1b[2Jy' in hostile, hostile)
 
