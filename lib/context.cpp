@@ -386,6 +386,27 @@ std::vector<PoolSource> Context::find_pool_sources(std::string_view type, const 
     return backend.find_sources(where, impl_->host, job);
 }
 
+namespace {
+
+/** Why a definition that is there is no pool. */
+Error left_out(const Context::Impl& context, const std::string& name)
+{
+    const auto title = "pool '" + name + "'";
+    try {
+        const auto uuid = context.store.read_config(name).uuid;
+        const auto other = context.find_uuid(uuid);
+        return Error(ErrorCode::already_exists,
+                     title + (other ? ": uuid " + uuid + " is that of pool '" + other->name + "'"
+                                    : " was stored just now"),
+                     other ? "give it a uuid of its own" : "try again");
+    } catch (const Error& error) {
+        return Error(error.code(), title + ": its definition is left out: " + error.what(),
+                     error.remedy(), error.detail(), error.os_error());
+    }
+}
+
+} // namespace
+
 std::vector<AutostartResult> Context::autostart(Job* job)
 {
     const CallScope call(job);
@@ -416,6 +437,9 @@ std::vector<AutostartResult> Context::autostart(Job* job)
         }
         results.push_back(std::move(result));
     }
+    for (const auto& name : impl_->store.autostart_links())
+        if (const auto pool = impl_->find(name); !pool || !pool->files()->persistent)
+            results.push_back({.pool_name = name, .error = left_out(*impl_, name)});
     if (job) {
         auto& impl = job->impl();
         const std::lock_guard lock(impl.mutex);

@@ -105,7 +105,8 @@ public:
     std::vector<PoolSource> find_pool_sources(std::string_view type, const PoolSource& where = {},
                                               Job* job = nullptr);
 
-    /** Starts each pool marked so, independently of the others. Throws only what concerns all. */
+    /** Starts each pool marked so, independently of the others. A pool whose definition cannot be
+     * read has a result, too. Throws only what concerns all. */
     std::vector<AutostartResult> autostart(Job* job = nullptr);
 
     /** Finishes or undoes what killed processes left half-done. The constructor does it too; the

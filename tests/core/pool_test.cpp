@@ -263,6 +263,39 @@ TEST_CASE("autostart starts each pool by itself", "[pool]")
     CHECK_FALSE(context.find_pool("manual").is_active());
 }
 
+TEST_CASE("autostart tells of marked pools whose definitions are left out", "[pool]")
+{
+    Scratch scratch;
+    Context writer(scratch.options());
+    for (const auto* name : {"a", "broken", "twin"}) {
+        auto pool = writer.define_pool(scratch.dir_pool(name));
+        pool.set_autostart(true);
+        pool.build();
+    }
+    const auto file = [&](const std::string& name) {
+        return writer.config_dir() + '/' + name + ".xml";
+    };
+    auto twin = writer.find_pool("twin").definition();
+    twin.uuid = writer.find_pool("a").uuid();
+    std::ofstream(file("broken")) << "<pool";
+    std::ofstream(file("twin")) << format_pool(twin);
+    Context context(scratch.options());
+    const auto results = context.autostart();
+    REQUIRE(results.size() == 3);
+    CHECK(results[0].pool_name == "a");
+    CHECK(results[0].started);
+    for (const auto& [name, code] :
+         {std::pair("broken", ErrorCode::invalid_xml), {"twin", ErrorCode::already_exists}}) {
+        const auto found = std::find_if(results.begin(), results.end(),
+                                        [&](const auto& one) { return one.pool_name == name; });
+        REQUIRE(found != results.end());
+        CHECK_FALSE(found->started);
+        REQUIRE(found->error);
+        CHECK(found->error->code() == code);
+        CHECK_THAT(found->error->what(), Catch::StartsWith("pool '" + found->pool_name + "': "));
+    }
+}
+
 TEST_CASE("libvirt's configuration directory is opened as it is", "[pool]")
 {
     Scratch scratch;
