@@ -309,6 +309,12 @@ bool is_due(const JournalEntry& entry, const RecordedChange& change)
     return change.pending.empty() || age >= put_off_for || age < std::chrono::seconds(0);
 }
 
+/** Else what was done is undone. */
+bool is_to_be_finished(const RecordedChange& change)
+{
+    return change.done >= std::min(change.commit, change.steps.size()) || is_on_the_way(change);
+}
+
 /** @return nothing: the process was killed while it wrote what it was going to do
  * @throws Error  the journal makes no sense, or a step failed for good */
 std::optional<RecoveryResult> recover(JournalEntry& entry, const Host& host, Eagerness eagerness,
@@ -317,9 +323,7 @@ std::optional<RecoveryResult> recover(JournalEntry& entry, const Host& host, Eag
     auto change = parse_entry(entry.read());
     if (change.steps.empty())
         return std::nullopt;
-    RecoveryResult result{.operation = change.operation,
-                          .finished = change.done >= std::min(change.commit, change.steps.size()) ||
-                                      is_on_the_way(change)};
+    RecoveryResult result{.operation = change.operation, .finished = is_to_be_finished(change)};
     std::optional<Error> passing;
     if (eagerness == Eagerness::when_due && !is_due(entry, change)) {
         result.message = change.pending;
@@ -344,6 +348,33 @@ std::optional<RecoveryResult> recover(JournalEntry& entry, const Host& host, Eag
 }
 
 } // namespace
+
+std::vector<StepRecord> recovery_plan(const Journal& journal)
+{
+    std::vector<StepRecord> plan;
+    for (const auto& entry : journal.abandoned())
+        try {
+            const auto change = parse_entry(entry.read());
+            const auto add = [&](std::string_view verb, std::size_t index) {
+                plan.push_back({.summary = std::string(verb) + " of '" + change.operation +
+                                           "': " + change.steps[index].record.summary});
+            };
+            if (is_to_be_finished(change))
+                for (auto index = change.done; index < change.steps.size(); ++index)
+                    add("finish", index);
+            else
+                for (auto index = change.begun; index-- > 0;)
+                    if (change.steps[index].action->undo)
+                        add("undo", index);
+            if (change.begun == 0)
+                plan.push_back(
+                    {.summary = "forget '" + change.operation + "', of which nothing was begun"});
+        } catch (const std::exception& error) {
+            plan.push_back(
+                {.summary = "set aside the journal '" + entry.path() + "': " + error.what()});
+        }
+    return plan;
+}
 
 std::vector<RecoveryResult> recover_changes(const Journal& journal, const Host& host,
                                             Eagerness eagerness)

@@ -167,4 +167,7 @@ enum class Eagerness : bool {
 std::vector<RecoveryResult> recover_changes(const Journal& journal, const Host& host,
                                             Eagerness eagerness = Eagerness::now);
 
+/** The steps that recover_changes() would finish or undo now. */
+std::vector<StepRecord> recovery_plan(const Journal& journal);
+
 } // namespace storage::inline v1

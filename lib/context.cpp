@@ -230,7 +230,8 @@ std::optional<Event> Context::Impl::next_event()
 
 Context::Context(ContextOptions options) : impl_(std::make_shared<Impl>(std::move(options)))
 {
-    impl_->recovered_at_opening = impl_->recover(Impl::Thoroughness::changes);
+    if (impl_->options.recover)
+        impl_->recovered_at_opening = impl_->recover(Impl::Thoroughness::changes);
 }
 Context::~Context() = default;
 Context::Context(Context&&) noexcept = default;
@@ -249,8 +250,15 @@ const std::string& Context::run_dir() const noexcept
     return impl_->store.run_dir();
 }
 
-std::vector<RecoveryResult> Context::recover()
+std::vector<RecoveryResult> Context::recover(Job* job)
 {
+    if (is_dry_run(job)) {
+        auto plan = recovery_plan(impl_->journal);
+        auto& impl = job->impl();
+        const std::lock_guard lock(impl.mutex);
+        impl.plan = std::move(plan);
+        return {};
+    }
     auto more = impl_->recover(Impl::Thoroughness::leftovers_too);
     const std::lock_guard lock(impl_->recovered_mutex);
     auto results = std::exchange(impl_->recovered_at_opening, {});

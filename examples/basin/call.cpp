@@ -153,6 +153,7 @@ Context& Call::context()
         options.state_dir = globals.text("state-dir");
         options.run_dir = globals.text("run-dir");
         options.read_only = globals.has("readonly");
+        options.recover = !dry_run();
         options.watch = given("watch");
         if (const char* helpers = std::getenv("BASIN_HELPER_DIRECTORY"))
             options.helper_directory = helpers;

@@ -93,6 +93,10 @@ void image_inspect(Call& call)
 
 void recover(Call& call)
 {
+    if (call.dry_run()) {
+        call.change([&](Job* job) { call.context().recover(job); });
+        return;
+    }
     Table table({"Operation", "Result", "Message"});
     std::vector<std::string> values;
     for (const auto& result : call.context().recover()) {

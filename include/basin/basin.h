@@ -816,7 +816,7 @@ typedef struct basin_context_options {
     const char*
         config_dir;        /**< NAME.xml and autostart/ as libvirt has them; instead of the above */
     const char* state_dir; /**< journal of unfinished changes; instead of the above */
-    const char* run_dir;   /**< records of started pools, locks; emptied by a reboot */
+    const char* run_dir;   /**< records, locks, events of one config_dir; emptied by reboots */
     const char* system_root; /**< prefix of every read of /proc, /sys, /dev and /etc */
     basin_log_callback log;
     basin_secret_callback secrets;

@@ -26,8 +26,9 @@ struct ContextOptions {
     std::string config_dir{}; ///< NAME.xml and autostart/, libvirt's layout; overrides the above
     std::string state_dir{};  ///< journal of unfinished changes; overrides the above
     std::string run_dir{};    ///< records of started pools, locks, events; emptied by a reboot;
-                              ///< overrides the above
+                              ///< overrides the above; for the pools of one config_dir only
     bool read_only{};         ///< refuse every change with permission_denied
+    bool recover{true};       ///< false: opening leaves alone what killed processes left half-done
     /**
      * Events also tell what other programs than basin do to the volumes of active pools whose type
      * has Capability::watch, unless they are on a server or a file system in user space, which tell
@@ -112,8 +113,8 @@ public:
     /** Finishes or undoes what killed processes left half-done. The constructor does it too; the
      * first call tells of that as well. What needs a server that does not answer, or a secret that
      * is not there, stays pending: this call tries it each time, the constructor once a minute and
-     * not for long. */
-    std::vector<RecoveryResult> recover();
+     * not for long. A dry run tells the job what would be finished or undone. */
+    std::vector<RecoveryResult> recover(Job* job = nullptr);
 
     /**
      * Returns a descriptor that polls readable when next_event() may have something. Owned by the

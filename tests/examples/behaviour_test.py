@@ -195,11 +195,18 @@ def what_a_killed_command_began_is_undone_by_the_next_and_told_of(basin):
             pass
         process.kill()
         process.wait()
+        before = tree(basin.directory)
+        planned = [step['summary'] for step in basin.json('--dry-run', 'recover')['steps']]
+        equal(basin.run('--dry-run', 'pool-list', '--all').status, 0)
+        equal(tree(basin.directory), before, 'a dry run has recovered')
         told = basin.json('recover')
         equal(basin.json('recover'), [], 'told of twice')
         if told and not told[0]['finished']:
             true(told[0]['operation'] in ('pool-build x', 'pool-start x'), told)
             equal(told[0]['message'], 'undone')
+            operation = told[0]['operation']
+            true(planned and all(step.startswith((f"undo of '{operation}': ", f"forget '{operation}', "))
+                                 for step in planned), planned)
             equal((basin.ok('-q', 'pool-list', '--all'), os.path.exists(target)), ('', False))
             return
     raise AssertionError('no kill left anything to recover')
