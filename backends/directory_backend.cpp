@@ -44,6 +44,7 @@ public:
     }
     bool may_hang() override { return volumes_.may_hang(); }
     PoolSizes sizes() override { return volumes_.sizes(); }
+    void show(PoolDef& def) override { def.target.permissions = volumes_.permissions(); }
     void refresh(const VolumeTable* previous, VolumeTable& table, Job* job) override
     {
         volumes_.refresh(previous, table, job);

@@ -3,6 +3,7 @@
 
 #include "backing_chain.hpp"
 #include "directory_scan.hpp"
+#include "file_description.hpp"
 #include "job_impl.hpp"
 #include "owner_access.hpp"
 #include "step_parts.hpp"
@@ -106,6 +107,14 @@ PoolSizes DirectoryVolumes::sizes() const
     return {.capacity = times(status.f_blocks, block),
             .allocation = times(status.f_blocks - free_blocks, block),
             .available = times(reserve_is_ours ? status.f_bfree : status.f_bavail, block)};
+}
+
+Permissions DirectoryVolumes::permissions() const
+{
+    struct ::statx status {};
+    if (::statx(AT_FDCWD, path_.c_str(), 0, STATX_BASIC_STATS, &status) != 0)
+        throw system_error(errno, "directory '" + path_ + "'");
+    return permissions_of(status, path_);
 }
 
 bool DirectoryVolumes::may_hang() const

@@ -20,6 +20,8 @@ public:
     Presence presence() const;
     /** @throws Error */
     PoolSizes sizes() const;
+    /** Of the directory. @throws Error */
+    Permissions permissions() const;
     /** Whether the directory is on a file system other than those that the kernel alone serves. */
     bool may_hang() const;
 

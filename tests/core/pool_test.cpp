@@ -27,6 +27,12 @@ TEST_CASE("a dir pool is defined, built, started, filled, stopped, deleted and u
     CHECK(pool.info().state == PoolState::running);
     CHECK(pool.info().capacity > 0);
     CHECK(pool.volumes().empty());
+    const auto shown = pool.definition().target.permissions; // as libvirt: of the directory
+    CHECK(shown.mode == 0711U);
+    CHECK(shown.owner == ::geteuid());
+    CHECK(shown.group == ::getegid());
+    CHECK_THAT(pool.xml(), Catch::Contains("<mode>0711</mode>"));
+    CHECK_FALSE(pool.definition(Which::next).target.permissions.mode);
 
     auto volume = pool.create_volume(raw_volume("a.img"));
     CHECK(volume.path() == scratch.target() + "/a.img");
