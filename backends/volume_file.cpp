@@ -109,7 +109,7 @@ bool is_fresh(const VolumeFacts& facts, bool fine_times)
     return last > now.tv_sec * second_ns + now.tv_nsec - window;
 }
 
-/** A file that nobody may read is reported, holes or not. */
+/** A file that may not be read is reported, holes or not, empty or not. */
 bool may_read(const struct ::statx& status)
 {
     const auto user = ::geteuid();
@@ -119,8 +119,8 @@ bool may_read(const struct ::statx& status)
 
 bool is_raw_without_a_look(const struct ::statx& status, const FileSystem& file_system)
 {
-    return status.stx_size == 0 ||
-           (status.stx_blocks == 0 && file_system.tells_holes && may_read(status));
+    return (status.stx_size == 0 || (status.stx_blocks == 0 && file_system.tells_holes)) &&
+           may_read(status);
 }
 
 std::uint64_t block_device_size(int fd, const VolumeFile& file)

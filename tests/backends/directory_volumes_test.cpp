@@ -169,7 +169,7 @@ TEST_CASE("a block device is a volume as large as the device", "[directory_volum
     CHECK(pool.volumes.counts().opened == before.opened + 1);
 }
 
-TEST_CASE("unreadable files are diagnostics, holes or not", "[directory_volumes]")
+TEST_CASE("unreadable files are diagnostics, holes or not, empty or not", "[directory_volumes]")
 {
     if (::geteuid() != 0) {
         WARN("skipped: needs root to become somebody else");
@@ -178,8 +178,9 @@ TEST_CASE("unreadable files are diagnostics, holes or not", "[directory_volumes]
     const PoolDirectory pool;
     pool.write("secret", "data");
     pool.sparse("secret-hole", 1 << 20);
+    pool.write("secret-nothing", "");
     pool.sparse("public", 1 << 20);
-    for (const auto* name : {"secret", "secret-hole"})
+    for (const auto* name : {"secret", "secret-hole", "secret-nothing"})
         REQUIRE(::chmod((pool / name).c_str(), 0600) == 0);
     REQUIRE(::chmod(pool.path().c_str(), 0755) == 0);
     const auto result = in_child([&] {
@@ -189,10 +190,13 @@ TEST_CASE("unreadable files are diagnostics, holes or not", "[directory_volumes]
         pool.volumes.refresh(nullptr, table, nullptr);
         const auto& found = table.diagnostics();
         const bool as_expected = table.size() == 1 && table.name(0) == "public" &&
-                                 found.size() == 2 && found[0].name == "secret" &&
+                                 found.size() == 3 && found[0].name == "secret" &&
                                  found[1].name == "secret-hole" &&
-                                 found[0].reason == DiagnosticReason::unreadable &&
-                                 found[1].reason == DiagnosticReason::unreadable &&
+                                 found[2].name == "secret-nothing" &&
+                                 std::all_of(found.begin(), found.end(),
+                                             [](const Diagnostic& one) {
+                                                 return one.reason == DiagnosticReason::unreadable;
+                                             }) &&
                                  error_code([&] { pool.volumes.read("secret", nullptr); }) ==
                                      ErrorCode::permission_denied;
         return as_expected ? 0 : 1;
