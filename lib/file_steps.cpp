@@ -126,7 +126,13 @@ MissingPart missing_part(const std::string& path)
     while (::access(part.parent.c_str(), F_OK) != 0 && part.parent.size() > 1) {
         if (errno != ENOENT)
             throw system_error(errno, "cannot look at '" + part.parent + "'");
-        part.names.insert(part.names.begin(), part.parent.substr(part.parent.rfind('/') + 1));
+        const auto name = part.parent.substr(part.parent.rfind('/') + 1);
+        if (name == "..") // of what is not there yet, and of the temporary directory another one
+            throw Error(ErrorCode::invalid_argument,
+                        "directory '" + path + "': '..' leads back from what does not exist",
+                        "write the path without it");
+        if (!name.empty() && name != ".")
+            part.names.insert(part.names.begin(), name);
         part.parent = parent_directory(part.parent);
     }
     return part;
@@ -205,7 +211,8 @@ void undo_make_tree(StepRun& run)
     std::string rest = run.argument("path").substr(parent == "/" ? 1 : parent.size() + 1);
     for (std::size_t start = 0; start <= rest.size();) {
         const auto end = std::min(rest.find('/', start), rest.size());
-        names.push_back(rest.substr(start, end - start));
+        if (const auto name = rest.substr(start, end - start); !name.empty() && name != ".")
+            names.push_back(name);
         start = end + 1;
     }
     const auto& identity = run.evidence("identity");
@@ -311,6 +318,7 @@ Step make_link_step(const std::string& path, const std::string& target, std::str
 
 Step make_tree_step(const std::string& path, const Attributes& attributes)
 {
+    static_cast<void>(missing_part(path)); // refuses what cannot be made
     auto arguments = attribute_arguments(attributes);
     arguments["path"] = path;
     return make_step(

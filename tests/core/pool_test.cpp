@@ -89,6 +89,35 @@ TEST_CASE("build makes parents, mode and owner, all at once or not at all", "[po
     CHECK(scratch.directory.read("file").empty());
 }
 
+TEST_CASE("build makes no way back through what is not there", "[pool]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto def = scratch.dir_pool();
+    def.target.path = scratch.directory / "new/./sub/.";
+    auto dots = context.define_pool(def);
+    dots.build();
+    CHECK(scratch.directory.exists("new/sub"));
+    dots.start();
+    CHECK(dots.create_volume(raw_volume("a")).info().capacity == 1 << 20);
+
+    // libvirt keeps such a path as it is, too; an empty neighbour must survive.
+    ::mkdir((scratch.directory / "neighbour").c_str(), 0700);
+    def = scratch.dir_pool("back");
+    def.target.path = scratch.directory / "missing/../neighbour";
+    auto back = context.define_pool(def);
+    for (const bool dry : {true, false}) {
+        Job job;
+        job.set_dry_run(dry);
+        CHECK(error_code([&] { back.build(BuildMode::keep, &job); }) ==
+              ErrorCode::invalid_argument);
+    }
+    CHECK(scratch.directory.exists("neighbour"));
+    CHECK_FALSE(scratch.directory.exists("missing"));
+    for (const auto& entry : std::filesystem::directory_iterator(scratch.directory.path()))
+        CHECK_FALSE(entry.path().filename().string().starts_with("."));
+}
+
 TEST_CASE("another context sees a change at its next call", "[pool]")
 {
     Scratch scratch;
