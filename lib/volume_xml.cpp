@@ -167,7 +167,14 @@ void read_backing(const XmlElement& above, const Reading& reading, std::vector<B
     if (const auto found = control_character(path))
         element.child("path").fail_value(path, "contains the control character " + *found);
     BackingStore backing{.path = std::move(path)};
-    read_image(element, reading, backing);
+    if (reading.describe) {
+        read_image(element, reading, backing);
+    } else { // what else a description shows of an image that exists is nothing to ask for
+        backing.format = read_format(element, reading);
+        backing.permissions = read_permissions(element);
+        for (const auto* name : {"timestamps", "encryption", "compat", "clusterSize", "features"})
+            element.accept(name);
+    }
     if (!backing.format.empty())
         backing.format_declared = element.child("format").yes_no("declared").value_or(true);
     chain.push_back(std::move(backing));

@@ -362,7 +362,8 @@ TEST_CASE("output-only parts are accepted on input, also strictly", "[xml]")
     CHECK(error_of([] {
               parse_volume(volume("<key>k</key><physical>x</physical><source><device/></source>"
                                   "<target><path>p</path><timestamps><atime>x</atime></timestamps>"
-                                  "</target>"),
+                                  "</target><backingStore><path>/b</path><compat>x</compat>"
+                                  "<features><data_file/></features></backingStore>"),
                            "dir", VolumePurpose::create, {.strict = true});
           }) == "accepted");
 }
