@@ -38,6 +38,8 @@ std::optional<Encryption> luks1_encryption(Inspection& image, Bytes header)
     auto encryption = cipher_of(name, mode, header.be32(108));
     encryption.format = "luks";
     encryption.cipher->hash = image.take_text("the hash name", header.text(72, 32));
+    if (name.empty() || mode.empty() || encryption.cipher->hash.empty())
+        image.find(ImageIssue::malformed, "the LUKS1 header lacks a cipher, its mode or a hash");
     return encryption;
 }
 
@@ -51,6 +53,31 @@ void set_payload(Inspection& image, std::uint64_t offset)
 
 namespace {
 
+constexpr std::uint64_t sector = 512;
+
+/** A damaged slot may be the only one that somebody has the key to. */
+void check_key_slots(Inspection& image, Bytes head, std::uint32_t key_bytes)
+{
+    constexpr std::uint32_t enabled = 0x00ac71f3;
+    constexpr std::uint32_t disabled = 0x0000dead;
+    constexpr std::uint32_t stripes = 4000;
+    const auto payload = std::uint64_t{head.be32(104)} * sector; // 0: the header is detached
+    for (std::uint64_t slot = 0; slot < 8; ++slot) {
+        const auto at = 208 + 48 * slot;
+        const auto title = "key slot " + number(slot);
+        const auto state = head.be32(at);
+        const auto material = std::uint64_t{head.be32(at + 40)} * sector;
+        if (state != enabled && state != disabled)
+            image.find(ImageIssue::malformed, title + " is neither enabled nor disabled");
+        if (head.be32(at + 44) != stripes)
+            image.find(ImageIssue::malformed,
+                       title + " has " + number(head.be32(at + 44)) + " stripes instead of 4000");
+        else if (payload != 0 && add(material, multiply(key_bytes, stripes)) > payload)
+            image.find(ImageIssue::malformed,
+                       title + " at offset " + number(material) + " reaches into the data");
+    }
+}
+
 void inspect_luks1(Inspection& image)
 {
     if (!image.has_header(luks1_length))
@@ -62,7 +89,10 @@ void inspect_luks1(Inspection& image)
     if (key_bytes == 0 || key_bytes > 512)
         image.find(ImageIssue::malformed,
                    "key length " + number(key_bytes) + " is not within 1 to 512");
-    set_payload(image, std::uint64_t{head.be32(104)} * 512);
+    if (head.be32(164) == 0)
+        image.find(ImageIssue::malformed, "the master key's digest has no iterations");
+    check_key_slots(image, head, key_bytes);
+    set_payload(image, std::uint64_t{head.be32(104)} * sector);
 }
 
 } // namespace

@@ -12,6 +12,7 @@ void inspect_parallels(Inspection& image)
     constexpr std::uint64_t sector = 512;
     constexpr std::uint64_t header_length = 64;
     constexpr std::uint32_t in_use = 0x746f6e59;
+    constexpr std::uint64_t extension_magic = 0xab234cef23dcea87;
     if (!image.has_header(header_length))
         return;
     const Bytes head = image.source.head();
@@ -38,6 +39,10 @@ void inspect_parallels(Inspection& image)
         multiply(sectors, sector),
         std::min(image.max_virtual_size, multiply(clusters, cluster_sectors * sector)));
     image.within_file("the block table", header_length, multiply(clusters, 4));
+    const auto extension = multiply(head.le64(56), sector);
+    if (extension != 0 && image.within_file("the format extension", extension, sector) &&
+        image.source.view(extension, 8).le64(0) != extension_magic)
+        image.find(ImageIssue::malformed, "no format extension at offset " + number(extension));
 }
 
 } // namespace storage::inline v1::image

@@ -18,7 +18,7 @@ void inspect_qcow(Inspection& image)
 
     const auto backing_offset = head.be64(8);
     const auto backing_length = head.be32(16);
-    const auto size = head.be64(24);
+    const auto size = head.be64(24) / 512 * 512; // QEMU counts whole sectors
     const unsigned cluster_bits = head.u8(32);
     const unsigned l2_bits = head.u8(33);
     const auto l1_offset = head.be64(40);

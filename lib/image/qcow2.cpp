@@ -207,10 +207,10 @@ void Inspector::describe_references()
 {
     constexpr std::uint32_t max_backing_length = 1023;
     auto& info = image_.info;
+    if (add(header_.backing_offset, header_.backing_length) > header_.cluster_size())
+        malformed("the backing file name at offset " + number(header_.backing_offset) +
+                  " is not within the first cluster");
     if (header_.backing_offset != 0 && header_.backing_length != 0) {
-        if (add(header_.backing_offset, header_.backing_length) > header_.cluster_size())
-            malformed("the backing file name at offset " + number(header_.backing_offset) +
-                      " is not within the first cluster");
         info.backing = image_.reference("the backing file name", header_.backing_offset,
                                         header_.backing_length, max_backing_length);
         if (extensions_.backing_format && !extensions_.backing_format->empty()) {
@@ -249,12 +249,11 @@ void Inspector::describe_encryption()
 
 void Inspector::check_table(std::string_view what, std::uint64_t offset, std::uint64_t length)
 {
-    if (length == 0)
-        return;
     if (offset % header_.cluster_size() != 0)
         malformed(std::string(what) + " at offset " + number(offset) +
                   " is not aligned to a cluster");
-    image_.within_file(what, offset, length);
+    if (length != 0)
+        image_.within_file(what, offset, length);
 }
 
 void Inspector::check_tables()
@@ -262,15 +261,16 @@ void Inspector::check_tables()
     constexpr std::uint32_t max_snapshots = 65536;      // QEMU's limit
     constexpr std::uint64_t least_snapshot_length = 40; // fixed part of a snapshot table entry
     check_table("the L1 table", header_.l1_offset, multiply(header_.l1_size, 8));
+    if (header_.refcount_clusters == 0)
+        malformed("the image has no refcount table");
     check_table("the refcount table", header_.refcount_offset,
                 multiply(header_.refcount_clusters, header_.cluster_size()));
     if (header_.snapshots > max_snapshots)
         malformed("snapshot count " + number(header_.snapshots) + " is more than 65536");
     else
         image_.info.snapshot_count = header_.snapshots;
-    if (image_.info.snapshot_count != 0)
-        check_table("the snapshot table", header_.snapshots_offset,
-                    multiply(header_.snapshots, least_snapshot_length));
+    check_table("the snapshot table", header_.snapshots_offset,
+                multiply(image_.info.snapshot_count, least_snapshot_length));
 }
 
 } // namespace

@@ -53,6 +53,10 @@ void inspect_qed(Inspection& image)
             image.find(ImageIssue::malformed, "virtual size " + number(size) +
                                                   " or L1 table offset " + number(l1_offset) +
                                                   " is not aligned");
+        if (header_size == 0 || l1_offset < multiply(header_size, cluster_size))
+            image.find(ImageIssue::malformed, "the L1 table at offset " + number(l1_offset) +
+                                                  " is not behind the header of " +
+                                                  number(header_size) + " clusters");
         image.within_file("the L1 table", l1_offset, multiply(cluster_size, table_size));
     }
 

@@ -61,6 +61,8 @@ void inspect_vdi(Inspection& image)
     }
     image.info.cluster_size = block_size;
     image.set_virtual_size(size, std::min(image.max_virtual_size, multiply(blocks, block_size)));
+    if (head.le32(360) != 512)
+        image.find(ImageIssue::malformed, "sector size " + number(head.le32(360)) + " is not 512");
     if (allocated > blocks)
         image.find(ImageIssue::malformed,
                    number(allocated) + " blocks are allocated of " + number(blocks));

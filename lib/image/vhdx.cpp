@@ -29,15 +29,24 @@ constexpr Guid parent_locator =
     "\x2d\x5f\xd3\xa8\x0b\xb3\x4d\x45\xab\xf7\xd3\xd8\x48\x34\xab\x0c"sv;
 constexpr Guid vhdx_parent = "\xb7\xef\x4a\xb0\x9e\xd1\x81\x4a\xb7\x89\x25\xb8\xe9\x44\x59\x13"sv;
 
+constexpr auto crc_of_byte = [] {
+    std::array<std::uint32_t, 256> table{};
+    for (std::uint32_t byte = 0; byte < table.size(); ++byte) {
+        auto crc = byte;
+        for (int bit = 0; bit < 8; ++bit)
+            crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+        table[byte] = crc;
+    }
+    return table;
+}();
+
 /** CRC-32C (Castagnoli), the checksum field itself counted as zero. */
 std::uint32_t crc32c(Bytes data, std::uint64_t checksum_offset)
 {
     std::uint32_t crc = 0xffffffff;
     for (std::uint64_t i = 0; i < data.size(); ++i) {
         const bool own = i >= checksum_offset && i < checksum_offset + 4;
-        crc ^= own ? 0 : data.u8(i);
-        for (int bit = 0; bit < 8; ++bit)
-            crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+        crc = crc >> 8 ^ crc_of_byte[(crc ^ (own ? 0U : data.u8(i))) & 0xff];
     }
     return ~crc;
 }
@@ -112,14 +121,15 @@ void Inspector::read_regions()
 bool Inspector::read_region_table(std::uint64_t offset)
 {
     constexpr std::uint32_t max_entries = 2047;
-    const Bytes start = image_.source.view(offset, 16);
-    const auto count = start.le32(8);
-    if (!start.matches(0, "regi") || count > max_entries)
+    constexpr std::size_t length = 64 * kib;
+    std::vector<std::byte> buffer(length);
+    const Bytes table = image_.source.read(offset, buffer);
+    const auto count = table.le32(8);
+    if (table.size() < length || !table.matches(0, "regi") || count > max_entries ||
+        crc32c(table, 4) != table.le32(4))
         return false;
     for (std::uint32_t i = 0; i < count; ++i) {
-        const Bytes entry = image_.source.view(offset + 16 + 32 * std::uint64_t{i}, 32);
-        if (entry.size() < 32)
-            return true; // end of file or of the read limit: reported elsewhere
+        const Bytes entry = table.part(16 + 32 * std::uint64_t{i}, 32);
         const Range range{entry.le64(16), entry.le32(24)};
         const bool is_metadata = entry.matches(0, metadata_region);
         if (is_metadata)

@@ -16,8 +16,8 @@ struct Header {
     explicit Header(Bytes data)
         : version(data.le32(4)), flags(data.le32(8)), capacity(data.le64(12)), grain(data.le64(20)),
           descriptor_offset(data.le64(28)), descriptor_length(data.le64(36)),
-          table_entries(data.le32(44)), directory_offset(data.le64(56)), unclean(data.u8(72) != 0),
-          newlines(data.part(73, 4)), compression(data.le16(77))
+          table_entries(data.le32(44)), directory_offset(data.le64(56)), overhead(data.le64(64)),
+          unclean(data.u8(72) != 0), newlines(data.part(73, 4)), compression(data.le16(77))
     {
     }
 
@@ -31,6 +31,7 @@ struct Header {
     std::uint64_t descriptor_length;
     std::uint32_t table_entries;
     std::uint64_t directory_offset;
+    std::uint64_t overhead; ///< all that comes before the first grain
     bool unclean;
     Bytes newlines;
     std::uint16_t compression;
@@ -62,9 +63,10 @@ void describe_header(Inspection& image, const Header& header)
     image.set_virtual_size(multiply(header.capacity, sector),
                            std::min(image.max_virtual_size, reach));
     const auto tables = divide_up(info.virtual_size, header.table_entries * info.cluster_size);
-    if (!header.footer_follows())
+    if (!header.footer_follows() &&
         image.within_file("the grain directory", multiply(header.directory_offset, sector),
-                          4 * tables);
+                          4 * tables))
+        image.within_file("the metadata", 0, multiply(header.overhead, sector));
 }
 
 /** Stream-optimised files are written in one go: what was not known at the start is in a footer. */
@@ -94,6 +96,8 @@ void describe_descriptor(Inspection& image, const Header& header)
     info.variant = descriptor.create_type;
     info.uuid = descriptor.uuid;
     info.backing = descriptor.parent;
+    if (info.variant.empty() && !descriptor.version.empty()) // one of several extents has no text
+        image.find(ImageIssue::malformed, "the descriptor has no createType");
     // ESX keeps the size in the descriptor alone.
     if (header.capacity == 0)
         image.set_virtual_size(multiply(descriptor.sectors, sector));

@@ -234,3 +234,36 @@ TEST_CASE("a common image costs no read beyond its head", "[damage]")
         CHECK_FALSE(storage::looks_raw(source.head().span()));
     }
 }
+
+TEST_CASE("damage that QEMU refuses to open is told", "[image]")
+{
+    const auto damaged = [](const Sample& sample, auto change) {
+        auto image = sample.image;
+        change(image);
+        const auto info = inspect(image, sample.size);
+        INFO(sample.name << ": " << findings(info));
+        CHECK(has(info, ImageIssue::malformed));
+    };
+    damaged(qcow2_v2_sample(), [](Image& image) { image.be64(8, 1 << 20).be32(16, 0); });
+    damaged(qcow2_v2_sample(), [](Image& image) { image.be64(64, 12345); }); // of no snapshots
+    damaged(qcow2_v2_sample(), [](Image& image) { image.be32(56, 0); });
+    damaged(qed_sample(), [](Image& image) { image.le32(12, 1 << 16); });
+    damaged(vmdk_sample(), [](Image& image) {
+        image.text(512, "# Disk DescriptorFile\nversion=1\n" + std::string(512, '#'));
+    });
+    damaged(vdi_sample(), [](Image& image) { image.le32(360, 4096); });
+    damaged(parallels_sample(), [](Image& image) { image.le64(56, 2); });
+    for (unsigned at : {8, 40, 72}) // cipher, mode, hash
+        damaged(luks1_sample(), [at](Image& image) { image.text(at, std::string(32, '\0')); });
+    damaged(luks1_sample(), [](Image& image) { image.be32(164, 0); });
+    damaged(luks1_sample(), [](Image& image) { image.be32(208 + 48 * 7, 1); });
+    damaged(luks1_sample(), [](Image& image) { image.be32(252 + 48 * 3, 4001); });
+    damaged(luks1_sample(), [](Image& image) { image.be32(248 + 48 * 3, 4000); });
+    damaged(vhdx_sample(), [](Image& image) { // of both copies
+        image.le64((192 << 10) + 64, 2 << 20).le64((256 << 10) + 64, 2 << 20);
+    });
+
+    // What lies between the tables and the first grain is cut off.
+    const auto vmdk = vmdk_sample();
+    CHECK(has(inspect(vmdk.image, vmdk.size - 1), ImageIssue::truncated));
+}

@@ -349,11 +349,11 @@ TEST_CASE("VHDX: damage to one copy is survived, a log to replay is told", "[ima
 {
     const auto sample = vhdx_sample();
     auto image = sample.image;
-    image.text(64 << 10, "xxxx").text(192 << 10, "xxxx");
+    image.text(64 << 10, "xxxx").le64((192 << 10) + 64, 4 << 20);
     CHECK(inspect(image, sample.size).findings.empty());
     CHECK(inspect(image, sample.size).virtual_size == sample.virtual_size);
     image.text((128 << 10) + 48, "log");
-    seal_vhdx(image, 128 << 10);
+    seal_vhdx(image, 128 << 10, 4096);
     CHECK(has(inspect(image, sample.size), ImageIssue::marked_dirty));
     image.text(128 << 10, "xxxx");
     CHECK(has(inspect(image, sample.size), ImageIssue::malformed));

@@ -32,11 +32,11 @@ void seal_vhd(Image& image, std::size_t offset, std::size_t length, std::size_t 
     image.be32(offset + checksum, ~sum);
 }
 
-void seal_vhdx(Image& image, std::size_t offset)
+void seal_vhdx(Image& image, std::size_t offset, std::size_t length)
 {
     image.le32(offset + 4, 0);
     std::uint32_t crc = ~0U;
-    for (std::size_t i = 0; i < 4096; ++i) {
+    for (std::size_t i = 0; i < length; ++i) {
         crc ^= static_cast<unsigned char>(image.data.at(offset + i));
         for (int bit = 0; bit < 8; ++bit)
             crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82f63b78U : 0U);
@@ -123,6 +123,7 @@ Sample vmdk_stream_sample()
     auto sample = vmdk_sample();
     auto& image = sample.image;
     image.le32(4, 3).le32(8, 0x30001).le64(12, 0).le64(36, 7).le64(56, UINT64_MAX).le16(77, 1);
+    image.le64(64, 8);
     image.text(512, "# Disk DescriptorFile\nversion=1\nCID=11111111\nparentCID=ffffffff\n"
                     "createType=\"streamOptimized\"\nRW 2097152 SPARSE \"a.vmdk\"\n");
     image.data.resize(512 + image.data.substr(512).find("a.vmdk") + 8);
@@ -187,7 +188,7 @@ Sample vhdx_sample()
             .le16(at + 66, 1)
             .le32(at + 68, mib)
             .le64(at + 72, mib);
-        seal_vhdx(image, at);
+        seal_vhdx(image, at, 4096);
     }
     for (const std::size_t at : {192 * kib, 256 * kib}) {
         image.text(at, "regi").le32(at + 8, 2);
@@ -197,6 +198,7 @@ Sample vhdx_sample()
         image.le64(at + 32, 3 * mib).le32(at + 40, mib).le32(at + 44, 1);
         image.text(at + 48, "\x06\xa2\x7c\x8b\x90\x47\x9a\x4b\xb8\xfe\x57\x5f\x05\x0f\x88\x6e");
         image.le64(at + 64, mib).le32(at + 72, mib).le32(at + 76, 1);
+        seal_vhdx(image, at, 64 * kib);
     }
     const std::size_t table = mib;
     const std::size_t items = mib + 64 * kib;
@@ -296,6 +298,11 @@ Sample luks1_sample()
         .text(40, "xts-plain64")
         .text(72, "sha256");
     image.be32(104, 4096).be32(108, 64).text(168, "01234567-89ab-cdef-0123-456789abcdef");
+    image.be32(164, 1000);
+    for (unsigned slot = 0; slot < 8; ++slot)
+        image.be32(208 + 48 * slot, slot == 0 ? 0x00ac71f3 : 0xdead)
+            .be32(248 + 48 * slot, 8 + 504 * slot)
+            .be32(252 + 48 * slot, 4000);
     return {"luks1", ImageFormat::luks, image, 3 * mib, mib};
 }
 

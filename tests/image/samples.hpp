@@ -42,7 +42,7 @@ std::vector<Sample> all_samples();
 /** Writes the checksum of a VHD footer (at 64) or dynamic header (at 36) of that length. */
 void seal_vhd(Image& image, std::size_t offset, std::size_t length, std::size_t checksum);
 
-/** Writes the CRC-32C of a VHDX header. */
-void seal_vhdx(Image& image, std::size_t offset);
+/** Writes the CRC-32C of a VHDX header (4 KiB) or region table (64 KiB). */
+void seal_vhdx(Image& image, std::size_t offset, std::size_t length);
 
 } // namespace image_test
