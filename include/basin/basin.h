@@ -25,7 +25,15 @@
  *   - It returns BASIN_OK or a negative BASIN_E_ code. Every such function can also return
  *     BASIN_E_INVALID_ARGUMENT (a NULL where none is allowed, an unknown flag bit, a bad value),
  *     BASIN_E_NO_MEMORY and BASIN_E_INTERNAL, and one that uses a pool or volume
- *     BASIN_E_NOT_FOUND once that has vanished; the lists below name the codes beyond these.
+ *     BASIN_E_NOT_FOUND once that has vanished; one that takes a job BASIN_E_CANCELLED and
+ *     BASIN_E_TIMED_OUT, and where it changes something BASIN_E_BUSY (another call has the lock:
+ *     basin_job_set_wait()); one that "blocks on the storage", as its note says, what that storage
+ *     answers: BASIN_E_INVALID_STATE (started, but not accessible now), BASIN_E_UNAVAILABLE,
+ *     BASIN_E_PERMISSION_DENIED, BASIN_E_IO, BASIN_E_CONNECTION, BASIN_E_COMMAND_FAILED,
+ *     BASIN_E_PARSE_FAILED or, after 30 seconds, BASIN_E_TIMED_OUT. The lists below name the codes
+ *     beyond these, and those that mean something of their own.
+ *   - "Blocks on the disk" means basin's own files, which are local as a rule; "on the storage"
+ *     what a pool is made of, and with it its server or tools.
  *   - `flags` is 0 or the bits that the function names. `job` may be NULL. Functions that take a
  *     job can last long, and can be cancelled; the others read or write local state at most.
  *   - Outputs are written only on success and must not be NULL. `error` may be NULL; otherwise it
@@ -997,7 +1005,7 @@ BASIN_API int basin_context_find_pool_by_uuid(basin_context* context, const char
  * @param flags  0
  * @param pool   freed with basin_pool_free()
  * @return BASIN_OK or BASIN_E_NOT_FOUND
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_context_find_pool_by_target_path(basin_context* context, const char* path,
@@ -1005,11 +1013,12 @@ BASIN_API int basin_context_find_pool_by_target_path(basin_context* context, con
                                                      basin_error** error);
 
 /**
- * Finds a volume of an active pool by key.
+ * Finds a volume of an active pool by key. A pool whose storage fails is passed over, and the log
+ * told.
  * @param flags   0
  * @param volume  freed with basin_volume_free()
  * @return BASIN_OK or BASIN_E_NOT_FOUND
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_context_find_volume_by_key(basin_context* context, const char* key,
@@ -1017,11 +1026,12 @@ BASIN_API int basin_context_find_volume_by_key(basin_context* context, const cha
                                                basin_error** error);
 
 /**
- * Finds a volume of an active pool by path, however the path is spelt.
+ * Finds a volume of an active pool by path, however the path is spelt. A pool whose storage fails
+ * is passed over, and the log told.
  * @param flags   0
  * @param volume  freed with basin_volume_free()
  * @return BASIN_OK or BASIN_E_NOT_FOUND
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_context_find_volume_by_path(basin_context* context, const char* path,
@@ -1345,7 +1355,7 @@ BASIN_API const char* basin_pool_type(const basin_pool* pool);
  * @param flags  0 or BASIN_POOL_NEXT
  * @param xml    freed with basin_free()
  * @return BASIN_OK or BASIN_E_NOT_FOUND
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_pool_get_xml(basin_pool* pool, uint32_t flags, char** xml, basin_error** error);
@@ -1355,18 +1365,19 @@ BASIN_API int basin_pool_get_xml(basin_pool* pool, uint32_t flags, char** xml, b
  * @param flags  0 or BASIN_POOL_NEXT
  * @param json   freed with basin_free()
  * @return BASIN_OK or BASIN_E_NOT_FOUND
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_pool_get_json(basin_pool* pool, uint32_t flags, char** json,
                                   basin_error** error);
 
 /**
- * Gives state and numbers, fresh from the system.
+ * Gives state and numbers, fresh from the system. Storage that fails or does not answer is no
+ * error here: the state is BASIN_POOL_INACCESSIBLE, and the reason says why.
  * @param flags  0
  * @param info   freed with basin_pool_info_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND or BASIN_E_IO
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_pool_get_info(basin_pool* pool, uint32_t flags, basin_pool_info** info,
@@ -1377,7 +1388,7 @@ BASIN_API int basin_pool_get_info(basin_pool* pool, uint32_t flags, basin_pool_i
  * @param flags  0
  * @param json   freed with basin_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND or BASIN_E_IO
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_pool_get_info_json(basin_pool* pool, uint32_t flags, char** json,
@@ -1548,7 +1559,7 @@ BASIN_API int basin_pool_refresh(basin_pool* pool, uint32_t flags, basin_job* jo
  * @param flags    0
  * @param volumes  freed with basin_volume_list_free()
  * @return BASIN_OK or BASIN_E_INVALID_STATE (not active)
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_pool_list_volumes(basin_pool* pool, uint32_t flags, basin_volume*** volumes,
@@ -1559,7 +1570,7 @@ BASIN_API int basin_pool_list_volumes(basin_pool* pool, uint32_t flags, basin_vo
  * @param flags    0
  * @param entries  freed with basin_volume_entry_list_free()
  * @return BASIN_OK or BASIN_E_INVALID_STATE (not active)
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_pool_list_volume_entries(basin_pool* pool, uint32_t flags,
@@ -1579,7 +1590,7 @@ BASIN_API void basin_volume_entry_list_free(basin_volume_entry** list);
  * @param names  freed with basin_string_list_free()
  * @return BASIN_OK, BASIN_E_INVALID_STATE (not active), BASIN_E_NOT_SUPPORTED (see
  *         BASIN_CAPABILITY_NAMES_ONLY), BASIN_E_PERMISSION_DENIED or BASIN_E_IO
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_pool_list_volume_names(basin_pool* pool, uint32_t flags, char*** names,
@@ -1589,7 +1600,7 @@ BASIN_API int basin_pool_list_volume_names(basin_pool* pool, uint32_t flags, cha
  * Counts the volumes that basin_pool_list_volumes() would list.
  * @param flags  0
  * @return BASIN_OK or BASIN_E_INVALID_STATE (not active)
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_pool_count_volumes(basin_pool* pool, uint32_t flags, uint64_t* count,
@@ -1600,7 +1611,7 @@ BASIN_API int basin_pool_count_volumes(basin_pool* pool, uint32_t flags, uint64_
  * @param flags        0
  * @param diagnostics  freed with basin_diagnostic_list_free()
  * @return BASIN_OK or BASIN_E_INVALID_STATE (not active)
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_pool_list_diagnostics(basin_pool* pool, uint32_t flags,
@@ -1612,7 +1623,7 @@ BASIN_API int basin_pool_list_diagnostics(basin_pool* pool, uint32_t flags,
  * @param flags  0
  * @param json   freed with basin_free()
  * @return BASIN_OK or BASIN_E_INVALID_STATE (not active)
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_pool_get_diagnostics_json(basin_pool* pool, uint32_t flags, char** json,
@@ -1630,7 +1641,7 @@ BASIN_API void basin_diagnostic_list_free(basin_diagnostic** list);
  * @param flags   0
  * @param volume  freed with basin_volume_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND or BASIN_E_INVALID_STATE (not active)
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_pool_find_volume(basin_pool* pool, const char* name, uint32_t flags,
@@ -1704,7 +1715,7 @@ BASIN_API int basin_pool_upload_volume(basin_pool* pool, const char* definition,
  * @param found  1, or 0: there is no such upload
  * @param bytes  how many have arrived
  * @return BASIN_OK, BASIN_E_INVALID_STATE (not active), BASIN_E_PERMISSION_DENIED or BASIN_E_IO
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_pool_get_partial_upload(basin_pool* pool, const char* name, uint32_t flags,
@@ -1717,7 +1728,7 @@ BASIN_API int basin_pool_get_partial_upload(basin_pool* pool, const char* name, 
  * @return BASIN_OK, BASIN_E_NOT_FOUND (no such upload), BASIN_E_INVALID_STATE (not active),
  *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_UPLOAD), BASIN_E_BUSY (one goes on now),
  *         BASIN_E_PERMISSION_DENIED, BASIN_E_IO, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_pool_discard_upload(basin_pool* pool, const char* name, uint32_t flags,
@@ -1728,7 +1739,7 @@ BASIN_API int basin_pool_discard_upload(basin_pool* pool, const char* name, uint
  * @param flags     0
  * @param blockers  freed with basin_blocker_list_free()
  * @return BASIN_OK or BASIN_E_NOT_SUPPORTED: this pool type cannot tell
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_pool_list_blockers(basin_pool* pool, uint32_t flags, basin_blocker*** blockers,
@@ -1739,7 +1750,7 @@ BASIN_API int basin_pool_list_blockers(basin_pool* pool, uint32_t flags, basin_b
  * @param flags  0
  * @param json   freed with basin_free()
  * @return BASIN_OK or BASIN_E_NOT_SUPPORTED: this pool type cannot tell
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_pool_get_blockers_json(basin_pool* pool, uint32_t flags, char** json,
@@ -1870,7 +1881,7 @@ BASIN_API const char* basin_volume_name(const basin_volume* volume);
  * @param flags  0
  * @param key    freed with basin_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND or BASIN_E_INVALID_STATE (pool not active)
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_volume_get_key(basin_volume* volume, uint32_t flags, char** key,
@@ -1881,7 +1892,7 @@ BASIN_API int basin_volume_get_key(basin_volume* volume, uint32_t flags, char** 
  * @param flags  0
  * @param path   freed with basin_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND or BASIN_E_INVALID_STATE (pool not active)
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_volume_get_path(basin_volume* volume, uint32_t flags, char** path,
@@ -1904,7 +1915,7 @@ BASIN_API int basin_volume_get_pool(basin_volume* volume, uint32_t flags, basin_
  * @param flags     0
  * @param identity  freed with basin_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active) or BASIN_E_IO
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_volume_get_identity(basin_volume* volume, uint32_t flags, char** identity,
@@ -1928,7 +1939,7 @@ BASIN_API int basin_volume_expect(basin_volume* volume, const char* identity, ui
  * @param flags  0 or BASIN_VOLUME_CHAIN
  * @param xml    freed with basin_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active) or BASIN_E_IO
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_volume_get_xml(basin_volume* volume, uint32_t flags, char** xml,
@@ -1939,7 +1950,7 @@ BASIN_API int basin_volume_get_xml(basin_volume* volume, uint32_t flags, char** 
  * @param flags  0 or BASIN_VOLUME_CHAIN
  * @param json   freed with basin_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active) or BASIN_E_IO
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_volume_get_json(basin_volume* volume, uint32_t flags, char** json,
@@ -1950,7 +1961,7 @@ BASIN_API int basin_volume_get_json(basin_volume* volume, uint32_t flags, char**
  * @param flags  0
  * @param info   freed with basin_volume_info_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active) or BASIN_E_IO
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_volume_get_info(basin_volume* volume, uint32_t flags, basin_volume_info** info,
@@ -1961,7 +1972,7 @@ BASIN_API int basin_volume_get_info(basin_volume* volume, uint32_t flags, basin_
  * @param flags  0
  * @param json   freed with basin_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active) or BASIN_E_IO
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_volume_get_info_json(basin_volume* volume, uint32_t flags, char** json,
@@ -1980,7 +1991,7 @@ BASIN_API void basin_volume_info_free(basin_volume_info* info);
  * @param json   freed with basin_free()
  * @return BASIN_OK, BASIN_E_NOT_SUPPORTED (no image), BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE
  *         (pool not active), BASIN_E_PERMISSION_DENIED or BASIN_E_IO
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_volume_inspect(basin_volume* volume, uint32_t flags, char** json,
@@ -2002,7 +2013,7 @@ BASIN_API int basin_image_inspect(int fd, uint32_t flags, char** json, basin_err
  * Reads this one volume again and updates the pool's list.
  * @param flags  0
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active) or BASIN_E_IO
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_volume_refresh(basin_volume* volume, uint32_t flags, basin_job* job,
@@ -2163,7 +2174,7 @@ BASIN_API const char* basin_chain_state_name(uint32_t state);
  * @param links  freed with basin_chain_link_list_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active) or
  *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_BACKING_IMAGES)
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_volume_list_chain(basin_volume* volume, uint32_t flags,
@@ -2176,7 +2187,7 @@ BASIN_API int basin_volume_list_chain(basin_volume* volume, uint32_t flags,
  * @param json   freed with basin_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active) or
  *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_BACKING_IMAGES)
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_volume_get_chain_json(basin_volume* volume, uint32_t flags, char** json,
@@ -2196,7 +2207,7 @@ BASIN_API void basin_chain_link_list_free(basin_chain_link** list);
  * @param volumes  freed with basin_volume_list_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active) or
  *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_BACKING_IMAGES)
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_volume_list_dependents(basin_volume* volume, uint32_t flags,
@@ -2209,7 +2220,7 @@ BASIN_API int basin_volume_list_dependents(basin_volume* volume, uint32_t flags,
  * @param snapshots  freed with basin_snapshot_list_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active) or
  *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_SNAPSHOTS)
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_volume_list_snapshots(basin_volume* volume, uint32_t flags,
@@ -2337,7 +2348,7 @@ BASIN_API int basin_volume_remove_metadata(basin_volume* volume, const char* key
  * @param blockers  freed with basin_blocker_list_free()
  * @return BASIN_OK, BASIN_E_INVALID_STATE (pool not active) or BASIN_E_NOT_SUPPORTED: this pool
  *         type cannot tell
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_volume_list_blockers(basin_volume* volume, uint32_t flags,
@@ -2350,7 +2361,7 @@ BASIN_API int basin_volume_list_blockers(basin_volume* volume, uint32_t flags,
  * @param json   freed with basin_free()
  * @return BASIN_OK, BASIN_E_INVALID_STATE (pool not active) or BASIN_E_NOT_SUPPORTED: this pool
  *         type cannot tell
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_volume_get_blockers_json(basin_volume* volume, uint32_t flags, char** json,

@@ -35,6 +35,8 @@ def check_documentation(name, comment, result, parameters):
             problems.append("basin.h: %s: no %s" % (name, tag))
     if not re.search(r"@note [^@]*(Blocks|Does not block)", comment):
         problems.append("basin.h: %s: does not say whether it blocks" % name)
+    if parameters[0].startswith("basin_volume*") and "@note Blocks on the disk" in comment:
+        problems.append("basin.h: %s: asks the storage, not only basin's own files" % name)
     if not re.search(r"@note [^@]*(Thread-safe|[Nn]ot while|Only in)", comment):
         problems.append("basin.h: %s: says nothing about threads" % name)
     if "basin_error** error" not in parameters[-1]:
