@@ -136,20 +136,22 @@ void update_kernel(OpenDisk& disk)
     std::map<int, Extent> wanted;
     for (const auto& info : disk.describe())
         wanted[info.number] = kernel_extent(info, disk.sector_size());
-    auto known = kernel.partitions();
-    for (auto each = known.begin(); each != known.end();) {
-        const auto [number, extent] = *each;
+    // First what goes, then what becomes shorter: the kernel lets no two of them overlap.
+    std::vector<std::pair<int, Extent>> longer;
+    std::vector<std::pair<int, Extent>> shorter;
+    for (const auto& [number, extent] : kernel.partitions()) {
         const auto want = wanted.find(number);
-        if (want != wanted.end() && want->second == extent) {
-            wanted.erase(want);
-        } else if (want != wanted.end() && want->second.start == extent.start) {
-            kernel.resize(number, want->second);
-            wanted.erase(want);
-        } else {
+        if (want == wanted.end() || want->second.start != extent.start) {
             kernel.remove(number);
+            continue;
         }
-        each = known.erase(each);
+        if (want->second.length != extent.length)
+            (want->second.length > extent.length ? longer : shorter).push_back(*want);
+        wanted.erase(want);
     }
+    for (const auto* list : {&shorter, &longer})
+        for (const auto& [number, extent] : *list)
+            kernel.resize(number, extent);
     for (const auto& [number, extent] : wanted)
         kernel.add(number, extent);
 }

@@ -509,6 +509,14 @@ def the_kernel_learns_of_a_table():
         assert kernel(device) == {}
         ask("sync", device)
         assert kernel(device) == places(ask("read", device)) and len(kernel(device)) == 3
+        # One that grew into the place of others, behind the kernel's back.
+        first, second, third = ask("read", device)["partitions"]
+        for part in (third, second):
+            ask("delete", path, **identity(part))
+        ask("resize", path, size=25 * MIB, **identity(first))
+        run("blockdev", "--flushbufs", device)
+        ask("sync", device)
+        assert kernel(device) == places(ask("read", path)) and len(kernel(device)) == 1
         refused("invalid_argument", "read", device + "p1")
 
 
