@@ -341,6 +341,20 @@ Json label(const Request& request)
     disk.clear_ends();
     taken.accept();
     disk.write();
+    // libparted writes some tables that it does not read: pc98 with sectors of 4096 bytes, or sun on
+    // a disk smaller than a cylinder.
+    Request same;
+    same.table = request.table;
+    try {
+        disk.read(same);
+    } catch (const Refusal&) {
+        disk.clear_ends();
+        throw Refusal("not_supported",
+                      "'" + disk.path() + "', of " + std::to_string(disk.size()) +
+                          " bytes in sectors of " + std::to_string(disk.sector_size()) +
+                          ", cannot have a table of type '" + request.table + "'",
+                      "choose 'gpt' or 'dos', or another disk");
+    }
     update_kernel(disk);
     return with_device(disk, describe(disk, request));
 }
