@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <thread>
 #include <unistd.h>
 
 namespace storage::inline v1 {
@@ -19,6 +20,11 @@ namespace {
 constexpr std::uint64_t ring_magic = 0x31676f4c6e697342; // "BsinLog1"
 constexpr std::size_t slot_count = 4096;
 constexpr std::size_t name_size = 256;
+
+// The lock is held for microseconds, unless its holder was stopped (SIGSTOP, a frozen container).
+constexpr std::chrono::seconds lock_patience{1};
+constexpr std::chrono::microseconds shortest_pause{20};
+constexpr std::chrono::microseconds longest_pause{1000};
 
 struct Header {
     std::uint64_t magic;
@@ -202,10 +208,20 @@ void EventLog::append(std::span<const LoggedEvent> events)
         throw system_error(current->write_error, "cannot write '" + path_ + "'");
     const int fd = current->fd.get();
     // Across threads flock() on one descriptor does not exclude; the mutex does.
-    const std::lock_guard thread_lock(mutex_);
-    while (::flock(fd, LOCK_EX) != 0)
-        if (errno != EINTR)
-            throw system_error(errno, "cannot lock '" + path_ + "'");
+    std::unique_lock thread_lock(append_mutex_, std::defer_lock);
+    const auto end = std::chrono::steady_clock::now() + lock_patience;
+    for (auto pause = shortest_pause;; pause = std::min(pause * 2, longest_pause)) {
+        if (thread_lock.owns_lock() || thread_lock.try_lock()) {
+            if (::flock(fd, LOCK_EX | LOCK_NB) == 0)
+                break;
+            if (errno != EWOULDBLOCK && errno != EINTR)
+                throw system_error(errno, "cannot lock '" + path_ + "'");
+        }
+        if (std::chrono::steady_clock::now() >= end)
+            throw Error(ErrorCode::busy, "'" + path_ + "' is locked by a process that stands still",
+                        "let that process go on, or end it");
+        std::this_thread::sleep_for(pause);
+    }
     auto sequence = current->counter()->load(std::memory_order_acquire);
     int failed = 0;
     for (const auto& event : events) {
@@ -241,10 +257,9 @@ bool EventLog::read_after(std::uint64_t& cursor, std::vector<LoggedEvent>& out) 
     const auto end = std::min(last, cursor + batch);
     while (cursor < end) {
         Slot slot{};
-        if (::pread(current->fd.get(), &slot, sizeof slot, slot_offset(cursor + 1)) !=
-            static_cast<ssize_t>(sizeof slot))
+        if (::pread(current->fd.get(), &slot, sizeof slot, slot_offset(cursor + 1)) < 0)
             throw system_error(errno, "cannot read '" + path_ + "'");
-        if (slot.sequence != cursor + 1) { // overwritten while we read
+        if (slot.sequence != cursor + 1) { // overwritten while we read, or cut off
             cursor = current->counter()->load(std::memory_order_acquire);
             return false;
         }

@@ -48,7 +48,8 @@ public:
     /** Makes the file if there is none, and maps it. @throws Error */
     void ensure_exists();
 
-    /** Appends; makes the file when needed. */
+    /** Appends; makes the file when needed. @throws Error busy  another process has the log locked
+     * and stands still */
     void append(std::span<const LoggedEvent> events);
     void append(const LoggedEvent& event) { append({&event, 1}); }
 
@@ -69,6 +70,7 @@ private:
     std::string path_;
     std::uint64_t writer_;
     std::atomic<const std::atomic<std::uint64_t>*> counter_{nullptr};
+    std::mutex append_mutex_{};
     mutable std::mutex mutex_{};
     std::shared_ptr<const Mapping> mapping_{};
     std::vector<std::shared_ptr<const Mapping>> retired_{}; ///< kept: newest() reads without a lock

@@ -5,6 +5,8 @@
 
 #include <basin/error.hpp>
 #include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -95,6 +97,25 @@ TEST_CASE("writers in several threads and processes lose nothing", "[events]")
     CHECK(events.size() == 3 * each);
     for (std::size_t i = 0; i < events.size(); ++i)
         CHECK(events[i].sequence == i + 1);
+}
+
+TEST_CASE("a writer that was stopped in the middle holds others up for a second, not for ever",
+          "[events]")
+{
+    TemporaryDirectory directory;
+    EventLog log(directory / "events", 1);
+    log.append(volume_event("a"));
+    {
+        const UniqueFd stopped(::open((directory / "events").c_str(), O_RDONLY | O_CLOEXEC));
+        REQUIRE(::flock(stopped.get(), LOCK_EX) == 0);
+        CHECK_THROWS_WITH(log.append(volume_event("b")), Catch::Contains("stands still"));
+        std::uint64_t cursor = 0;
+        std::vector<LoggedEvent> events;
+        CHECK(log.read_after(cursor, events));
+        CHECK(events.size() == 1);
+    }
+    log.append(volume_event("c"));
+    CHECK(log.newest() == 2);
 }
 
 TEST_CASE("where files may not become so large, an event is an error and no signal", "[events]")
