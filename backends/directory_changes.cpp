@@ -208,10 +208,21 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
                                .preallocation = allocate && rounded > volume.capacity
                                                     ? Preallocation::falloc
                                                     : Preallocation::off};
+    // QEMU keeps what lies behind the new end in its cluster, and shows it again to who grows it.
+    const auto cluster = std::max(volume.target.cluster_size, sector);
+    const auto cut =
+        shrink ? std::min((rounded + cluster - 1) / cluster * cluster, volume.capacity) : rounded;
+    const auto image = qemu_image(volume);
+    std::vector<Command> commands{qemu_img_resize_command(image, wanted)};
+    if (cut > rounded)
+        commands.insert(commands.begin(), qemu_img_clear_command(image, rounded, cut - rounded));
     auto step = run_tool_step(
-        path, words(qemu_img_resize_command(qemu_image(volume), wanted)), summary,
-        [volume, wanted, pool = pool_name_, &host = host_](const FileWork& work) {
-            qemu_img_resize(host.runner, qemu_image(volume, pool, host), wanted, work.job);
+        path, words(commands), summary,
+        [volume, wanted, cut, pool = pool_name_, &host = host_](const FileWork& work) {
+            const auto open = qemu_image(volume, pool, host);
+            if (cut > wanted.capacity)
+                qemu_img_clear(host.runner, open, wanted.capacity, cut - wanted.capacity, work.job);
+            qemu_img_resize(host.runner, open, wanted, work.job);
             return true;
         });
     step.record.destructive = shrink;

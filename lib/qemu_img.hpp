@@ -78,6 +78,10 @@ struct QemuImgResize {
 void qemu_img_resize(CommandRunner& runner, const QemuImage& image, const QemuImgResize& resize,
                      Job* job);
 
+/** Overwrites what a guest sees in a range with zeros. */
+void qemu_img_clear(CommandRunner& runner, const QemuImage& image, std::uint64_t offset,
+                    std::uint64_t length, Job* job);
+
 /**
  * Copies into the image what it has of its backing file only, and then forgets that: "rebase -b ''"
  * in qemu-img's safe mode. Until the last write it is still on its backing file, with the same
@@ -101,6 +105,7 @@ Command qemu_img_create_command(const QemuImage& target, const QemuImgOptions& o
 std::vector<Command> qemu_img_convert_commands(const QemuImage& source, const QemuImage& target,
                                                const QemuImgOptions& options);
 Command qemu_img_resize_command(const QemuImage& image, const QemuImgResize& resize);
+Command qemu_img_clear_command(const QemuImage& image, std::uint64_t offset, std::uint64_t length);
 Command qemu_img_flatten_command(const QemuImage& image);
 Command qemu_img_snapshot_command(const QemuImage& image, SnapshotAction action,
                                   const std::string& name);

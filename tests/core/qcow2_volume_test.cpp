@@ -158,3 +158,28 @@ TEST_CASE("a data file that is not free, not there or not raw is refused", "[con
               pool.create_volume_from(copy, full);
           }) == ErrorCode::not_supported);
 }
+
+TEST_CASE("what was cut off a qcow2 volume does not come back", "[content]")
+{
+    if (!have_tools())
+        return;
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto volume = pool.create_volume(qcow2("v"));
+    REQUIRE(succeeds("qemu-io -f qcow2 -c 'write -P 7 0 4M' " + volume.path()));
+    volume.create_snapshot("s"); // which keeps it
+    Job job;
+    volume.resize(mib + 512, ResizeFlags::shrink, BlockerKind::none, &job);
+    CHECK(job.plan().at(0).call.at(1) == "bench");
+    volume.resize(4 * mib);
+    CHECK(succeeds("qemu-io -f qcow2 -c 'read -P 7 0 1049088' " + volume.path()));
+    CHECK(succeeds("qemu-io -f qcow2 -c 'read -P 0 1049088 3145216' " + volume.path()));
+    CHECK(succeeds("qemu-img check " + volume.path()));
+    volume.revert_snapshot("s");
+    CHECK(succeeds("qemu-io -f qcow2 -c 'read -P 7 0 4M' " + volume.path()));
+
+    volume.delete_snapshot("s");
+    volume.resize(mib, ResizeFlags::shrink, BlockerKind::none, &job);
+    CHECK(job.plan().at(0).call.at(1) == "resize"); // no cluster stays in part
+}
