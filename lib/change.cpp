@@ -2,11 +2,14 @@
 #include "change.hpp"
 
 #include "job_impl.hpp"
+#include "recorded_change.hpp"
 #include "signal_guard.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <unistd.h>
 
 namespace storage::inline v1 {
 
@@ -55,60 +58,12 @@ json to_json_object(const Step& step)
             {"summary", step.record.summary}};
 }
 
-/** A change as its journal tells it. */
-struct RecordedChange {
-    std::string operation{};
-    std::vector<Step> steps{};
-    std::size_t commit{SIZE_MAX};
-    std::size_t begun{0};  ///< steps that were begun
-    std::size_t done{0};   ///< steps that were finished
-    std::string pending{}; ///< why the last recovery put it off
-};
-
-RecordedChange parse_entry(const std::string& text)
-{
-    RecordedChange change;
-    std::size_t start = 0;
-    for (bool first = true; start < text.size(); first = false) {
-        const auto end = text.find('\n', start);
-        if (end == std::string::npos)
-            break; // the line that the kill cut short: what it speaks of had not begun
-        const auto line = json::parse(text.begin() + static_cast<std::ptrdiff_t>(start),
-                                      text.begin() + static_cast<std::ptrdiff_t>(end));
-        start = end + 1;
-        if (first) {
-            change.operation = line.at("operation").get<std::string>();
-            change.commit = line.at("commit").get<std::size_t>();
-            for (const auto& item : line.at("steps")) {
-                Step step;
-                step.action = find_action(item.at("action").get<std::string>());
-                if (!step.action)
-                    throw Error(ErrorCode::parse_failed, "journal names an unknown action");
-                step.arguments = item.at("arguments").get<Arguments>();
-                step.record.summary = item.at("summary").get<std::string>();
-                change.steps.push_back(std::move(step));
-            }
-        } else if (line.contains("begin")) {
-            change.begun = line.at("begin").get<std::size_t>() + 1;
-        } else if (line.contains("done")) {
-            change.done = line.at("done").get<std::size_t>() + 1;
-        } else if (line.contains("pending")) {
-            change.pending = line.at("pending").get<std::string>();
-        } else {
-            change.steps.at(line.at("step").get<std::size_t>())
-                .evidence.insert_or_assign(line.at("key").get<std::string>(),
-                                           line.at("value").get<std::string>());
-        }
-    }
-    change.begun = std::min(change.begun, change.steps.size());
-    change.done = std::min(change.done, change.steps.size());
-    return change;
-}
-
-/** Something that is not there now, and may be next time: a server, a library, a secret. */
+/** Something that is not there now, and may be next time: a server, a library, a secret, room, a
+ * file system that can be written to. */
 bool is_passing(const Error& error)
 {
-    return error.retryable() || error.code() == ErrorCode::unavailable;
+    return error.retryable() || error.code() == ErrorCode::unavailable ||
+           error.code() == ErrorCode::no_space || error.os_error() == EROFS;
 }
 
 /** @param passing  where not null: takes what is_passing(), and ends it */
@@ -135,6 +90,15 @@ void undo_steps(std::vector<Step>& steps, std::size_t count, const Host& host,
 
 } // namespace
 
+bool ChangePlace::excludes(const ChangePlace& other) const
+{
+    if (pool_uuid.empty() || pool_uuid != other.pool_uuid)
+        return false;
+    return volumes.empty() || other.volumes.empty() ||
+           std::find_first_of(volumes.begin(), volumes.end(), other.volumes.begin(),
+                              other.volumes.end()) != volumes.end();
+}
+
 void Change::expect(std::string_view identity)
 {
     if (!identity.starts_with(file_identity_prefix))
@@ -149,13 +113,32 @@ std::string Change::serialise() const
     json steps = json::array();
     for (const auto& step : steps_)
         steps.push_back(to_json_object(step));
-    return json{{"operation", operation_}, {"commit", commit_}, {"steps", steps}}.dump();
+    json line{{"operation", operation_}, {"commit", commit_}, {"steps", steps}};
+    if (!place_.pool_uuid.empty())
+        line["pool"] = {
+            {"uuid", place_.pool_uuid}, {"name", place_.pool_name}, {"volumes", place_.volumes}};
+    return line.dump();
 }
 
 const std::string& Change::evidence(std::size_t step, std::string_view name) const
 {
     return look_up(steps_.at(step).evidence, name);
 }
+
+namespace {
+
+/** Of a change that was undone, or finished later. A power cut may bring the file's name back, and
+ * what has been done since must not be undone. */
+void close_for_good(JournalEntry& entry) noexcept
+{
+    try {
+        entry.append(json{{"over", true}}.dump());
+    } catch (const Error&) { // no room: then the name alone has to go
+    }
+    entry.remove();
+}
+
+} // namespace
 
 class Change::JournalRecorder final : public Recorder {
 public:
@@ -188,6 +171,11 @@ public:
     {
         if (entry_)
             entry_->remove();
+    }
+    void close_undone()
+    {
+        if (entry_)
+            close_for_good(*entry_);
     }
 
 private:
@@ -227,7 +215,7 @@ void Change::give_up(std::size_t failed, JournalRecorder& recorder, const Host& 
 {
     undo_steps(steps_, failed + 1, host, problems);
     if (problems.empty())
-        recorder.close();
+        recorder.close_undone();
 }
 
 bool Change::execute(const ChangeHost& host)
@@ -320,7 +308,7 @@ bool is_to_be_finished(const RecordedChange& change)
 std::optional<RecoveryResult> recover(JournalEntry& entry, const Host& host, Eagerness eagerness,
                                       std::string& problems)
 {
-    auto change = parse_entry(entry.read());
+    auto change = parse_recorded_change(entry.read());
     if (change.steps.empty())
         return std::nullopt;
     RecoveryResult result{.operation = change.operation, .finished = is_to_be_finished(change)};
@@ -354,7 +342,9 @@ std::vector<StepRecord> recovery_plan(const Journal& journal)
     std::vector<StepRecord> plan;
     for (const auto& entry : journal.abandoned())
         try {
-            const auto change = parse_entry(entry.read());
+            if (entry.owner() != ::geteuid())
+                continue; // that user's to recover
+            const auto change = parse_recorded_change(entry.read());
             const auto add = [&](std::string_view verb, std::size_t index) {
                 plan.push_back({.summary = std::string(verb) + " of '" + change.operation +
                                            "': " + change.steps[index].record.summary});
@@ -376,9 +366,78 @@ std::vector<StepRecord> recovery_plan(const Journal& journal)
     return plan;
 }
 
-std::vector<RecoveryResult> recover_changes(const Journal& journal, const Host& host,
-                                            Eagerness eagerness)
+namespace {
+
+/** The locks that the change had, if they are to be had at once. */
+std::vector<HeldLock> lock_again(const LockDirectory& locks, const ChangePlace& place)
 {
+    constexpr std::string_view operation = "recovery";
+    std::vector<HeldLock> held;
+    const auto volume = [&](std::size_t index) {
+        return VolumeLock{place.pool_uuid, place.pool_name, place.volumes[index]};
+    };
+    if (place.pool_uuid.empty())
+        return held;
+    if (place.volumes.empty()) {
+        held.push_back(locks.lock_pool(place.pool_uuid, place.pool_name, operation, nullptr));
+    } else if (place.volumes.size() == 1) {
+        held.push_back(locks.lock_volume(volume(0), operation, nullptr));
+    } else {
+        auto both = locks.lock_volumes(volume(0), volume(1), operation, nullptr);
+        held.push_back(std::move(both.first));
+        held.push_back(std::move(both.second));
+    }
+    return held;
+}
+
+/** What can be told of an entry that is not taken; nothing where it makes no sense. */
+std::optional<RecordedChange> look_into(const JournalEntry& entry)
+{
+    try {
+        return parse_recorded_change(entry.read(), false);
+    } catch (const std::exception&) {
+        return std::nullopt;
+    }
+}
+
+/** @return nothing: there is nothing to tell */
+std::optional<RecoveryResult> recover_entry(JournalEntry& entry, const RecoveryHost& recovery,
+                                            const Host& patient, std::string& problems)
+{
+    const auto change = look_into(entry);
+    if (recovery.place && (!change || !change->place.excludes(*recovery.place)))
+        return std::nullopt;
+    RecoveryResult left{.operation = change ? change->operation : std::string(), .pending = true};
+    if (const auto owner = entry.owner(); owner != ::geteuid()) { // who could have anything undone
+        left.message = "'" + entry.path() + "' belongs to user " + std::to_string(owner) +
+                       ", who alone recovers it";
+        return left;
+    }
+    if (change && recovery.hindrance)
+        left.message = recovery.hindrance(change->place);
+    if (!left.message.empty())
+        return left;
+    std::vector<HeldLock> locks;
+    try {
+        if (change)
+            locks = lock_again(recovery.locks, change->place);
+    } catch (const Error& error) {
+        left.message = error.what();
+        return left;
+    }
+    if (!entry.take())
+        return std::nullopt;
+    auto result = recover(entry, patient, recovery.eagerness, problems);
+    if (!result)
+        entry.remove();
+    return result;
+}
+
+} // namespace
+
+std::vector<RecoveryResult> recover_changes(const RecoveryHost& recovery)
+{
+    const auto& host = recovery.host;
     auto patient = host;
     patient.secret = [&host](const SecretRequest& request) {
         try {
@@ -389,24 +448,22 @@ std::vector<RecoveryResult> recover_changes(const Journal& journal, const Host& 
     };
     const SignalGuard no_signal(SIGXFSZ);
     std::vector<RecoveryResult> results;
-    for (auto& entry : journal.abandoned()) {
+    for (auto& entry : recovery.journal.abandoned()) {
         RecoveryResult result;
         std::string problems;
         try {
-            auto recovered = recover(entry, patient, eagerness, problems);
-            if (!recovered) {
-                entry.remove();
+            auto recovered = recover_entry(entry, recovery, patient, problems);
+            if (!recovered)
                 continue;
-            }
             result = std::move(*recovered);
         } catch (const std::exception& error) {
             problems = std::string("journal '") + entry.path() + "': " + error.what();
             result.message = problems;
         }
         if (!problems.empty())
-            journal.set_aside(entry);
+            recovery.journal.set_aside(entry);
         else if (!result.pending)
-            entry.remove();
+            close_for_good(entry);
         const auto what = result.operation.empty() ? "a change" : "'" + result.operation + "'";
         if (!problems.empty())
             host.log(LogLevel::error,
@@ -418,6 +475,16 @@ std::vector<RecoveryResult> recover_changes(const Journal& journal, const Host& 
         results.push_back(std::move(result));
     }
     return results;
+}
+
+bool is_unsettled(const Journal& journal, const ChangePlace& place, Unsettled which)
+{
+    const auto entries = journal.abandoned();
+    return std::any_of(entries.begin(), entries.end(), [&](const JournalEntry& entry) {
+        const auto change = look_into(entry);
+        return change && entry.owner() == ::geteuid() && change->place.excludes(place) &&
+               (which == Unsettled::all || !place.volumes.empty() || change->place.volumes.empty());
+    });
 }
 
 } // namespace storage::inline v1

@@ -6,6 +6,7 @@
 #include "host.hpp"
 #include "journal.hpp"
 #include "log.hpp"
+#include "pool_lock.hpp"
 
 #include <basin/job.hpp>
 
@@ -109,6 +110,16 @@ struct Step {
     FileFunction work{};
 };
 
+/** What is locked while a change goes on: volumes, or without any the pool's life cycle. */
+struct ChangePlace {
+    std::string pool_uuid{}; ///< "": nothing but the registry
+    std::string pool_name{};
+    std::vector<std::string> volumes{};
+
+    /** Whether a change there and one here exclude each other. */
+    bool excludes(const ChangePlace& other) const;
+};
+
 /** Where and for whom a change is carried out. */
 struct ChangeHost {
     const Journal& journal;
@@ -118,8 +129,12 @@ struct ChangeHost {
 
 class Change {
 public:
-    /** @param operation  what people call it, e.g. "pool-build vms" */
-    explicit Change(std::string operation) : operation_(std::move(operation)) {}
+    /** @param operation  what people call it, e.g. "pool-build vms"
+     * @param place  what the caller has locked for it; a recovery locks the same */
+    explicit Change(std::string operation, ChangePlace place = {})
+        : operation_(std::move(operation)), place_(std::move(place))
+    {
+    }
 
     void add(Step step) { steps_.push_back(std::move(step)); }
     /** After the step just added the change counts as done: a recovery then finishes the rest. */
@@ -150,6 +165,7 @@ private:
                  std::string& problems);
 
     std::string operation_;
+    ChangePlace place_;
     std::vector<Step> steps_{};
     std::size_t commit_{SIZE_MAX};
 };
@@ -160,12 +176,33 @@ enum class Eagerness : bool {
     now,
 };
 
+/** What a recovery needs and may do. */
+struct RecoveryHost {
+    const Journal& journal;
+    const Host& host;
+    const LockDirectory& locks;
+    Eagerness eagerness{Eagerness::now};
+    const ChangePlace* place{}; ///< only changes that exclude a change there; null: all
+    /** Why what is there cannot be seen now; "" where it can. */
+    std::function<std::string(const ChangePlace&)> hindrance{};
+};
+
 /**
- * Finishes or undoes each change in the journal whose process is gone. One that needs a server
- * which does not answer, a library or a secret that is not there, is left for the next recovery.
+ * Finishes or undoes each change in the journal whose process is gone, with what it had locked
+ * locked again. One that needs a server which does not answer, a library or a secret that is not
+ * there, what another process has locked, or a file system that is not mounted, read-only or full,
+ * is left for the next recovery.
  */
-std::vector<RecoveryResult> recover_changes(const Journal& journal, const Host& host,
-                                            Eagerness eagerness = Eagerness::now);
+std::vector<RecoveryResult> recover_changes(const RecoveryHost& recovery);
+
+enum class Unsettled : bool {
+    all,
+    in_the_way, ///< of the pool's life cycle changes of single volumes are not
+};
+
+/** Whether a process that is gone left a change half-done that excludes one there, which the caller
+ * has locked. */
+bool is_unsettled(const Journal& journal, const ChangePlace& place, Unsettled which);
 
 /** The steps that recover_changes() would finish or undo now. */
 std::vector<StepRecord> recovery_plan(const Journal& journal);

@@ -100,25 +100,6 @@ void Context::Impl::require_writable(std::string_view what) const
                     std::string(what) + ": this context was opened read-only");
 }
 
-std::vector<RecoveryResult> Context::Impl::recover(Thoroughness thoroughness)
-{
-    if (options.read_only)
-        return {};
-    // Opening must not wait for a server longer than people do.
-    constexpr std::chrono::seconds opening_limit{5};
-    const bool is_opening = thoroughness == Thoroughness::changes;
-    Job limited;
-    limited.set_timeout(opening_limit);
-    const CallScope call(is_opening ? &limited : nullptr);
-    auto results =
-        recover_changes(journal, host, is_opening ? Eagerness::when_due : Eagerness::now);
-    if (!results.empty() || thoroughness == Thoroughness::leftovers_too) {
-        const auto lock = locks.lock_registry(nullptr);
-        store.remove_leftovers();
-    }
-    return results;
-}
-
 void Context::Impl::hold(const std::string& pool_uuid)
 {
     const std::lock_guard lock(holds_mutex_);

@@ -71,6 +71,8 @@ void undo_write_file(StepRun& run)
 void apply_remove_file(StepRun& run)
 {
     const auto& path = run.argument("path");
+    if (run.argument("dangling") == "yes" && ::access(path.c_str(), F_OK) == 0)
+        return; // what it leads to was made anew, and it with that
     struct stat info {};
     if (::lstat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode))
         keep_old_content(run);

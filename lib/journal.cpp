@@ -20,6 +20,7 @@ namespace {
 constexpr std::string_view suffix = ".journal";
 constexpr std::size_t entry_limit = std::size_t{4} << 20;
 constexpr std::chrono::seconds program_patience{1};
+constexpr std::chrono::milliseconds look_patience{100}; ///< for who looks whether it is abandoned
 
 /** Where process numbers mean what they mean here; containers may share a journal. */
 std::string pid_namespace()
@@ -35,30 +36,31 @@ std::string entry_name()
            std::string(suffix);
 }
 
-/** Whether the process that made it is known to have ended. */
-bool is_orphan(std::string_view name)
+/** The process that made it; 0 where that cannot be told here. */
+pid_t maker_of(std::string_view name, const std::string& pid_namespace)
 {
     name.remove_suffix(suffix.size());
-    const auto owner = '-' + pid_namespace() + '-';
+    const auto owner = '-' + pid_namespace + '-';
     const auto found = name.find(owner, temporary_prefix.size());
     if (found == name.npos)
-        return false;
+        return 0;
     name.remove_prefix(found + owner.size());
     pid_t pid{};
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
-    return error == std::errc() && end == name.data() + name.size() && pid > 0 &&
-           ::kill(pid, 0) != 0 && errno == ESRCH;
+    return error == std::errc() && end == name.data() + name.size() && pid > 0 ? pid : 0;
 }
 
-/** @return whether it is ours now */
-bool try_take(int fd, std::string_view name)
+/** Whether nobody has it. Asked with a lock that those who ask share. */
+bool is_abandoned(int fd, pid_t maker)
 {
     const auto end = std::chrono::steady_clock::now() + program_patience;
-    while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (!is_orphan(name) || std::chrono::steady_clock::now() >= end)
+    while (::flock(fd, LOCK_SH | LOCK_NB) != 0) {
+        const bool is_orphan = maker != 0 && ::kill(maker, 0) != 0 && errno == ESRCH;
+        if (!is_orphan || std::chrono::steady_clock::now() >= end)
             return false; // alive, or a program of it still is
         std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
+    ::flock(fd, LOCK_UN);
     return true;
 }
 
@@ -82,6 +84,26 @@ std::string JournalEntry::read() const
     if (::lseek(fd_.get(), 0, SEEK_SET) < 0)
         throw system_error(errno, "cannot read '" + path_ + "'");
     return read_fd(fd_.get(), entry_limit, path_);
+}
+
+bool JournalEntry::take()
+{
+    const auto end = std::chrono::steady_clock::now() + look_patience;
+    while (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (std::chrono::steady_clock::now() >= end)
+            return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    struct stat info {};
+    return ::fstat(fd_.get(), &info) == 0 && info.st_nlink != 0;
+}
+
+unsigned JournalEntry::owner() const
+{
+    struct stat info {};
+    if (::fstat(fd_.get(), &info) != 0)
+        throw system_error(errno, "cannot look at '" + path_ + "'");
+    return info.st_uid;
 }
 
 void JournalEntry::put_off(const std::string& line, bool first) noexcept
@@ -110,22 +132,27 @@ void JournalEntry::remove() noexcept
 JournalEntry Journal::open_entry(const std::string& first_line, Durability durability) const
 {
     make_directories(directory_, 0700);
-    const auto path = directory_ + '/' + entry_name();
-    auto fd = open_file(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_APPEND, 0600);
-    // Nobody can hold it: an entry without its first line is nothing to recover and is left alone.
-    while (::flock(fd.get(), LOCK_EX) != 0)
-        if (errno != EINTR)
-            throw system_error(errno, "cannot lock '" + path + "'");
-    JournalEntry entry(std::move(fd), path, durability);
-    try {
-        entry.append(first_line);
-        if (durability == Durability::durable)
-            sync_directory(directory_);
-    } catch (...) {
-        entry.remove();
-        throw;
+    for (;;) {
+        const auto path = directory_ + '/' + entry_name();
+        auto fd = open_file(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_APPEND, 0600);
+        while (::flock(fd.get(), LOCK_EX) != 0)
+            if (errno != EINTR)
+                throw system_error(errno, "cannot lock '" + path + "'");
+        // Before it was locked a recovery may have come upon it, and cleared away what is empty.
+        struct stat info {};
+        if (::fstat(fd.get(), &info) == 0 && info.st_nlink == 0)
+            continue;
+        JournalEntry entry(std::move(fd), path, durability);
+        try {
+            entry.append(first_line);
+            if (durability == Durability::durable)
+                sync_directory(directory_);
+        } catch (...) {
+            entry.remove();
+            throw;
+        }
+        return entry;
     }
-    return entry;
 }
 
 std::vector<JournalEntry> Journal::abandoned() const
@@ -137,17 +164,18 @@ std::vector<JournalEntry> Journal::abandoned() const
             return entries;
         throw system_error(errno, "cannot read journal directory '" + directory_ + "'");
     }
+    const auto here = pid_namespace();
     while (const auto* item = ::readdir(directory.get())) {
         const std::string_view name = item->d_name;
         if (!name.ends_with(suffix))
             continue;
+        const auto maker = maker_of(name, here);
         const auto path = directory_ + '/' + std::string(name);
-        UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_APPEND));
+        UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_APPEND | O_NONBLOCK));
         struct stat info {};
-        if (!fd || !try_take(fd.get(), name))
+        if (!fd || ::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) ||
+            !is_abandoned(fd.get(), maker))
             continue; // finished just now, or alive
-        if (::fstat(fd.get(), &info) != 0 || info.st_nlink == 0)
-            continue;
         entries.emplace_back(std::move(fd), path);
     }
     return entries;

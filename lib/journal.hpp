@@ -23,6 +23,11 @@ public:
     /** Adds a line; on the disk when it returns, unless the entry is volatile. */
     void append(const std::string& line);
     std::string read() const;
+    /** Locks an entry of abandoned() until it is over. False where somebody else did, or it is over
+     * already. */
+    bool take();
+    /** The user who made it. */
+    unsigned owner() const;
     /** Says why it is left for later; its age begins anew. */
     void put_off(const std::string& line, bool first) noexcept;
     /** Since the last line. */
@@ -43,8 +48,8 @@ public:
 
     JournalEntry open_entry(const std::string& first_line,
                             Durability durability = Durability::durable) const;
-    /** The entries whose process is gone, locked for the caller. Waits up to a second for programs
-     * that a process which was killed has left. */
+    /** The entries whose process is gone, not locked: who deals with one takes it. Waits up to a
+     * second for programs that a process which was killed has left. */
     std::vector<JournalEntry> abandoned() const;
     /** Keeps an entry that cannot be understood out of the way, under another name. */
     void set_aside(JournalEntry& entry) const noexcept;

@@ -43,6 +43,12 @@ PoolDef normalise(const PoolDef& def)
     return result;
 }
 
+/** The pool's life cycle, which is locked. */
+ChangePlace place_of(const PoolObject& pool)
+{
+    return {.pool_uuid = pool.uuid, .pool_name = pool.name};
+}
+
 /** What of a pool a dry run shows: an object that exists nowhere else. */
 PoolPointer imagined_pool(Context::Impl& context, const PoolDef& def)
 {
@@ -106,7 +112,7 @@ std::shared_ptr<const StartRecord> run_start(Context::Impl& context, const PoolD
     const auto& type = implemented_type(def);
     const std::shared_ptr<Backend> backend = type.open(def, context.host);
     const auto title = "pool '" + def.name + "'";
-    Change change("pool-start " + def.name);
+    Change change("pool-start " + def.name, {.pool_uuid = def.uuid, .pool_name = def.name});
     list_build_steps(def, type.info, *backend, build, change);
     // Otherwise the last step finds out.
     if (is_dry_run(job) && build == BuildMode::none &&
@@ -189,7 +195,7 @@ PoolPointer create_pool(Context::Impl& context, const PoolDef& given, BuildMode 
         run_start(context, def, build, job);
         return imagined_pool(context, def);
     }
-    const auto pool_lock = context.locks.lock_pool(def.uuid, def.name, "pool-create", job);
+    const auto pool_lock = context.lock_pool(def.uuid, def.name, "pool-create", job);
     const auto registry_lock = context.locks.lock_registry(job);
     context.synchronise(Context::Impl::Look::full);
     context.refuse_conflicts(def);
@@ -213,11 +219,11 @@ void build_pool(const PoolPointer& pool, BuildMode mode, Job* job)
     implemented_type(access.def());
     std::optional<HeldLock> lock;
     if (!is_dry_run(job)) {
-        lock.emplace(access.context->locks.lock_pool(pool->uuid, pool->name, "pool-build", job));
+        lock.emplace(access.context->lock_pool(pool->uuid, pool->name, "pool-build", job));
         access = PoolAccess(pool, Context::Impl::Look::full);
         require_stopped(access, "building");
     }
-    Change change("pool-build " + pool->name);
+    Change change("pool-build " + pool->name, place_of(*pool));
     list_build_steps(access.def(), access.info(), access.backend(),
                      mode == BuildMode::none ? BuildMode::keep : mode, change);
     if (change.execute(access.context->change_host(job)))
@@ -225,6 +231,16 @@ void build_pool(const PoolPointer& pool, BuildMode mode, Job* job)
 }
 
 namespace {
+
+/** Changes of volumes that were cut short before their file system was unmounted. */
+void settle_what_shows(Context::Impl& context, const PoolObject& pool)
+{
+    try {
+        context.settle(place_of(pool));
+    } catch (const Error& error) { // the start itself worked
+        context.log(LogLevel::warning, error.what());
+    }
+}
 
 /** Where its lock is held and it is not active, or inaccessible. */
 void start_locked(PoolAccess& access, BuildMode build, Job* job, bool by_hold)
@@ -254,10 +270,13 @@ void start_pool(const PoolPointer& pool, BuildMode build, Job* job)
         run_start(context, access.def(), build, job);
         return;
     }
-    const auto pool_lock = context.locks.lock_pool(pool->uuid, pool->name, "pool-start", job);
-    access = PoolAccess(pool);
-    refuse_active();
-    start_locked(access, build, job, false);
+    {
+        const auto pool_lock = context.lock_pool(pool->uuid, pool->name, "pool-start", job);
+        access = PoolAccess(pool);
+        refuse_active();
+        start_locked(access, build, job, false);
+    }
+    settle_what_shows(context, *pool);
 }
 
 void hold_pool(const PoolPointer& pool, BuildMode build, Job* job)
@@ -273,18 +292,21 @@ void hold_pool(const PoolPointer& pool, BuildMode build, Job* job)
     }
     { // whatever goes on in it may go on; only a stop has to be over, or to come after
         const auto lock =
-            context.locks.lock_pool(pool->uuid, pool->name, "pool-hold", job, VolumeUse::read);
+            context.lock_pool(pool->uuid, pool->name, "pool-hold", job, VolumeUse::read);
         access = PoolAccess(pool, Context::Impl::Look::full);
         if (accessible()) {
             context.hold(pool->uuid);
             return;
         }
     }
-    const auto lock = context.locks.lock_pool(pool->uuid, pool->name, "pool-hold", job);
-    access = PoolAccess(pool, Context::Impl::Look::full);
-    if (!accessible())
-        start_locked(access, build, job, true);
-    context.hold(pool->uuid);
+    {
+        const auto lock = context.lock_pool(pool->uuid, pool->name, "pool-hold", job);
+        access = PoolAccess(pool, Context::Impl::Look::full);
+        if (!accessible())
+            start_locked(access, build, job, true);
+        context.hold(pool->uuid);
+    }
+    settle_what_shows(context, *pool);
 }
 
 bool release_pool(const PoolPointer& pool, Job* job)
@@ -321,14 +343,14 @@ void stop_pool(const PoolPointer& pool, Job* job)
     access.require_started();
     std::optional<HeldLock> lock;
     if (!is_dry_run(job)) {
-        lock.emplace(context.locks.lock_pool(pool->uuid, pool->name, "pool-stop", job));
+        lock.emplace(context.lock_pool(pool->uuid, pool->name, "pool-stop", job));
         access = PoolAccess(pool, Context::Impl::Look::full);
         access.require_started();
     }
     if (const auto holder = context.other_holder(pool->uuid); !holder.empty())
         throw Error(ErrorCode::busy, access.title() + ": held by " + holder,
                     "let that process release it, or end it");
-    Change change("pool-stop " + pool->name);
+    Change change("pool-stop " + pool->name, place_of(*pool));
     access.backend().stop(access.files->started->note, change);
     change.add(context.store.remove_record_step(pool->name));
     if (!change.execute(context.change_host(job)))
@@ -350,16 +372,19 @@ void undefine_pool(const PoolPointer& pool, Job* job)
     std::optional<HeldLock> pool_lock;
     std::optional<HeldLock> registry_lock;
     if (!is_dry_run(job)) {
-        pool_lock.emplace(context.locks.lock_pool(pool->uuid, pool->name, "pool-undefine", job));
+        pool_lock.emplace(context.lock_pool(pool->uuid, pool->name, "pool-undefine", job));
         registry_lock.emplace(context.locks.lock_registry(job));
         access = PoolAccess(pool, Context::Impl::Look::full);
         require_stopped(access, "undefining");
     }
-    Change change("pool-undefine " + pool->name);
+    Change change("pool-undefine " + pool->name, place_of(*pool));
     change.add(context.store.remove_config_step(pool->name));
     change.commit_here(); // a link to nothing marks nothing
-    if (!file_identity(context.store.autostart_path(pool->name)).empty())
-        change.add(context.store.autostart_step(pool->name, false));
+    if (!file_identity(context.store.autostart_path(pool->name)).empty()) {
+        auto step = context.store.autostart_step(pool->name, false);
+        step.arguments["dangling"] = "yes"; // a recovery may find a new pool's
+        change.add(std::move(step));
+    }
     if (!change.execute(context.change_host(job)))
         return;
     context.reload_pool(pool->name);
@@ -396,12 +421,12 @@ void delete_pool(const PoolPointer& pool, BlockerKind allowed, Job* job)
     access.require(Capability::delete_pool, "be deleted");
     std::optional<HeldLock> lock;
     if (!is_dry_run(job)) {
-        lock.emplace(context.locks.lock_pool(pool->uuid, pool->name, "pool-delete", job));
+        lock.emplace(context.lock_pool(pool->uuid, pool->name, "pool-delete", job));
         access = PoolAccess(pool, Context::Impl::Look::full);
         require_stopped(access, "deleting its storage");
     }
     require_expendable(access.backend(), access.title(), allowed);
-    Change change("pool-delete " + pool->name);
+    Change change("pool-delete " + pool->name, place_of(*pool));
     access.backend().remove(change);
     if (change.execute(context.change_host(job)))
         context.emit(EventKind::pool_deleted, *pool);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "backend.hpp"
+#include "change.hpp"
 #include "directory_news.hpp"
 #include "event_log.hpp"
 #include "patience.hpp"
@@ -143,6 +144,18 @@ struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
     /** "process 123", another context that holds the pool; "" for nobody. */
     std::string other_holder(const std::string& pool_uuid);
 
+    // The locks of LockDirectory, for changes: what a killed process left half-done there is
+    // brought to its end first, or nothing would be known of what a later recovery undoes.
+    HeldLock lock_pool(const std::string& uuid, const std::string& name, std::string_view operation,
+                       Job* job, VolumeUse use = VolumeUse::change);
+    HeldLock lock_volume(const VolumeLock& wanted, std::string_view operation, Job* job);
+    std::pair<HeldLock, HeldLock> lock_volumes(const VolumeLock& first, const VolumeLock& second,
+                                               std::string_view operation, Job* job);
+
+    /** Brings to its end what killed processes left half-done there.
+     * @return why something cannot be now; "" where nothing is left */
+    std::string settle(const ChangePlace& place);
+
     enum class Thoroughness : bool { changes, leftovers_too };
     std::vector<RecoveryResult> recover(Thoroughness thoroughness);
     std::mutex recovered_mutex{};
@@ -157,6 +170,10 @@ private:
         std::map<std::string, PoolPointer, std::less<>> by_name{};
         std::map<std::string, PoolPointer, std::less<>> by_uuid{};
     };
+
+    RecoveryHost recovery_host();
+    template <typename Lock>
+    auto lock_settled(std::span<const ChangePlace> places, Lock&& lock);
 
     void scan();
     void read_pool(const std::string& name, const StoredFile* config, const StoredFile* record,

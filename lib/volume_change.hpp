@@ -50,10 +50,10 @@ bool change_volume(PoolAccess& access, const Volume& target, const VolumeOperati
     if (!is_dry_run(job)) {
         const VolumeLock wanted{pool->uuid, pool->name, volume};
         if (operation.new_name.empty()) {
-            lock.emplace(context.locks.lock_volume(wanted, operation.name, job));
+            lock.emplace(context.lock_volume(wanted, operation.name, job));
         } else {
-            auto both = context.locks.lock_volumes(
-                wanted, {pool->uuid, pool->name, operation.new_name}, operation.name, job);
+            auto both = context.lock_volumes(wanted, {pool->uuid, pool->name, operation.new_name},
+                                             operation.name, job);
             lock.emplace(std::move(both.first));
             new_lock.emplace(std::move(both.second));
         }
@@ -63,7 +63,10 @@ bool change_volume(PoolAccess& access, const Volume& target, const VolumeOperati
     const bool is_removed = operation.news == EventKind::volume_deleted; // or has a new name
     require_unblocked(access, volume, allowed, operation.verb, job,
                       is_removed ? Links::themselves : Links::followed);
-    Change change(std::string(operation.name) + ' ' + pool->name + ' ' + volume);
+    ChangePlace place{.pool_uuid = pool->uuid, .pool_name = pool->name, .volumes = {volume}};
+    if (!operation.new_name.empty())
+        place.volumes.emplace_back(operation.new_name);
+    Change change(std::string(operation.name) + ' ' + pool->name + ' ' + volume, std::move(place));
     list(access, change);
     change.expect(Volume::Access::expected(target)); // also of what is there when a step opens it
     const auto update = [&](const std::string& name) {

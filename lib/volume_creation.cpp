@@ -11,6 +11,11 @@ namespace storage::inline v1 {
 
 namespace {
 
+ChangePlace place_of(const PoolObject& pool, const std::string& volume)
+{
+    return {.pool_uuid = pool.uuid, .pool_name = pool.name, .volumes = {volume}};
+}
+
 /** Refuses what the definition asks for and the pool type does not do; fills in the format. */
 VolumeDef complete(const PoolAccess& access, const VolumeDef& given)
 {
@@ -63,8 +68,7 @@ std::optional<HeldLock> lock_new_name(PoolAccess& access, VolumeDef& def,
         return std::nullopt;
     for (;;) {
         check(job, operation);
-        auto lock =
-            access.context->locks.lock_volume({pool->uuid, pool->name, def.name}, operation, job);
+        auto lock = access.context->lock_volume({pool->uuid, pool->name, def.name}, operation, job);
         access = PoolAccess(pool);
         auto name = access.active_backend().new_name(wanted);
         if (name == def.name)
@@ -82,7 +86,7 @@ Volume create(PoolAccess& access, const PoolPointer& pool, VolumeDef def,
     const auto context = access.context;
     context->require_writable("creating a volume in " + access.title());
     const auto lock = lock_new_name(access, def, operation, job, std::move(held));
-    Change change(operation + ' ' + pool->name + ' ' + def.name);
+    Change change(operation + ' ' + pool->name + ' ' + def.name, place_of(*pool, def.name));
     list(access.active_backend(), def, change);
     if (change.execute(context->change_host(job))) {
         try {
@@ -168,7 +172,7 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
         if (!is_dry_run(own)) { // any number may copy one volume
             const VolumeLock reading{source_pool->uuid, source_pool->name, source.name(),
                                      VolumeUse::read};
-            const auto& locks = source_access.context->locks;
+            auto& locks = *source_access.context;
             if (access.info().names_volumes) { // a name that no volume has: nobody reads it
                 source_lock.emplace(locks.lock_volume(reading, "vol-create-from", own));
             } else {
@@ -259,9 +263,10 @@ void Pool::discard_upload(const std::string& volume_name, Job* job)
         check_volume_name(volume_name);
         std::optional<HeldLock> lock;
         if (!is_dry_run(own))
-            lock.emplace(access.context->locks.lock_volume({pool->uuid, pool->name, volume_name},
-                                                           "vol-upload-discard", own));
-        Change change("vol-upload-discard " + pool->name + ' ' + volume_name);
+            lock.emplace(access.context->lock_volume({pool->uuid, pool->name, volume_name},
+                                                     "vol-upload-discard", own));
+        Change change("vol-upload-discard " + pool->name + ' ' + volume_name,
+                      place_of(*pool, volume_name));
         access.active_backend().discard_upload(volume_name, change);
         change.execute(access.context->change_host(own));
     });

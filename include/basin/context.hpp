@@ -110,10 +110,12 @@ public:
      * read has a result, too. Throws only what concerns all. */
     std::vector<AutostartResult> autostart(Job* job = nullptr);
 
-    /** Finishes or undoes what killed processes left half-done. The constructor does it too; the
-     * first call tells of that as well. What needs a server that does not answer, or a secret that
-     * is not there, stays pending: this call tries it each time, the constructor once a minute and
-     * not for long. A dry run tells the job what would be finished or undone. */
+    /** Finishes or undoes what killed processes left half-done. The constructor does it too, and so
+     * does each change of a pool or volume that such a process was changing; the next call tells of
+     * that as well. What needs a server that does not answer, a secret that is not there, or a file
+     * system that is not mounted, read-only or full, stays pending: this call tries it each time,
+     * the constructor once a minute and not for long. Other users' changes are left to them. A dry
+     * run tells the job what would be finished or undone. */
     std::vector<RecoveryResult> recover(Job* job = nullptr);
 
     /**

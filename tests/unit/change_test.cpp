@@ -27,6 +27,12 @@ struct Bench {
     Host services{.system = system, .log = log, .runner = runner};
     Job job{};
 
+    LockDirectory locks{directory / "lock"};
+
+    std::vector<RecoveryResult> recover()
+    {
+        return recover_changes({.journal = journal, .host = services, .locks = locks});
+    }
     ChangeHost host() { return {.journal = journal, .host = services, .job = &job}; }
     std::size_t journal_files()
     {
@@ -124,7 +130,7 @@ TEST_CASE("a change killed between steps is undone by the next recovery", "[chan
     REQUIRE(bench.directory.read("kept") == "new");
     REQUIRE(bench.journal_files() == 1);
 
-    const auto results = recover_changes(bench.journal, bench.services);
+    const auto results = bench.recover();
 
     REQUIRE(results.size() == 1);
     CHECK(results[0].operation == "test-op");
@@ -132,7 +138,7 @@ TEST_CASE("a change killed between steps is undone by the next recovery", "[chan
     CHECK(bench.directory.read("kept") == "old");
     CHECK_FALSE(bench.directory.exists("a"));
     CHECK(bench.journal_files() == 0);
-    CHECK(recover_changes(bench.journal, bench.services).empty());
+    CHECK(bench.recover().empty());
 }
 
 TEST_CASE("a change killed after its commit is finished by the next recovery", "[change]")
@@ -149,7 +155,7 @@ TEST_CASE("a change killed after its commit is finished by the next recovery", "
     run_until_killed(change, bench);
     REQUIRE(bench.directory.exists("second"));
 
-    const auto results = recover_changes(bench.journal, bench.services);
+    const auto results = bench.recover();
 
     REQUIRE(results.size() == 1);
     CHECK(results[0].finished);
@@ -168,7 +174,7 @@ TEST_CASE("recovery leaves alone what is not what the journal recorded", "[chang
     REQUIRE(::rename((bench.directory / "a").c_str(), (bench.directory / "old").c_str()) == 0);
     REQUIRE(::mkdir((bench.directory / "a").c_str(), 0700) == 0);
 
-    recover_changes(bench.journal, bench.services);
+    bench.recover();
 
     CHECK(bench.directory.exists("a"));
     CHECK(bench.directory.exists("old"));
@@ -178,7 +184,7 @@ TEST_CASE("recovery does not touch the change of a living process", "[change]")
 {
     Bench bench;
     const auto entry = bench.journal.open_entry("{}");
-    CHECK(recover_changes(bench.journal, bench.services).empty());
+    CHECK(bench.recover().empty());
     CHECK(bench.journal_files() == 1);
 }
 
@@ -191,11 +197,113 @@ TEST_CASE("a journal that makes no sense is set aside, not obeyed", "[change]")
         "{\"operation\":\"x\",\"commit\":0,\"steps\":[{\"action\":\"rm_rf\"}]}\n");
     std::string logged;
     bench.log.callback = [&](LogLevel, std::string_view line) { logged += line; };
-    const auto results = recover_changes(bench.journal, bench.services);
+    const auto results = bench.recover();
     REQUIRE(results.size() == 1);
     CHECK(bench.directory.exists("journal/.basin-1.journal.unreadable"));
     CHECK_THAT(logged, Catch::StartsWith("cannot recover a change, its journal is set aside: "));
-    CHECK(recover_changes(bench.journal, bench.services).empty());
+    CHECK(bench.recover().empty());
+}
+
+TEST_CASE("of a journal that ends anywhere, no more is undone than it tells", "[change]")
+{
+    const auto run = [](std::size_t length) {
+        Bench bench;
+        bench.directory.write("kept", "old");
+        Change change("test-op", {.pool_uuid = "11111111-1111-4111-8111-111111111111",
+                                  .pool_name = "vms",
+                                  .volumes = {"v"}});
+        change.add(make_tree_step(bench.directory / "a", {}));
+        change.add(write_file_step(bench.directory / "kept", "new", false, "replace"));
+        change.add(killing_step());
+        run_until_killed(change, bench);
+        std::string name;
+        for (const auto& entry : std::filesystem::directory_iterator(bench.directory / "journal"))
+            name = "journal/" + entry.path().filename().string();
+        const auto whole = bench.directory.read(name);
+        bench.directory.write(name, whole.substr(0, length));
+        bench.recover();
+        CHECK(bench.journal_files() == 0); // its lines are whole, or were not written
+        const auto kept = bench.directory.read("kept");
+        CHECK((kept == "old" || (kept == "new" && length < whole.size())));
+        return whole.size();
+    };
+    const auto size = run(SIZE_MAX);
+    for (std::size_t length = 0; length < size; length += 7)
+        run(length);
+}
+
+TEST_CASE("a journal whose name a power cut brings back undoes nothing twice", "[change]")
+{
+    Bench bench;
+    bench.directory.write("kept", "old");
+    const auto journal = [&] {
+        std::string path;
+        for (const auto& entry : std::filesystem::directory_iterator(bench.directory / "journal"))
+            path = entry.path();
+        return path;
+    };
+    const auto saved = bench.directory / "saved";
+    Change change("test-op");
+    change.add(make_tree_step(bench.directory / "a", {}));
+    SECTION("of a change that a kill cut short")
+    {
+        change.add(killing_step());
+        run_until_killed(change, bench);
+        REQUIRE(::link(journal().c_str(), saved.c_str()) == 0);
+        CHECK(bench.recover().size() == 1);
+    }
+    SECTION("of a change that failed")
+    {
+        auto last = failing_step();
+        last.prepare = [&](Arguments&) {
+            CHECK(::link(journal().c_str(), saved.c_str()) == 0);
+            throw Error(ErrorCode::io, "no luck");
+        };
+        change.add(std::move(last));
+        CHECK_THROWS_WITH(change.execute(bench.host()), "no luck");
+    }
+    REQUIRE(bench.journal_files() == 0);
+    const auto text = bench.directory.read("saved");
+    const auto line = text.find("\"identity\"");
+    REQUIRE(line != text.npos);
+    // An inode's number and birth can be another's on a file system that has no births.
+    REQUIRE(::mkdir((bench.directory / "a").c_str(), 0700) == 0);
+    const auto start = text.find("\"value\":\"", line) + 9;
+    auto forged = text;
+    forged.replace(start, text.find('"', start) - start, file_identity(bench.directory / "a"));
+    bench.directory.write("journal/.basin-1.journal", forged);
+
+    CHECK(bench.recover().empty());
+    CHECK(bench.directory.exists("a"));
+    CHECK(bench.journal_files() == 0);
+}
+
+TEST_CASE("a recovery has what the change had locked", "[change]")
+{
+    Bench bench;
+    const std::string uuid = "11111111-1111-4111-8111-111111111111", pool = "vms";
+    Change change("test-op", {.pool_uuid = uuid, .pool_name = pool, .volumes = {"v", "w"}});
+    change.add(make_tree_step(bench.directory / "a", {}));
+    change.add(killing_step());
+    run_until_killed(change, bench);
+    const auto in = [&](std::vector<std::string> volumes) {
+        return ChangePlace{.pool_uuid = uuid, .pool_name = pool, .volumes = std::move(volumes)};
+    };
+    CHECK(is_unsettled(bench.journal, in({"w"}), Unsettled::in_the_way));
+    CHECK_FALSE(is_unsettled(bench.journal, in({"x"}), Unsettled::all));
+    CHECK(is_unsettled(bench.journal, in({}), Unsettled::all));
+    CHECK_FALSE(is_unsettled(bench.journal, in({}), Unsettled::in_the_way));
+    {
+        const auto lock = bench.locks.lock_volume({uuid, pool, "w"}, "test", nullptr);
+        const auto results = bench.recover();
+        REQUIRE(results.size() == 1);
+        CHECK(results[0].pending);
+        CHECK_THAT(results[0].message, Catch::Contains("in use by process"));
+        CHECK(bench.directory.exists("a"));
+    }
+    CHECK(bench.recover().size() == 1);
+    CHECK_FALSE(bench.directory.exists("a"));
+    CHECK_FALSE(is_unsettled(bench.journal, in({"w"}), Unsettled::all));
 }
 
 TEST_CASE("cancel and deadline end a change before its next step and undo it", "[change]")
