@@ -126,6 +126,16 @@ std::string Context::Impl::other_holder(const std::string& pool_uuid)
     return locks.other_holder(pool_uuid, mine == holds_.end() ? nullptr : &mine->second);
 }
 
+std::shared_ptr<LeftCalls> Context::Impl::calls_for_new(const std::string& name)
+{
+    const std::lock_guard lock(new_calls_mutex_);
+    std::erase_if(new_calls_, [](const auto& entry) { return entry.second.use_count() == 1; });
+    auto& calls = new_calls_[name];
+    if (!calls)
+        calls = std::make_shared<LeftCalls>();
+    return calls;
+}
+
 int Context::Impl::event_fd()
 {
     const std::lock_guard lock(event_mutex_);
@@ -256,20 +266,32 @@ std::optional<Event> Context::next_event()
     return impl_->next_event();
 }
 
+namespace {
+
+/** A call on a pool that is none yet. */
+template <typename Make>
+Pool made_pool(Context::Impl& context, const PoolDef& def, Job* job, Make make)
+{
+    const auto limit = job ? job->deadline() : std::nullopt;
+    return Pool::Access::make(limit ? result_with_patience(context.calls_for_new(def.name), job,
+                                                           limit, "pool '" + def.name + "'", make)
+                                    : make(job));
+}
+
+} // namespace
+
 Pool Context::define_pool(const PoolDef& def, Job* job)
 {
-    return Pool::Access::make(storage::define_pool(*impl_, def, job));
+    return made_pool(*impl_, def, job, [impl = impl_, def](Job* own) {
+        return storage::define_pool(*impl, def, own);
+    });
 }
 
 Pool Context::create_pool(const PoolDef& def, BuildMode build, Job* job)
 {
-    const auto limit = job ? job->deadline() : std::nullopt;
-    const auto create = [impl = impl_, def, build](Job* own) {
+    return made_pool(*impl_, def, job, [impl = impl_, def, build](Job* own) {
         return storage::create_pool(*impl, def, build, own);
-    };
-    return Pool::Access::make(limit ? result_with_patience(std::make_shared<LeftCalls>(), job,
-                                                           limit, "pool '" + def.name + "'", create)
-                                    : create(job));
+    });
 }
 
 namespace {
@@ -326,22 +348,57 @@ Pool Context::find_pool_by_uuid(std::string_view uuid) const
     throw no_such_pool("with uuid", uuid);
 }
 
+namespace {
+
+struct ActiveTarget {
+    PoolPointer pool;
+    std::string path;
+
+    /** Zeros where its storage does not say. */
+    std::pair<dev_t, ino_t> place() const
+    {
+        const auto look = [path = path] {
+            struct stat status {};
+            return ::stat(path.c_str(), &status) == 0 ? std::pair(status.st_dev, status.st_ino)
+                                                      : std::pair<dev_t, ino_t>();
+        };
+        if (pool->left_calls->count() != 0)
+            return {};
+        if (pool->steadiness == Steadiness::steady)
+            return look();
+        try {
+            return ask_neighbour(pool, look);
+        } catch (const Error&) {
+            return {};
+        }
+    }
+};
+
+std::vector<ActiveTarget> active_targets(const Context::Impl& context)
+{
+    std::vector<ActiveTarget> targets;
+    for (auto& pool : context.all())
+        if (const auto files = pool->files(); files->started)
+            if (const auto& path = files->current().target.path; !path.empty())
+                targets.push_back({std::move(pool), path});
+    return targets;
+}
+
+} // namespace
+
 Pool Context::find_pool_by_target_path(std::string_view path) const
 {
     impl_->synchronise(Impl::Look::full);
     const std::string wanted(path);
+    const auto targets = active_targets(*impl_);
+    for (const auto& target : targets) // without asking anybody
+        if (target.path == wanted)
+            return Pool::Access::make(target.pool);
     struct stat here {};
-    const bool exists = ::stat(wanted.c_str(), &here) == 0;
-    for (auto& pool : impl_->all()) {
-        const auto files = pool->files();
-        if (!files->started)
-            continue;
-        const auto& target = files->current().target.path;
-        struct stat there {};
-        if (target == wanted || (exists && !target.empty() && ::stat(target.c_str(), &there) == 0 &&
-                                 here.st_dev == there.st_dev && here.st_ino == there.st_ino))
-            return Pool::Access::make(std::move(pool));
-    }
+    if (::stat(wanted.c_str(), &here) == 0)
+        for (const auto& target : targets)
+            if (target.place() == std::pair(here.st_dev, here.st_ino))
+                return Pool::Access::make(target.pool);
     throw no_such_pool("that is active has the target path", path);
 }
 
@@ -409,7 +466,7 @@ std::vector<AutostartResult> Context::autostart(Job* job)
             continue;
         AutostartResult result{.pool_name = pool->name};
         try {
-            if (!is_known_accessible(pool)) {
+            if (!is_accessible_now(pool, job)) {
                 operate(pool, job, [pool](Job* own) { start_pool(pool, BuildMode::none, own); });
                 result.started = !is_dry_run(job);
                 if (job) { // each start is a call of its own: what the job shows is all of them

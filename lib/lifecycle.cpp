@@ -142,17 +142,17 @@ bool is_accessible(PoolObject& pool, const PoolFiles& files, const Host& host)
 
 } // namespace
 
-bool is_known_accessible(const PoolPointer& pool)
+bool is_accessible_now(const PoolPointer& pool, Job* job)
 {
     const auto context = pool->context.lock();
-    if (!context || pool->left_calls->count() != 0)
+    if (!context || !pool->files()->started)
         return false;
-    try {
-        return look(
-            pool, [pool, context] { return is_accessible(*pool, *pool->files(), context->host); });
-    } catch (const Error&) {
-        return false;
-    }
+    auto limit = std::chrono::steady_clock::now() + neighbour_limit;
+    if (job && job->deadline())
+        limit = std::min(limit, *job->deadline());
+    return limited_call(pool, job, limit, [pool, context](Job*) {
+        return is_accessible(*pool, *pool->files(), context->host);
+    });
 }
 
 PoolPointer define_pool(Context::Impl& context, const PoolDef& given, Job* job)
@@ -160,13 +160,14 @@ PoolPointer define_pool(Context::Impl& context, const PoolDef& given, Job* job)
     const CallScope call(job);
     const auto def = normalise(given);
     context.require_writable("defining pool '" + def.name + "'");
-    if (is_dry_run(job))
-        context.synchronise(Context::Impl::Look::full);
+    context.synchronise(Context::Impl::Look::full);
+    const auto identities = context.source_identities(def);
+    context.index_sources(); // nobody waits for the lock, then, while storage is asked
     std::optional<HeldLock> lock;
     if (!is_dry_run(job))
         lock.emplace(context.locks.lock_registry(job));
     context.synchronise(Context::Impl::Look::full);
-    context.refuse_conflicts(def);
+    context.refuse_conflicts(def, identities);
 
     Change change("pool-define " + def.name);
     change.add(context.store.write_config_step(def));
@@ -190,15 +191,17 @@ PoolPointer create_pool(Context::Impl& context, const PoolDef& given, BuildMode 
     // Without a uuid of its own the definition may mean the stored pool of that name.
     if (const auto stored = context.find(def.name); stored && given.uuid.empty())
         def.uuid = stored->uuid;
+    const auto identities = context.source_identities(def);
+    context.index_sources();
     if (is_dry_run(job)) {
-        context.refuse_conflicts(def);
+        context.refuse_conflicts(def, identities);
         run_start(context, def, build, job);
         return imagined_pool(context, def);
     }
     const auto pool_lock = context.lock_pool(def.uuid, def.name, "pool-create", job);
     const auto registry_lock = context.locks.lock_registry(job);
     context.synchronise(Context::Impl::Look::full);
-    context.refuse_conflicts(def);
+    context.refuse_conflicts(def, identities);
     if (const auto present = context.find(def.name); present && present->files()->started)
         throw Error(ErrorCode::invalid_state, "pool '" + def.name + "' is already active");
     const auto record = run_start(context, def, build, job);

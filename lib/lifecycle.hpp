@@ -17,8 +17,8 @@ void undefine_pool(const PoolPointer& pool, Job* job);
 void delete_pool(const PoolPointer& pool, BlockerKind allowed, Job* job);
 void set_autostart(const PoolPointer& pool, bool on, Job* job);
 
-/** Whether an active pool's storage is the one that it was started on, soon: what does not answer
- * is not. */
-bool is_known_accessible(const PoolPointer& pool);
+/** Whether an active pool's storage is the one that it was started on. @throws Error timed_out  it
+ * does not answer */
+bool is_accessible_now(const PoolPointer& pool, Job* job);
 
 } // namespace storage::inline v1

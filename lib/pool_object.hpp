@@ -121,8 +121,13 @@ struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
         return pools;
     }
 
+    /** What tells a definition's source from others. Asks the storage, so not under a lock. */
+    std::vector<std::string> source_identities(const PoolDef& def) const;
+    /** Learns the sources of pools that are not known yet; of those whose storage does not answer,
+     * another time. */
+    void index_sources() const;
     /** @throws Error already_exists  another pool has the name, uuid or source */
-    void refuse_conflicts(const PoolDef& def) const;
+    void refuse_conflicts(const PoolDef& def, std::span<const std::string> identities) const;
 
     ChangeHost change_host(Job* job) const
     {
@@ -156,6 +161,10 @@ struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
      * @return why something cannot be now; "" where nothing is left */
     std::string settle(const ChangePlace& place);
 
+    /** The calls that make a pool of that name and were left behind, as a thread that was left has
+     * them. */
+    std::shared_ptr<LeftCalls> calls_for_new(const std::string& name);
+
     enum class Thoroughness : bool { changes, leftovers_too };
     std::vector<RecoveryResult> recover(Thoroughness thoroughness);
     std::mutex recovered_mutex{};
@@ -184,6 +193,9 @@ private:
     mutable std::shared_mutex registry_mutex_{};
     Registry registry_{};
 
+    std::mutex new_calls_mutex_{};
+    std::map<std::string, std::shared_ptr<LeftCalls>> new_calls_{};
+
     std::mutex holds_mutex_{};
     std::map<std::string, HeldLock, std::less<>> holds_{}; ///< by uuid
 
@@ -200,7 +212,7 @@ private:
         std::map<std::string, std::vector<std::string>> identities_of{}; ///< by uuid
         std::vector<PoolPointer> unindexed{};
     };
-    void index_sources(SourceIndex& index) const;
+    void note_sources(const PoolPointer& pool, std::vector<std::string> identities) const;
     mutable std::mutex sources_mutex_{};
     mutable SourceIndex sources_{};
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // How a Context keeps its picture of the pools equal to the files on disk.
-#include "pool_object.hpp"
+#include "pool_call.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <set>
 
 namespace storage::inline v1 {
@@ -227,39 +228,82 @@ PoolPointer Context::Impl::find_uuid(std::string_view uuid) const
     return found == registry_.by_uuid.end() ? nullptr : found->second;
 }
 
-void Context::Impl::index_sources(SourceIndex& index) const
+std::vector<std::string> Context::Impl::source_identities(const PoolDef& def) const
 {
-    for (const auto& pool : index.unindexed) {
-        auto& identities = index.identities_of[pool->uuid];
-        for (const auto& identity : identities) {
-            const auto [first, last] = index.uuid_of.equal_range(identity);
-            const auto mine = std::find_if(
-                first, last, [&](const auto& entry) { return entry.second == pool->uuid; });
-            if (mine != last)
-                index.uuid_of.erase(mine);
-        }
-        identities.clear();
+    auto* const function = backend_type(def.type).source_identities;
+    return function ? function(def, system) : std::vector<std::string>();
+}
+
+void Context::Impl::note_sources(const PoolPointer& pool, std::vector<std::string> identities) const
+{
+    std::sort(identities.begin(), identities.end());
+    identities.erase(std::unique(identities.begin(), identities.end()), identities.end());
+    const std::lock_guard lock(sources_mutex_);
+    auto& before = sources_.identities_of[pool->uuid];
+    for (const auto& identity : before) {
+        const auto [first, last] = sources_.uuid_of.equal_range(identity);
+        const auto mine = std::find_if(
+            first, last, [&](const auto& entry) { return entry.second == pool->uuid; });
+        if (mine != last)
+            sources_.uuid_of.erase(mine);
+    }
+    for (const auto& identity : identities)
+        sources_.uuid_of.emplace(identity, pool->uuid);
+    if (identities.empty())
+        sources_.identities_of.erase(pool->uuid);
+    else
+        before = std::move(identities);
+}
+
+void Context::Impl::index_sources() const
+{
+    std::vector<PoolPointer> pools;
+    {
+        const std::lock_guard lock(sources_mutex_);
+        pools.swap(sources_.unindexed);
+    }
+    const auto learn = [impl = shared_from_this()](const PoolPointer& pool) {
         const auto files = pool->files();
+        std::vector<std::string> identities;
         const auto collect = [&](const PoolDef& def) {
-            if (auto* const function = backend_type(def.type).source_identities)
-                for (auto& identity : function(def, system))
-                    identities.push_back(std::move(identity));
+            const auto found = impl->source_identities(def);
+            identities.insert(identities.end(), found.begin(), found.end());
         };
         if (files->persistent)
             collect(*files->persistent);
         if (files->started)
             collect(files->started->definition);
-        std::sort(identities.begin(), identities.end());
-        identities.erase(std::unique(identities.begin(), identities.end()), identities.end());
-        for (const auto& identity : identities)
-            index.uuid_of.emplace(identity, pool->uuid);
-        if (identities.empty())
-            index.identities_of.erase(pool->uuid);
+        impl->note_sources(pool, std::move(identities));
+    };
+    const auto is_hung = [](const PoolPointer& pool) { return pool->left_calls->count() != 0; };
+    const auto hung = std::stable_partition(pools.begin(), pools.end(), std::not_fn(is_hung));
+    std::vector<PoolPointer> unanswered(hung, pools.end());
+    pools.erase(hung, pools.end());
+    // In one thread as long as all answer; then who does not is found out one by one.
+    const auto ask = [&](const PoolPointer& storage, const std::vector<PoolPointer>& asked) {
+        try {
+            ask_neighbour(storage, [asked, learn] {
+                for (const auto& pool : asked)
+                    learn(pool);
+            });
+            return true;
+        } catch (const Error&) {
+            return false;
+        }
+    };
+    if (!pools.empty()) {
+        const auto all = std::make_shared<PoolObject>(pools.front()->context, "", "sources");
+        if (pools.size() == 1 || !ask(all, pools))
+            for (const auto& pool : pools)
+                if (!ask(pool, {pool}))
+                    unanswered.push_back(pool);
     }
-    index.unindexed.clear();
+    const std::lock_guard lock(sources_mutex_);
+    sources_.unindexed.insert(sources_.unindexed.end(), unanswered.begin(), unanswered.end());
 }
 
-void Context::Impl::refuse_conflicts(const PoolDef& def) const
+void Context::Impl::refuse_conflicts(const PoolDef& def,
+                                     std::span<const std::string> identities) const
 {
     const auto same_name = find(def.name);
     if (same_name && same_name->uuid != def.uuid)
@@ -272,12 +316,11 @@ void Context::Impl::refuse_conflicts(const PoolDef& def) const
                     "pool '" + def.name + "': uuid " + def.uuid + " is that of pool '" +
                         same_uuid->name + "'",
                     "choose another uuid, or leave <uuid> out");
-    auto* const function = backend_type(def.type).source_identities;
-    if (!function)
+    if (identities.empty())
         return;
+    index_sources();
     const std::lock_guard lock(sources_mutex_);
-    index_sources(sources_);
-    for (const auto& identity : function(def, system)) {
+    for (const auto& identity : identities) {
         const auto [first, last] = sources_.uuid_of.equal_range(identity);
         for (auto entry = first; entry != last; ++entry) {
             const auto other = find_uuid(entry->second);

@@ -108,6 +108,51 @@ TEST_CASE("a server that hangs costs each call its deadline, and other pools not
     pool.stop();
 }
 
+TEST_CASE("who comes while a server hangs works with the other pools all the same")
+{
+    Stage stage;
+    NEEDS_A_SERVER(stage)
+    auto remote = stage.remote_pool();
+    remote.set_autostart(true);
+    auto beside = stage.scratch.running_pool(stage.context, "beside");
+    stage.context.define_pool(stage.scratch.dir_pool("start")).set_autostart(true);
+    stage.context.find_pool("start").build();
+    const auto before = threads();
+
+    stage.server.stop();
+    {
+        Context newcomer(stage.scratch.options());
+        Job job;
+        job.set_timeout(20s);
+        newcomer.define_pool(stage.scratch.dir_pool("new"), &job).undefine();
+        auto same = stage.scratch.dir_pool("new");
+        same.target.path = beside.definition().target.path + "/../beside";
+        CHECK(error_code([&] { newcomer.define_pool(same, &job); }) == ErrorCode::already_exists);
+        CHECK(newcomer.find_pool_by_target_path(stage.scratch.target("beside")).name() == "beside");
+        CHECK(newcomer.find_pool_by_target_path(stage.scratch.target("./beside")).name() ==
+              "beside");
+        for (const auto& result : newcomer.autostart()) {
+            INFO(result.pool_name);
+            CHECK(result.started == (result.pool_name == "start"));
+            CHECK(result.error.has_value() == (result.pool_name == "remote"));
+        }
+        check_usable(newcomer.find_pool("start"));
+        auto there = stage.scratch.dir_pool("there");
+        there.target.path = stage.server.path() + "/pool/below";
+        for (int i = 0; i < 10; ++i) // one thread is risked for it, not one each time
+            CHECK(code_within(200ms, [&](Job& limited) {
+                      newcomer.define_pool(there, &limited);
+                  }) == ErrorCode::timed_out);
+        // That one has nothing locked.
+        newcomer.define_pool(stage.scratch.dir_pool("new"), &job).undefine();
+        CHECK(threads() <= before + 4);
+    }
+    stage.server.go_on();
+    CHECK(comes_true([&] { return threads() == before; }));
+    CHECK(remote.info().state == PoolState::running);
+    remote.stop();
+}
+
 TEST_CASE("a call that hangs can be cancelled, and leaves what it holds until it ends")
 {
     Stage stage;
