@@ -334,7 +334,16 @@ bool release_pool(const PoolPointer& pool, Job* job)
     } else if (!is_last()) {
         return false;
     }
-    stop_pool(pool, job);
+    try {
+        stop_pool(pool, job);
+    } catch (const Error& error) {
+        // Somebody came to hold it just now, and will be the last one.
+        if (error.code() != ErrorCode::busy || is_dry_run(job) ||
+            context.other_holder(pool->uuid).empty())
+            throw;
+        context.let_go(pool->uuid);
+        return false;
+    }
     return !is_dry_run(job);
 }
 

@@ -4,8 +4,10 @@
 #include "aftermath.hpp"
 #include "mounts.hpp"
 
+#include <array>
 #include <csignal>
 #include <sys/wait.h>
+#include <thread>
 
 using namespace storage;
 
@@ -167,6 +169,81 @@ TEST_CASE("what was active before it was held stays active", "[concurrency]")
     pool.hold(BuildMode::none, &dry);
     CHECK_FALSE(pool.is_active());
     CHECK_FALSE(dry.plan().empty());
+}
+
+TEST_CASE("who holds a pool has it active, however others come and go", "[concurrency]")
+{
+    constexpr int processes = 4, rounds = 60;
+    Scratch scratch;
+    {
+        Context context(scratch.options());
+        context.define_pool(scratch.dir_pool());
+    }
+    std::array<pid_t, processes> children{};
+    for (auto& child : children) {
+        child = ::fork();
+        if (child != 0)
+            continue;
+        Context context(scratch.options());
+        auto pool = context.find_pool("pool");
+        const auto name = std::to_string(::getpid());
+        int status = 0;
+        for (int round = 0; round < rounds && status == 0; ++round) {
+            Job job;
+            job.set_wait(std::chrono::seconds(60));
+            const auto error = error_of([&] {
+                pool.hold(BuildMode::keep, &job);
+                if (round % 10 == 0)
+                    pool.create_volume(raw_volume(name), CreateFlags::none, &job)
+                        .delete_storage(BlockerKind::none, &job);
+                else if (!pool.is_active())
+                    throw Error(ErrorCode::internal, "a pool that is held is not active");
+                pool.release(&job);
+            });
+            if (error.code() != ErrorCode{})
+                std::fprintf(stderr, "round %d: %s\n", round, error.what());
+            status = error.code() != ErrorCode{};
+        }
+        ::_exit(status);
+    }
+    for (const auto child : children) {
+        int status = 0;
+        REQUIRE(::waitpid(child, &status, 0) == child);
+        CHECK(status == 0);
+    }
+    Context context(scratch.options());
+    CHECK_FALSE(context.find_pool("pool").is_active());
+}
+
+TEST_CASE("the last one to hold a pool lets go although another one comes", "[concurrency]")
+{
+    Scratch scratch;
+    Context one(scratch.options()), two(scratch.options());
+    auto pool = one.define_pool(scratch.dir_pool());
+    pool.hold(BuildMode::keep);
+    auto theirs = two.find_pool("pool");
+    int pipe[2];
+    REQUIRE(::pipe(pipe) == 0);
+    std::thread upload([&] { theirs.upload_volume(raw_volume("a", 0), pipe[0]); });
+    CHECK(::write(pipe[1], "a", 1) == 1);
+    CHECK(comes_true([&] { return error_code([&] { pool.stop(); }) == ErrorCode::busy; }));
+    bool stopped_it = true;
+    std::thread release([&] {
+        Job job;
+        job.set_wait(std::chrono::seconds(60));
+        stopped_it = pool.release(&job);
+    });
+    ::usleep(200000); // it waits for the upload, most likely
+    theirs.hold();
+    ::close(pipe[1]);
+    release.join();
+    upload.join();
+    ::close(pipe[0]);
+    CHECK_FALSE(stopped_it);
+    CHECK(pool.is_active());
+    CHECK(error_code([&] { pool.release(); }) == ErrorCode::invalid_state);
+    CHECK(theirs.release());
+    CHECK_FALSE(pool.is_active());
 }
 
 TEST_CASE("a mount stays as long as somebody holds its pool", "[concurrency]")
