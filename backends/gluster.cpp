@@ -16,7 +16,7 @@ std::vector<std::string> source_identities(const PoolDef& def, const SystemRoot&
     std::vector<std::string> result;
     for (const auto& host : def.source.hosts)
         result.push_back("gluster:" + canonical_host(host, {24007}) + ' ' + def.source.name + ' ' +
-                         def.source.dir);
+                         canonical_server_directory(def.source.dir));
     return result;
 }
 

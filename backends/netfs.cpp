@@ -18,7 +18,7 @@ std::vector<std::string> source_identities(const PoolDef& def, const SystemRoot&
     std::vector<std::string> result;
     for (const auto& host : def.source.hosts)
         result.push_back("netfs:" + canonical_host(host, {2049, 445, 24007}) + ' ' +
-                         def.source.dir);
+                         canonical_server_directory(def.source.dir));
     return result;
 }
 

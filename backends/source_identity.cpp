@@ -99,6 +99,15 @@ std::string canonical_host(const SourceHost& host, std::initializer_list<std::in
     return name + ':' + std::to_string(port);
 }
 
+std::string canonical_server_directory(std::string_view path)
+{
+    std::filesystem::path result = path.starts_with('/') ? "/" : "";
+    for (const auto& part : std::filesystem::path(path).relative_path())
+        if (!part.empty() && part != ".")
+            result /= part;
+    return result.string();
+}
+
 std::vector<std::string> iscsi_identities(const PoolDef& def)
 {
     std::vector<std::string> result;

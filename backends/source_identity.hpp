@@ -25,6 +25,10 @@ std::vector<std::string> device_identities(const PoolDef& def, const SystemRoot&
  * of the defaults. */
 std::string canonical_host(const SourceHost& host, std::initializer_list<std::int32_t> defaults);
 
+/** A directory of a server without doubled slashes, "." and a slash at its end. ".." stays: what it
+ * means behind a symbolic link is the server's to know. */
+std::string canonical_server_directory(std::string_view path);
+
 /** An iSCSI target as one initiator sees it; the portal does not matter (RFC 3720, 3.2.6: names
  * are unique world-wide). */
 std::vector<std::string> iscsi_identities(const PoolDef& def);

@@ -87,7 +87,11 @@ TEST_CASE("servers are compared without case, default port and spelling", "[iden
     const auto gluster = [](const std::string& directory) {
         return with_source("gluster", {.hosts = {{.name = "g"}}, .dir = directory, .name = "v"});
     };
-    CHECK(conflict(gluster("/"), gluster("/")));
+    CHECK(conflict(gluster("/"), gluster("//")));
+    CHECK(conflict(gluster("/a/b"), gluster("/a/./b/.")));
+    CHECK(conflict(with_source("netfs", {.hosts = {{.name = "h"}}, .dir = "share"}),
+                   with_source("netfs", {.hosts = {{.name = "h"}}, .dir = "share/."})));
+    CHECK_FALSE(conflict(gluster("/a/.."), gluster("/")));
     CHECK_FALSE(conflict(gluster("/"), gluster("/a")));
     CHECK(conflict(with_source("sheepdog", {.hosts = {{.name = "s", .port = 7000}}}),
                    with_source("sheepdog", {.hosts = {{.name = "s"}}})));
