@@ -128,7 +128,7 @@ public:
     Wait run()
     {
         const int fd = call_.context().event_fd();
-        std::optional<Clock::time_point> deadline;
+        auto deadline = call_.job().deadline(); // of a --timeout before the verb
         if (call_.given("timeout"))
             deadline = Clock::now() + std::chrono::seconds(call_.number("timeout"));
         begin();

@@ -178,6 +178,8 @@ def events_are_elements_of_one_array(basin):
     basin.define_vms()
     result = basin.run('--json', 'pool-event', 'vms', '--all', '--timeout', '0')
     equal((result.status, json.loads(result.out), result.err), (1, [], ''))
+    result = basin.run('--json', '--timeout', '1', 'pool-event', '--all')  # of any verb, and would wait for ever
+    equal((result.status, json.loads(result.out), result.err), (1, [], ''))
 
 
 def a_dry_run_is_a_document_of_steps(basin):
