@@ -46,7 +46,7 @@ std::string user_directory(const char* variable, const char* fallback)
             throw Error(ErrorCode::invalid_argument,
                         std::string("neither ") + variable +
                             " nor HOME names an absolute directory",
-                        "set one of them, or ContextOptions::root");
+                        "set one of them, or give the context a root (basin --root)");
         base += fallback;
     }
     return base + "/basin/storage";

@@ -125,6 +125,17 @@ void require_all(const Verb& verb, const Arguments& arguments)
                              "usage: basin " + usage_line(verb));
 }
 
+/** A variable of a script that is not set must not mean the system's own directories, or no check.
+ */
+void refuse_empty(const std::vector<Option>& options, const Arguments& arguments)
+{
+    for (const auto& option : options)
+        if (option.takes != Takes::flag && !option.may_be_empty && arguments.has(option.name) &&
+            arguments.text(option.name).empty())
+            throw UsageError("--" + std::string(option.name) + " is empty",
+                             option.required ? "give a value" : "give a value, or leave it out");
+}
+
 std::string padded(std::string text, std::size_t width)
 {
     if (text.size() < width)
@@ -150,6 +161,7 @@ void parse_command_line(int argc, char** argv, Invocation& invocation)
     before.stop_at_first_stranger();
     before.add(named_globals(), invocation.globals);
     auto rest = before.parse(std::move(all));
+    refuse_empty(global_options(), invocation.globals);
     if (rest.empty())
         return;
     if (rest.front().starts_with('-'))
@@ -169,6 +181,8 @@ void parse_command_line(int argc, char** argv, Invocation& invocation)
         throw UsageError("'" + std::string(verb.name) + "': " + error.what(),
                          "usage: basin " + usage_line(verb));
     }
+    refuse_empty(verb.options, invocation.arguments);
+    refuse_empty(global_options(), invocation.globals);
     if (!invocation.globals.has("help"))
         require_all(verb, invocation.arguments);
 }

@@ -42,6 +42,7 @@ struct Option {
     bool named_only{}; ///< cannot be given by position
     char letter{};     ///< 0: none
     bool list{};       ///< values may be repeated and separated by commas
+    bool may_be_empty{};
 };
 
 struct Verb {

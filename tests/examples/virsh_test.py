@@ -93,7 +93,7 @@ def parts_of_xml_are_virsh_s(basin):
         same(basin, before, f'vol-dumpxml a.img vms --xpath={expression}')
     equal(basin.ok('-q', 'pool-dumpxml', 'vms', '--xpath', 'concat(name, "<", count(//path))'), 'vms<1\n')
     equal(basin.ok('-q', 'pool-dumpxml', 'vms', '--xpath', 'count(//path)', '--wrap'), '<nodes>1</nodes>\n')
-    for expression in ('///', '', 'nosuch()', '/pool['):
+    for expression in ('///', 'nosuch()', '/pool['):
         true(f"--xpath '{expression}': " in basin.fails(2, 'pool-dumpxml', 'vms', '--xpath', expression), expression)
 
 
