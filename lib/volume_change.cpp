@@ -96,7 +96,7 @@ std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, Bl
 }
 
 void require_unblocked(PoolAccess& access, const std::string& name, BlockerKind allowed,
-                       std::string_view operation, Job* job, Links links)
+                       const VolumeOperation& operation, Job* job, Links links)
 {
     auto found = blockers_of(access, name, allowed, links);
     // Who has it open may only be looking at it for an instant, as a refresh does, and on a busy
@@ -108,7 +108,7 @@ void require_unblocked(PoolAccess& access, const std::string& name, BlockerKind 
     };
     constexpr std::chrono::milliseconds most{128}; // a quarter of a second in all
     for (std::chrono::milliseconds pause{1}; only_open() && pause <= most; pause *= 2) {
-        check(job, operation);
+        check(job, operation.verb);
         std::this_thread::sleep_for(pause);
         found = blockers_of(access, name, allowed, links);
     }
@@ -123,10 +123,12 @@ void require_unblocked(PoolAccess& access, const std::string& name, BlockerKind 
             kinds += (kinds.empty() ? "" : ", ") + kind;
     }
     throw Error(ErrorCode::busy,
-                volume_title(name, *access.pool) + ": " + std::string(operation) +
+                volume_title(name, *access.pool) + ": " + std::string(operation.verb) +
                     " it is stopped by what uses it: " + found.front().message +
                     (found.size() > 1 ? " and " + std::to_string(found.size() - 1) + " more" : ""),
-                "end its use, or allow it explicitly (" + kinds + ")", lines);
+                operation.may_be_allowed ? "end its use, or allow it explicitly (" + kinds + ")"
+                                         : "end its use first",
+                lines);
 }
 
 void require_expected(PoolAccess& access, const Volume& volume)
@@ -299,7 +301,11 @@ void Volume::flatten(Job* job)
         const auto allowed =
             allowed_for_snapshots(access) | BlockerKind::snapshot | BlockerKind::backing_image;
         change_volume(access, self,
-                      {"vol-flatten", "flattening", Capability::flatten_volume, "flatten volumes"},
+                      {.name = "vol-flatten",
+                       .verb = "flattening",
+                       .capability = Capability::flatten_volume,
+                       .ability = "flatten volumes",
+                       .may_be_allowed = false},
                       allowed, own, [&](PoolAccess& now, Change& change) {
                           auto& backend = now.active_backend();
                           const auto volume = backend.describe(self.name_);
@@ -370,8 +376,11 @@ Snapshot require_snapshot(Backend& backend, const std::string& volume, const std
                 "list its snapshots");
 }
 
-constexpr VolumeOperation snapshot_operation{"vol-snapshot", "changing the snapshots of",
-                                             Capability::snapshots, "make snapshots"};
+constexpr VolumeOperation snapshot_operation{.name = "vol-snapshot",
+                                             .verb = "changing the snapshots of",
+                                             .capability = Capability::snapshots,
+                                             .ability = "make snapshots",
+                                             .may_be_allowed = false};
 
 } // namespace
 
@@ -452,8 +461,11 @@ void Volume::protect_snapshot(const std::string& name, bool on, Job* job)
         PoolAccess access(self.pool_);
         const auto title = volume_title(self.name_, *self.pool_);
         change_volume(access, self,
-                      {"vol-snapshot", "changing the snapshots of", Capability::protect_snapshots,
-                       "protect snapshots"},
+                      {.name = "vol-snapshot",
+                       .verb = "changing the snapshots of",
+                       .capability = Capability::protect_snapshots,
+                       .ability = "protect snapshots",
+                       .may_be_allowed = false},
                       allowed_for_snapshots(access), own, [&](PoolAccess& now, Change& change) {
                           auto& backend = now.active_backend();
                           if (require_snapshot(backend, self.name_, name, title).is_protected != on)

@@ -13,10 +13,6 @@ namespace storage::inline v1 {
 std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, BlockerKind allowed,
                                  Links links = Links::followed);
 
-/** @throws Error busy  what is in the way and not allowed, for more than a moment */
-void require_unblocked(PoolAccess& access, const std::string& name, BlockerKind allowed,
-                       std::string_view operation, Job* job, Links links = Links::followed);
-
 /** @throws Error not_found  the handle means another object than the one that has the name now */
 void require_expected(PoolAccess& access, const Volume& volume);
 
@@ -28,7 +24,12 @@ struct VolumeOperation {
     std::string_view ability{}; ///< "wipe volumes"
     EventKind news{EventKind::volume_changed};
     std::string_view new_name{}; ///< of a renaming
+    bool may_be_allowed{true};   ///< the caller can say which uses do not matter
 };
+
+/** @throws Error busy  what is in the way and not allowed, for more than a moment */
+void require_unblocked(PoolAccess& access, const std::string& name, BlockerKind allowed,
+                       const VolumeOperation& operation, Job* job, Links links = Links::followed);
 
 /**
  * Locks the volume, looks for blockers, has the steps listed, carries them out, and tells before it
@@ -61,7 +62,7 @@ bool change_volume(PoolAccess& access, const Volume& target, const VolumeOperati
     }
     require_expected(access, target);
     const bool is_removed = operation.news == EventKind::volume_deleted; // or has a new name
-    require_unblocked(access, volume, allowed, operation.verb, job,
+    require_unblocked(access, volume, allowed, operation, job,
                       is_removed ? Links::themselves : Links::followed);
     ChangePlace place{.pool_uuid = pool->uuid, .pool_name = pool->name, .volumes = {volume}};
     if (!operation.new_name.empty())

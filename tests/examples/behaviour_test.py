@@ -120,6 +120,14 @@ def a_size_that_is_none_is_shown_whole(basin):
     true("capacity '-1': '-1'" in basin.fails(2, 'vol-create-as', 'vms', 'x', '--capacity=-1'), 'the number')
 
 
+def a_way_out_is_one_that_there_is(basin):
+    basin.define_vms()
+    basin.ok('vol-create-as', 'vms', 'q', '1M', '--format', 'qcow2')
+    basin.run('vol-clone', 'q', 'overlay', 'vms', '--linked')
+    true('hint: end its use, or allow it explicitly (backing_image)\n' in basin.fails(4, 'vol-delete', 'q', 'vms'), 'delete')
+    true('hint: end its use first\n' in basin.fails(4, 'vol-snapshot-create', 'q', 's', 'vms'), 'snapshot')
+
+
 def an_empty_value_is_no_value(basin):
     basin.define_vms()
     basin.ok('vol-create-as', 'vms', 'a', '1M', '--allocation', '0')
@@ -242,7 +250,7 @@ main([a_dry_run_of_any_changing_verb_changes_nothing, a_dry_run_of_autostart_lis
       each_class_of_error_has_its_exit_status,
       errors_name_the_object_and_a_way_out, ignored_parts_of_a_definition_are_warned_of,
       the_root_may_come_from_the_environment, unwritable_output_is_an_error,
-      a_size_that_is_none_is_shown_whole, an_empty_value_is_no_value, a_negative_size_takes_away,
+      a_size_that_is_none_is_shown_whole, a_way_out_is_one_that_there_is, an_empty_value_is_no_value, a_negative_size_takes_away,
       missing_standard_descriptors_are_errors_and_nobody_elses_files,
       a_reader_that_has_enough_is_no_error_to_talk_about, a_definition_may_come_from_standard_input,
       a_failed_edit_asks_on_a_terminal_and_tries_again,
