@@ -15,6 +15,13 @@ std::string format_name(ImageFormat format)
     return std::string(to_string(format == ImageFormat::luks ? ImageFormat::raw : format));
 }
 
+DataFile data_file_of(const ImageInfo& header, const std::string& prefix)
+{
+    const auto& reference = header.data_file->path;
+    const auto target = resolve_data_file(reference, prefix);
+    return {.path = target.is_local() ? target.path : reference, .raw = header.data_file_raw};
+}
+
 void add_header(const std::string& prefix, const ImageInfo& header, VolumeDef& def)
 {
     auto& target = def.target;
@@ -27,13 +34,15 @@ void add_header(const std::string& prefix, const ImageInfo& header, VolumeDef& d
     if (chosen)
         target.cluster_size = header.cluster_size;
     if (chosen && header.data_file)
-        target.data_file = DataFile{.path = resolve_reference(header.data_file->path, prefix).path,
-                                    .raw = header.data_file_raw};
+        target.data_file = data_file_of(header, prefix);
     if (header.compat != "0.10") // libvirt prints none for qcow2 version 2
         target.compat = header.compat;
     if (header.backing)
         def.backing.push_back(
-            backing_store(*header.backing, resolve_reference(header.backing->path, prefix)));
+            backing_store(*header.backing,
+                          resolve_reference(header.backing->path, prefix,
+                                            header.backing->format_declared ? header.backing->format
+                                                                            : std::string_view())));
 }
 
 } // namespace

@@ -32,6 +32,11 @@ constexpr std::array<std::string_view, 13> format_drivers{
     "vhdx", "parallels", "bochs", "cloop", "dmg",  "luks"};
 constexpr std::array<std::string_view, 4> filter_drivers{"throttle", "copy-on-read", "preallocate",
                                                          "snapshot-access"};
+// Their options that bring in no other node; beside "driver", and one of "filename" and "file".
+constexpr std::array<std::string_view, 14> harmless_options{
+    "node-name",   "read-only", "auto-read-only", "discard",       "detect-zeroes",
+    "force-share", "cache",     "cache.direct",   "aio",           "cache.no-flush",
+    "locking",     "offset",    "size",           "throttle-group"};
 
 bool has_protocol(std::string_view reference)
 {
@@ -59,6 +64,15 @@ BackingTarget local_target(std::string_view name, std::string_view directory)
     return target;
 }
 
+/** Of a name that begins at the working directory of whoever opens it. */
+BackingTarget working_target(std::string_view name, std::string_view directory)
+{
+    auto target = local_target(name, directory);
+    if (!name.starts_with('/'))
+        target.beside.swap(target.path);
+    return target;
+}
+
 std::optional<std::string_view> text_member(const json& options, const std::string& key)
 {
     const auto member = options.find(key);
@@ -67,45 +81,74 @@ std::optional<std::string_view> text_member(const json& options, const std::stri
     return std::string_view(member->get_ref<const std::string&>());
 }
 
-/** What the options whose keys begin with the prefix mean: one node of qemu's graph. */
-BackingTarget target_of_options(const json& options, const std::string& prefix,
-                                std::string_view directory, unsigned depth)
+/** Whether the options whose keys begin with the prefix are of one node above one other, or above a
+ * file. */
+bool is_one_line(const json& options, const std::string& prefix)
 {
-    if (!options.is_object() || depth == 0)
-        return {};
-    const auto driver = text_member(options, prefix + "driver");
-    if (driver && is_one_of(file_drivers, *driver)) {
-        const auto name = text_member(options, prefix + "filename");
-        return name ? local_target(*name, directory) : BackingTarget();
+    bool filename = false;
+    bool file = false;
+    bool inner = false;
+    for (const auto& [key, value] : options.items()) {
+        if (!key.starts_with(prefix))
+            continue; // the level above has looked at it
+        const auto name = std::string_view(key).substr(prefix.size());
+        if (name == "filename")
+            filename = true;
+        else if (name == "file")
+            file = true;
+        else if (name.starts_with("file."))
+            inner = true;
+        else if (name != "driver" && !is_one_of(harmless_options, name))
+            return false;
     }
+    return filename + file + inner == 1;
+}
+
+/**
+ * What the options whose keys begin with the prefix mean: one node of qemu's graph.
+ * @param imposed  instead of the driver that they name, unless empty
+ */
+BackingTarget target_of_options(const json& options, const std::string& prefix,
+                                std::string_view directory, std::string_view imposed,
+                                unsigned depth)
+{
+    if (!options.is_object() || depth == 0 || !is_one_line(options, prefix))
+        return {};
+    const auto driver =
+        imposed.empty() ? text_member(options, prefix + "driver") : std::optional(imposed);
+    const auto filename = text_member(options, prefix + "filename");
+    if (driver && is_one_of(file_drivers, *driver))
+        return filename ? working_target(*filename, directory) : BackingTarget();
     const bool is_format = driver && is_one_of(format_drivers, *driver);
     if (driver && !is_format && !is_one_of(filter_drivers, *driver))
         return {};
 
     BackingTarget target;
-    const auto inner = prefix + "file.";
-    const bool has_dots =
-        std::any_of(options.items().begin(), options.items().end(),
-                    [&](const auto& item) { return item.key().starts_with(inner); });
-    if (const auto file = options.find(prefix + "file"); file != options.end())
-        target = target_of_options(*file, "", directory, depth - 1); // a text names another node
-    else if (has_dots)
-        target = target_of_options(options, inner, directory, depth - 1);
-    else if (const auto name = text_member(options, prefix + "filename"))
-        if (const auto local = local_name(*name))
-            target = local_target(*local, directory);
-    if (target.is_local() && is_format)
+    if (filename) {
+        if (const auto local = local_name(*filename))
+            target = working_target(*local, directory);
+    } else if (const auto file = options.find(prefix + "file"); file != options.end()) {
+        target = target_of_options(*file, "", directory, {}, depth - 1); // a text: another node
+    } else {
+        target = target_of_options(options, prefix + "file.", directory, {}, depth - 1);
+    }
+    if (!is_format)
+        return target;
+    if (!target.format.empty() && target.format != "raw")
+        return {};
+    if (target.is_local())
         target.format = *driver;
     return target;
 }
 
-BackingTarget target_of_json(std::string_view text, std::string_view directory)
+BackingTarget target_of_json(std::string_view text, std::string_view directory,
+                             std::string_view declared)
 {
     constexpr std::size_t longest = 4096; // qcow2 stores at most 1023 bytes
     constexpr unsigned deepest = 8;
     if (text.size() > longest)
         return {};
-    return target_of_options(json::parse(text, nullptr, false), "", directory, deepest);
+    return target_of_options(json::parse(text, nullptr, false), "", directory, declared, deepest);
 }
 
 std::string directory_of(std::string_view path)
@@ -156,6 +199,11 @@ bool is_format(std::string_view declared, ImageFormat found)
     return declared == to_string(found) || (declared == "parallels" && found == ImageFormat::ploop);
 }
 
+std::string_view declared_format(const ImageReference& reference)
+{
+    return reference.format_declared ? std::string_view(reference.format) : std::string_view();
+}
+
 class ChainWalk {
 public:
     explicit ChainWalk(const ChainLookup& lookup) : lookup_(lookup) {}
@@ -179,7 +227,8 @@ private:
     /** Adds the image that the last one is based on. @return what that one is based on */
     std::optional<ImageReference> add(const ImageReference& reference)
     {
-        const auto target = resolve_reference(reference.path, directory_of(links_.back().path));
+        const auto target = resolve_reference(reference.path, directory_of(links_.back().path),
+                                              declared_format(reference));
         ChainLink link{.reference = reference.path};
         link.format = reference.format_declared ? reference.format : target.format;
         link.format_declared = !link.format.empty();
@@ -253,12 +302,26 @@ private:
 
 } // namespace
 
-BackingTarget resolve_reference(std::string_view reference, std::string_view directory)
+BackingTarget resolve_reference(std::string_view reference, std::string_view directory,
+                                std::string_view declared)
 {
     if (reference.starts_with("json:"))
-        return target_of_json(reference.substr(5), directory);
+        return target_of_json(reference.substr(5), directory, declared);
     const auto name = local_name(reference);
-    return name ? local_target(*name, directory) : BackingTarget();
+    if (!name)
+        return {};
+    return name->size() == reference.size() ? local_target(*name, directory)
+                                            : working_target(*name, directory);
+}
+
+BackingTarget resolve_data_file(std::string_view reference, std::string_view directory)
+{
+    if (reference.starts_with("json:")) {
+        const auto target = target_of_json(reference.substr(5), directory, {});
+        return target.format.empty() || target.format == "raw" ? target : BackingTarget();
+    }
+    const auto name = local_name(reference);
+    return name ? working_target(*name, directory) : BackingTarget();
 }
 
 std::string normalised_path(std::string_view path)
@@ -278,18 +341,22 @@ std::string normalised_path(std::string_view path)
 std::vector<std::string> references_of(std::string_view directory, const ImageInfo& header)
 {
     std::vector<std::string> all;
-    const auto add = [&](const std::string& reference) {
-        const auto target = resolve_reference(reference, directory);
-        auto text = target.is_local() ? normalised_path(target.path) : reference;
+    const auto add = [&](std::string text) {
         if (!text.empty() && std::find(all.begin(), all.end(), text) == all.end())
             all.push_back(std::move(text));
     };
+    const auto add_target = [&](const std::string& reference, const BackingTarget& target) {
+        add(target.is_local() ? normalised_path(target.path) : reference);
+        if (!target.beside.empty())
+            add(normalised_path(target.beside));
+    };
     if (header.backing)
-        add(header.backing->path);
+        add_target(header.backing->path, resolve_reference(header.backing->path, directory,
+                                                           declared_format(*header.backing)));
     if (header.data_file)
-        add(header.data_file->path);
+        add_target(header.data_file->path, resolve_data_file(header.data_file->path, directory));
     for (const auto& extent : header.extents)
-        add(extent);
+        add_target(extent, resolve_reference(extent, directory));
     return all;
 }
 

@@ -11,6 +11,9 @@ namespace storage::inline v1 {
 struct BackingTarget {
     std::string path{};   ///< absolute, as it is put together; "" where it is no local file
     std::string format{}; ///< that a json: text declares; "" where none is declared
+    /** Where the path depends on the working directory of whoever opens it ("file:a", a relative
+     * name in json: or of a data file): the one beside the image, which may be meant. */
+    std::string beside{};
 
     bool is_local() const { return !path.empty(); }
     bool operator==(const BackingTarget&) const = default;
@@ -21,18 +24,26 @@ struct BackingTarget {
  * absolute begins at the directory of the path by which the image is named (links are not
  * followed), json: has block device options, nested or with dots. No file is looked at.
  *
- * Where qemu would take its own working directory ("file:a", a relative name in json:), the image's
- * directory is meant, as libvirt has it.
+ * A json: text is only understood where it opens one file, perhaps as one format: an option that
+ * could bring in another file ("backing", "data-file") or a format on top of another one, which
+ * would open what a guest wrote, makes it no local file.
  * @param directory  absolute, of the image that has the reference
+ * @param declared   the format that the header declares beside it: qemu takes that instead of the
+ * text's outermost driver
  */
-BackingTarget resolve_reference(std::string_view reference, std::string_view directory);
+BackingTarget resolve_reference(std::string_view reference, std::string_view directory,
+                                std::string_view declared = {});
+
+/** The same for a data file, which qemu opens as it is, from its working directory. */
+BackingTarget resolve_data_file(std::string_view reference, std::string_view directory);
 
 /** An absolute path without ".", "..", and needless slashes, by its text alone. */
 std::string normalised_path(std::string_view path);
 
 /**
  * All other files that an image needs, to be compared with the paths of volumes: backing image,
- * data file, extents; normalised, or the header's own words where they are no local file.
+ * data file, extents; normalised, or the header's own words where they are no local file, and then
+ * what may be meant.
  */
 std::vector<std::string> references_of(std::string_view directory, const ImageInfo& header);
 

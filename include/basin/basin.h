@@ -1825,7 +1825,7 @@ enum basin_chain_state {
     BASIN_CHAIN_OK = 0,         /**< a volume of an active pool; its header was read */
     BASIN_CHAIN_MISSING = 1,    /**< a local path where nothing is */
     BASIN_CHAIN_OUTSIDE = 2,    /**< a local path that no active pool has: it is not opened */
-    BASIN_CHAIN_NETWORK = 3,    /**< no local file: a URL, or a json: text that names one */
+    BASIN_CHAIN_NETWORK = 3,    /**< not certainly one local file: a URL, json: with more */
     BASIN_CHAIN_UNREADABLE = 4, /**< a volume that cannot be read */
     BASIN_CHAIN_CYCLE = 5,      /**< an image that comes before it in the chain */
     BASIN_CHAIN_TOO_DEEP = 6    /**< more than 256 images */

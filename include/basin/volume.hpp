@@ -105,7 +105,7 @@ enum class ChainState : std::uint8_t {
     ok,         ///< a volume of an active pool; its header was read
     missing,    ///< a local path where nothing is
     outside,    ///< a local path that no active pool has: it is not opened
-    network,    ///< no local file: a URL, a protocol or a json: text that names one
+    network,    ///< not certainly one local file: a URL, a protocol, "file:a", json: with more
     unreadable, ///< a volume that cannot be read
     cycle,      ///< an image that comes before it in the chain
     too_deep,   ///< more than 256 images

@@ -401,6 +401,19 @@ TEST_CASE("a volume does not lead to files that no pool has", "[content]")
     CHECK(error_code([&] { pool.create_volume_from(volume_def("copy", "raw", 0), trap); }) ==
           ErrorCode::not_supported);
     CHECK_FALSE(scratch.directory.exists("pool/copy"));
+    // A reference may bring in more than the file that it names.
+    pool.create_volume(volume_def("base", "qcow2", mib));
+    const auto base = scratch.directory / "pool/base";
+    const auto json = "json:{\"driver\":\"qcow2\",\"file.filename\":\"" + base +
+                      "\",\"backing.filename\":\"" + (scratch.directory / "secret") + "\"}";
+    REQUIRE(std::system(("qemu-img create -q -u -f qcow2 -F qcow2 -b '" + json + "' " +
+                         (scratch.directory / "pool/more") + " 1M")
+                            .c_str()) == 0);
+    auto more = pool.find_volume("more");
+    CHECK(more.chain().at(1).state == ChainState::network);
+    CHECK(error_code([&] { pool.create_volume_from(volume_def("copy", "raw", 0), more); }) ==
+          ErrorCode::not_supported);
+    CHECK_FALSE(scratch.directory.exists("pool/copy"));
     // An upload of the same image is refused unless the reference is asked for.
     const int fd = open_for_reading(trap.path());
     CHECK(error_code([&] { pool.upload_volume(volume_def("up", "qcow2", 0), fd); }) ==

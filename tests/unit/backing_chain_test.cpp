@@ -103,7 +103,8 @@ TEST_CASE("a reference means what qemu takes it for", "[backing_chain]")
         {"/a:b", {"/a:b"}},
         {"file:/a", {"/a"}},
         {"file:///a", {"///a"}},
-        {"file:a", {"/d/e/a"}},
+        {"file:a", {"", "", "/d/e/a"}}, // beside the image, or wherever qemu is
+        {"file:./../a", {"", "", "/d/e/./../a"}},
         {"file:", {}},
         {"host_device:/dev/sda", {"/dev/sda"}},
         {"nbd:unix:/s", {}},
@@ -121,7 +122,7 @@ TEST_CASE("a reference means what qemu takes it for", "[backing_chain]")
         {R"(json:{"filename":"/a"})", {"/a"}},
         {R"(json:{"filename":"file:/a"})", {"/a"}},
         {R"(json:{"filename":"nbd:/a"})", {}},
-        {R"(json:{"driver":"file","filename":"nbd:a"})", {"/d/e/nbd:a"}},
+        {R"(json:{"driver":"file","filename":"nbd:a"})", {"", "", "/d/e/nbd:a"}},
         {R"(json:{"driver":"file","filename":""})", {}},
         {R"(json:{"driver":"file","filename":7})", {}},
         {R"(json:{"driver":"file","filename":"/a\u0000b"})", {}},
@@ -131,7 +132,23 @@ TEST_CASE("a reference means what qemu takes it for", "[backing_chain]")
         {R"(json:{"driver":"qcow2","file.driver":"file","file.filename":"/a"})", {"/a", "qcow2"}},
         {R"(json:{"file.driver":"file","file.filename":"/a"})", {"/a"}},
         {R"(json:{"driver":"raw","offset":512,"file":{"driver":"file","filename":"a"}})",
-         {"/d/e/a", "raw"}},
+         {"", "", "/d/e/a"}},
+        {R"(json:{"driver":"raw","offset":512,"file":{"driver":"file","filename":"/a"}})",
+         {"/a", "raw"}},
+        // What brings in another file.
+        {R"(json:{"driver":"qcow2","file.filename":"/a","backing.driver":"file"})", {}},
+        {R"(json:{"driver":"qcow2","file.filename":"/a","backing":{"driver":"null-co"}})", {}},
+        {R"(json:{"driver":"qcow2","file.filename":"/a","backing":null})", {}},
+        {R"(json:{"driver":"qcow2","file.filename":"/a","data-file.filename":"/b"})", {}},
+        {R"(json:{"driver":"qcow2","file.filename":"/a","file":{"filename":"/b"}})", {}},
+        {R"(json:{"driver":"qcow2","file.filename":"/a","filename":"/b"})", {}},
+        {R"(json:{"driver":"raw","file":{"driver":"file","filename":"/a","x":"y"}})", {}},
+        // What opens the content of an image as another image.
+        {R"(json:{"driver":"raw","file":{"driver":"qcow2","file.filename":"/a"}})", {}},
+        {R"(json:{"driver":"qcow2","file":{"driver":"qcow2","file.filename":"/a"}})", {}},
+        {R"(json:{"driver":"qcow2","file":{"driver":"throttle","file":{"driver":"qed",)"
+         R"("file.filename":"/a"}}})",
+         {}},
         {R"(json:{"driver":"throttle","file":{"driver":"qcow2","file.filename":"/a"}})",
          {"/a", "qcow2"}},
         {R"(json:{"driver":"qcow2","file.driver":"raw","file.file.driver":"file",)"
@@ -154,6 +171,36 @@ TEST_CASE("a reference means what qemu takes it for", "[backing_chain]")
     CHECK_FALSE(resolve_reference("json:" + std::string(4000, '['), "/").is_local());
 }
 
+TEST_CASE("a declared format stands instead of the outermost driver", "[backing_chain]")
+{
+    const auto meant = [](const std::string& json, const std::string& declared) {
+        return resolve_reference("json:" + json, "/d", declared);
+    };
+    const std::string file = R"({"driver":"file","filename":"/a"})";
+    const std::string qcow2 = R"({"driver":"qcow2","file":)" + file + '}';
+    CHECK(meant(file, "qcow2") == BackingTarget{"/a", "qcow2"});
+    CHECK(meant(qcow2, "qcow2") == BackingTarget{"/a", "qcow2"});
+    CHECK(meant(qcow2, "raw") == BackingTarget{"/a", "raw"});
+    CHECK(meant(R"({"driver":"throttle","file":)" + file + '}', "qcow2") ==
+          BackingTarget{"/a", "qcow2"});
+    // The inner one would be opened, too.
+    CHECK_FALSE(meant(R"({"driver":"throttle","file":)" + qcow2 + '}', "qcow2").is_local());
+    CHECK_FALSE(meant(R"({"file":)" + qcow2 + '}', "raw").is_local());
+    CHECK_FALSE(meant(file, "nbd").is_local());
+}
+
+TEST_CASE("a data file is opened as it is", "[backing_chain]")
+{
+    CHECK(resolve_data_file("/a", "/d") == BackingTarget{"/a"});
+    CHECK(resolve_data_file("a", "/d") == BackingTarget{"", "", "/d/a"});
+    CHECK(resolve_data_file("file:/a", "/d") == BackingTarget{"/a"});
+    CHECK(resolve_data_file(R"(json:{"driver":"file","filename":"/a"})", "/d") ==
+          BackingTarget{"/a"});
+    CHECK_FALSE(
+        resolve_data_file(R"(json:{"driver":"qcow2","file.filename":"/a"})", "/d").is_local());
+    CHECK_FALSE(resolve_data_file("nbd:x", "/d").is_local());
+}
+
 TEST_CASE("paths are normalised by their text", "[backing_chain]")
 {
     const std::map<std::string, std::string> expected{
@@ -174,7 +221,7 @@ TEST_CASE("the references of a header are compared as plain paths", "[backing_ch
     header.data_file = ImageReference{.path = "data"};
     header.extents = {"nbd://h/x", "./data", "/p/base"};
     CHECK(references_of("/p/q/", header) ==
-          std::vector<std::string>{"/p/base", "/p/q/data", "nbd://h/x"});
+          std::vector<std::string>{"/p/base", "data", "/p/q/data", "nbd://h/x"});
     CHECK(references_of("/p", ImageInfo()).empty());
 }
 
@@ -253,6 +300,10 @@ TEST_CASE_METHOD(Pools, "a chain ends where it cannot be followed", "[backing_ch
     CHECK(last("nbd://h/x").state == ChainState::network);
     CHECK(last("nbd://h/x").path.empty());
     CHECK(last(R"(json:{"driver":"rbd","pool":"p"})").state == ChainState::network);
+    CHECK(last("file:none").state == ChainState::network);
+    CHECK(last(R"(json:{"driver":"qcow2","file.filename":")" + path("outside") +
+               R"(","backing.filename":"/x"})")
+              .state == ChainState::network);
 
     add("b/other", ImageFormat::qed);
     CHECK(last("../b/other").state == ChainState::unreadable); // not the format that is declared
