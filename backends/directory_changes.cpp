@@ -277,6 +277,24 @@ std::vector<Snapshot> DirectoryChanges::snapshots(const std::string& path) const
 
 namespace {
 
+/** A cluster counts the states that have it, as far as the width of its count goes. */
+void require_countable_snapshot(const std::string& path)
+{
+    const auto info =
+        inspect_file(open_content(path, O_RDONLY | O_NONBLOCK | O_NOCTTY).get(), path);
+    const auto bits = info.refcount_bits;
+    if (bits == 0 || bits >= 32)
+        return;
+    const auto most = (std::uint64_t{1} << bits) - 2; // one more is the present state
+    if (info.snapshot_count >= most)
+        throw Error(ErrorCode::not_supported,
+                    "'" + path + "': reference counts of " + std::to_string(bits) +
+                        (bits == 1 ? " bit" : " bits") + " allow " + std::to_string(most) +
+                        " snapshots",
+                    most == 0 ? "make a copy with wider ones"
+                              : "delete one first, or make a copy with wider reference counts");
+}
+
 Step snapshot_step(const VolumeDef& volume, SnapshotAction action, std::string_view verb,
                    const std::string& name, const std::string& pool_name, const Host& host)
 {
@@ -299,7 +317,9 @@ Step snapshot_step(const VolumeDef& volume, SnapshotAction action, std::string_v
 void DirectoryChanges::create_snapshot(const VolumeDef& volume, const std::string& name,
                                        Change& change) const
 {
-    change.add(snapshot_step(volume, SnapshotAction::create, "make", name, pool_name_, host_));
+    auto step = snapshot_step(volume, SnapshotAction::create, "make", name, pool_name_, host_);
+    require_countable_snapshot(volume.target.path);
+    change.add(std::move(step));
 }
 
 void DirectoryChanges::delete_snapshot(const VolumeDef& volume, const std::string& name,

@@ -76,6 +76,12 @@ std::string backing_format(const VolumeDef& def)
     return format.empty() || format == "iso" ? "raw" : std::string(qemu_name(format));
 }
 
+/** Whether what a guest sees is something else than the file's bytes. */
+bool is_image(ImageFormat format)
+{
+    return format != ImageFormat::raw && format != ImageFormat::iso && format != ImageFormat::luks;
+}
+
 /** Looks at the image below: that it is there, that it is what it is said to be, how large. */
 std::uint64_t backing_capacity(const NewVolume& volume)
 {
@@ -89,9 +95,19 @@ std::uint64_t backing_capacity(const NewVolume& volume)
                     "use the path of an image");
     const auto fd = open_existing(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     const auto length = ::lseek(fd.get(), 0, SEEK_END);
-    if (format == "raw")
+    const bool declared = !volume.def.backing.front().format.empty();
+    if (format == "raw" && declared)
         return static_cast<std::uint64_t>(std::max<off_t>(length, 0));
     const auto info = inspect_file(fd.get(), path);
+    if (!declared) {
+        if (is_image(info.format))
+            throw Error(ErrorCode::invalid_argument,
+                        "'" + volume.path() + "': the format of backing image '" + path +
+                            "' is not given, and it begins as one of format '" +
+                            std::string(to_string(info.format)) + "'",
+                        "give that format if it is one, or 'raw' if a guest wrote it there");
+        return static_cast<std::uint64_t>(std::max<off_t>(length, 0));
+    }
     if (qemu_name(to_string(info.format)) != format)
         throw Error(ErrorCode::invalid_argument,
                     "'" + volume.path() + "': backing image '" + path + "' is of format '" +
@@ -626,6 +642,10 @@ void check_options(const NewVolume& volume)
     if (!def.backing.empty() && target.format != "qcow2" && target.format != "qed" &&
         target.format != "qcow" && target.format != "vmdk")
         refuse(format_text + "backing image", "use format 'qcow2'");
+    if (!def.backing.empty() && target.format == "vmdk" && backing_format(def) != "vmdk")
+        refuse("an image of format 'vmdk' cannot be based on one of format '" +
+                   backing_format(def) + "'",
+               "use format 'qcow2'");
     if (!target.encryption)
         return;
     const auto& encryption = *target.encryption;

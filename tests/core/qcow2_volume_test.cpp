@@ -183,3 +183,47 @@ TEST_CASE("what was cut off a qcow2 volume does not come back", "[content]")
     volume.resize(mib, ResizeFlags::shrink, BlockerKind::none, &job);
     CHECK(job.plan().at(0).call.at(1) == "resize"); // no cluster stays in part
 }
+
+TEST_CASE("a qcow2 volume has as many snapshots as its reference counts can count", "[content]")
+{
+    if (!have_tools())
+        return;
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    for (const std::uint32_t bits : {1, 2}) {
+        auto def = qcow2("v" + std::to_string(bits));
+        def.target.refcount_bits = bits;
+        auto volume = pool.create_volume(def);
+        REQUIRE(succeeds("qemu-io -f qcow2 -c 'write -P 7 0 64k' " + volume.path()));
+        if (bits == 2)
+            for (const auto* name : {"a", "b"})
+                volume.create_snapshot(name);
+        CHECK(error_code([&] { volume.create_snapshot("c"); }) == ErrorCode::not_supported);
+        CHECK(succeeds("qemu-img check " + volume.path())); // qemu-img would leave a leak
+    }
+}
+
+TEST_CASE("what a volume is based on is not taken for raw because nobody says what it is",
+          "[content]")
+{
+    if (!have_tools())
+        return;
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    const auto base = pool.create_volume(qcow2("base"));
+    const auto bytes = pool.create_volume(raw_volume("bytes", 4 * mib));
+    auto def = qcow2("v");
+    def.backing = {{.path = base.path()}};
+    CHECK(error_code([&] { pool.create_volume(def); }) == ErrorCode::invalid_argument);
+    CHECK_FALSE(exists(pool, "v"));
+    def.backing[0].format = "raw"; // then it is meant
+    CHECK(pool.create_volume(def).definition().backing.at(0).format == "raw");
+    def.name = "w";
+    def.backing = {{.path = bytes.path()}};
+    CHECK(pool.create_volume(def).definition().backing.at(0).format == "raw");
+    def.name = "x";
+    def.target.format = "vmdk";
+    CHECK(error_code([&] { pool.create_volume(def); }) == ErrorCode::not_supported);
+}
