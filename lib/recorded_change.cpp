@@ -12,6 +12,14 @@ namespace {
 
 using nlohmann::json;
 
+/** Which step, or how many; a number that is too large becomes a fraction when it is read. */
+std::size_t count_of(const json& number)
+{
+    if (!number.is_number_unsigned())
+        throw Error(ErrorCode::parse_failed, "journal has a number that is none");
+    return number.get<std::size_t>();
+}
+
 ChangePlace place_of(const json& line)
 {
     if (!line.contains("pool")) // another version's, or the registry's
@@ -43,7 +51,7 @@ RecordedChange parse_recorded_change(const std::string& text, bool steps_too)
             change.place = place_of(line);
             if (!steps_too)
                 break;
-            change.commit = line.at("commit").get<std::size_t>();
+            change.commit = count_of(line.at("commit"));
             for (const auto& item : line.at("steps")) {
                 Step step;
                 step.action = find_action(item.at("action").get<std::string>());
@@ -56,13 +64,13 @@ RecordedChange parse_recorded_change(const std::string& text, bool steps_too)
         } else if (line.contains("over")) {
             return {};
         } else if (line.contains("begin")) {
-            change.begun = line.at("begin").get<std::size_t>() + 1;
+            change.begun = count_of(line.at("begin")) + 1;
         } else if (line.contains("done")) {
-            change.done = line.at("done").get<std::size_t>() + 1;
+            change.done = count_of(line.at("done")) + 1;
         } else if (line.contains("pending")) {
             change.pending = line.at("pending").get<std::string>();
         } else {
-            change.steps.at(line.at("step").get<std::size_t>())
+            change.steps.at(count_of(line.at("step")))
                 .evidence.insert_or_assign(line.at("key").get<std::string>(),
                                            line.at("value").get<std::string>());
         }
