@@ -341,8 +341,8 @@ Json label(const Request& request)
     disk.clear_ends();
     taken.accept();
     disk.write();
-    // libparted writes some tables that it does not read: pc98 with sectors of 4096 bytes, or sun on
-    // a disk smaller than a cylinder.
+    // libparted writes some tables that it does not read: pc98 with sectors of 4096 bytes, or sun
+    // on a disk smaller than a cylinder.
     Request same;
     same.table = request.table;
     try {
