@@ -293,7 +293,7 @@ public:
                 Job* job = nullptr);
     /**
      * Overwrites the content in place: of an image file, the file as a whole, so that it is raw
-     * afterwards. Holes have no content and stay. After a kill some of it is overwritten. What
+     * afterwards. Holes have no blocks and stay. After a kill some of it is overwritten. What
      * lies below may keep old copies all the same: copy-on-write file systems (btrfs, reflinks),
      * snapshots of the device, thin pools, journals of data, and flash, which never writes in
      * place. There only encryption, or destroying the device, is certain.

@@ -6,6 +6,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <span>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace storage::inline v1 {
@@ -49,6 +53,43 @@ std::vector<Extent> data_extents(int fd, const std::string& path, std::size_t li
             extent.end = length;
         extents.push_back(extent);
         at = extent.end;
+    }
+    return extents;
+}
+
+std::vector<Extent> block_extents(int fd, const std::string& path, std::size_t limit)
+{
+    const auto length = content_length(fd, path);
+    std::vector<Extent> extents;
+    constexpr std::size_t most = 256;
+    std::vector<std::uint64_t> buffer((sizeof(::fiemap) + most * sizeof(::fiemap_extent)) /
+                                      sizeof(std::uint64_t));
+    auto* const map = reinterpret_cast<::fiemap*>(buffer.data());
+    bool last = false;
+    for (std::uint64_t at = 0; at < length && !last;) {
+        map->fm_start = at;
+        map->fm_length = length - at;
+        map->fm_flags = FIEMAP_FLAG_SYNC;
+        map->fm_extent_count = most;
+        int result;
+        do
+            result = ::ioctl(fd, FS_IOC_FIEMAP, map);
+        while (result != 0 && errno == EINTR);
+        if (result != 0)
+            return data_extents(fd, path, limit);
+        const auto count = std::min<std::size_t>(map->fm_mapped_extents, most);
+        last = count == 0;
+        for (const auto& found : std::span(&map->fm_extents[0], count)) {
+            const auto start = std::max(at, std::uint64_t{found.fe_logical});
+            at = std::min(length, std::max<std::uint64_t>(at, found.fe_logical + found.fe_length));
+            last = (found.fe_flags & FIEMAP_EXTENT_LAST) != 0;
+            if (start >= at)
+                continue;
+            if (!extents.empty() && (extents.back().end == start || extents.size() == limit))
+                extents.back().end = at;
+            else
+                extents.push_back({start, at});
+        }
     }
     return extents;
 }

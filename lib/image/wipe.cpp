@@ -109,7 +109,7 @@ class Wiping {
 public:
     Wiping(int fd, const std::string& path, Job* job) : fd_(fd), path_(path), job_(job)
     {
-        extents_ = data_extents(fd, path);
+        extents_ = block_extents(fd, path);
         for (const auto& extent : extents_)
             total_ += extent.end - extent.start;
     }

@@ -10,6 +10,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -671,6 +674,42 @@ TEST_CASE("wiping leaves nothing of the content, and holes where they were", "[c
         default: CHECK((content.substr(0, 4096) != content.substr(4096, 4096)));
         }
     }
+}
+
+TEST_CASE("wiping overwrites blocks that only read as zeros", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto volume = pool.create_volume(raw_volume("v", 4 * mib, 0));
+    // As a guest's disk is zeroed: the blocks stay, with what they had.
+    const int fd = ::open(volume.path().c_str(), O_RDWR | O_CLOEXEC);
+    const auto bytes = pattern(mib);
+    REQUIRE(::pwrite(fd, bytes.data(), bytes.size(), mib) == off_t{mib});
+    REQUIRE(::fsync(fd) == 0);
+    const bool zeroed = ::fallocate(fd, FALLOC_FL_ZERO_RANGE, mib, mib) == 0;
+    const auto unwritten = [&] {
+        constexpr std::size_t most = 16;
+        std::vector<std::uint64_t> buffer((sizeof(::fiemap) + most * sizeof(::fiemap_extent)) / 8);
+        auto* const map = reinterpret_cast<::fiemap*>(buffer.data());
+        map->fm_length = 4 * mib;
+        map->fm_flags = FIEMAP_FLAG_SYNC;
+        map->fm_extent_count = most;
+        bool any = false;
+        if (::ioctl(fd, FS_IOC_FIEMAP, map) == 0)
+            for (const auto& extent : std::span(&map->fm_extents[0], map->fm_mapped_extents))
+                any |= (extent.fe_flags & FIEMAP_EXTENT_UNWRITTEN) != 0;
+        return any;
+    };
+    if (zeroed && unwritten()) {
+        volume.wipe(WipeAlgorithm::zero, BlockerKind::open); // by this test
+        CHECK_FALSE(unwritten());
+        CHECK(volume.info().allocation >= mib);
+        CHECK(volume.info().allocation < 2 * mib);
+    } else {
+        WARN("skipped: the file system zeroes no range, or does not say where its blocks are");
+    }
+    ::close(fd);
 }
 
 TEST_CASE("uploads and downloads through descriptors and callbacks carry every byte", "[content]")
