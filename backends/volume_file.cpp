@@ -149,9 +149,10 @@ void read_header(int fd, std::uint64_t size, const VolumeFile& file, Examined& e
     }
     auto& facts = examined.facts;
     facts.format = info.format;
-    if (info.virtual_size != 0)
-        facts.capacity = info.virtual_size;
     facts.damaged = std::any_of(info.findings.begin(), info.findings.end(), is_damage);
+    // An image of 0 bytes; but a LUKS header without its data does not know, nor a damaged one.
+    if (info.virtual_size != 0 || (!facts.damaged && info.format != ImageFormat::luks))
+        facts.capacity = info.virtual_size;
     examined.header = std::make_unique<const ImageInfo>(std::move(info));
 }
 

@@ -159,6 +159,22 @@ TEST_CASE("a data file that is not free, not there or not raw is refused", "[con
           }) == ErrorCode::not_supported);
 }
 
+TEST_CASE("an image of 0 bytes has a capacity of 0, and grows", "[content]")
+{
+    if (!have_tools())
+        return;
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto volume = pool.create_volume(qcow2("v", 0));
+    CHECK(volume.info().capacity == 0);
+    CHECK(volume.info().physical > 0);
+    CHECK(volume.definition().capacity == 0);
+    volume.resize(64 * 1024, ResizeFlags::delta);
+    CHECK(volume.info().capacity == 64 * 1024);
+    CHECK(succeeds("qemu-img check " + volume.path()));
+}
+
 TEST_CASE("what was cut off a qcow2 volume does not come back", "[content]")
 {
     if (!have_tools())
