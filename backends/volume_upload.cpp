@@ -83,6 +83,11 @@ void check_uploaded(const FileWork& work, const VolumeDef& def)
     if (info.backing && info.backing->path != allowed)
         refuse("the image is based on '" + info.backing->path + "', which was not asked for",
                "name it as the backing image, or flatten the image first");
+    if (info.backing && !def.backing.front().format.empty() &&
+        info.backing->format != qemu_name(def.backing.front().format))
+        refuse("the image says of '" + allowed + "' that its format is '" + info.backing->format +
+                   "', not '" + def.backing.front().format + "'",
+               "give the format that the image has, or none");
     if (info.data_file || !info.extents.empty())
         refuse("the image keeps data in other files", "convert it first");
 }

@@ -424,6 +424,10 @@ TEST_CASE("a volume does not lead to files that no pool has", "[content]")
     CHECK_FALSE(scratch.directory.exists("pool/up"));
     auto allowed = volume_def("up", "qcow2", 0);
     allowed.backing = def.backing;
+    allowed.backing[0].format = "qcow2"; // the image says raw
+    ::lseek(fd, 0, SEEK_SET);
+    CHECK(error_code([&] { pool.upload_volume(allowed, fd); }) == ErrorCode::invalid_argument);
+    allowed.backing = def.backing;
     ::lseek(fd, 0, SEEK_SET);
     pool.upload_volume(allowed, fd);
     CHECK(pool.find_volume("up").info().capacity == mib);
