@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <fcntl.h>
 #include <filesystem>
+#include <set>
 #include <unistd.h>
 
 namespace storage::inline v1 {
@@ -62,6 +63,24 @@ std::vector<std::string> in_order(const LvmGroup& group, const auto& wanted)
             (lv.is_thin_pool() ? last : first).push_back(lv.uuid);
     first.insert(first.end(), last.begin(), last.end());
     return first;
+}
+
+/** What LVM removes together with the volume: its classic snapshots; or the thin volumes that are
+ * based on it, from outside of their pool, with the snapshots of these. */
+std::vector<const LvmLv*> dependents_of(const LvmGroup& group, const LvmLv& lv)
+{
+    std::vector<const LvmLv*> result;
+    if (!lv.is_classic_origin() && !lv.is_external_origin())
+        return result;
+    std::set<std::string_view> origins{lv.name};
+    for (std::size_t before = 0; before != origins.size();) {
+        before = origins.size();
+        for (const auto& other : group.lvs)
+            if (!is_unfinished(other) && origins.contains(other.origin) &&
+                origins.insert(other.name).second)
+                result.push_back(&other);
+    }
+    return result;
 }
 
 class LogicalBackend final : public Backend {
@@ -347,10 +366,8 @@ void LogicalBackend::delete_volume(std::string_view name, Change& change)
     // The core has made sure that what goes with it may go.
     const auto group = volumes_.read_group();
     const auto& lv = volumes_.find(group, name);
-    if (lv.is_classic_origin())
-        for (const auto* snapshot : volumes_.snapshots_of(group, lv))
-            if (snapshot->is_classic_snapshot())
-                change.add(remove_lv_step(group.name, *snapshot));
+    for (const auto* dependent : dependents_of(group, lv))
+        change.add(remove_lv_step(group.name, *dependent));
     if (lv.is_thin_pool())
         for (const auto& other : group.lvs)
             if (other.pool == lv.name)
@@ -412,10 +429,9 @@ std::vector<Blocker> LogicalBackend::blockers(std::string_view name)
     }
     if (lv.active)
         result = file_blockers(volumes_.path_of(lv.name), host_.system);
-    if (lv.is_classic_origin())
-        for (const auto* snapshot : volumes_.snapshots_of(group, lv))
-            result.push_back({.kind = BlockerKind::snapshot,
-                              .message = "snapshot '" + snapshot->name + "' would be lost"});
+    for (const auto* dependent : dependents_of(group, lv))
+        result.push_back({.kind = BlockerKind::snapshot,
+                          .message = "snapshot '" + dependent->name + "' would be lost"});
     return result;
 }
 

@@ -222,7 +222,9 @@ Command create_classic_snapshot(const NewLv& lv, const std::string& origin)
 
 Command remove_lv(const LvIdentity& lv)
 {
-    return selecting("lvremove", lv.group, is_uuid(lv) + " && lv_role!={thickorigin}");
+    return selecting("lvremove", lv.group,
+                     is_uuid(lv) + " && lv_role!={thickorigin}"
+                                   " && lv_role!={extthinorigin}");
 }
 
 Command remove_tagged_lv(const std::string& group, const std::string& tag)

@@ -306,6 +306,10 @@ bool LvmLv::is_classic_origin() const
 {
     return contains(role, "thickorigin");
 }
+bool LvmLv::is_external_origin() const
+{
+    return contains(role, "extthinorigin");
+}
 bool LvmLv::has_hidden_origin() const
 {
     return origin.starts_with('[');

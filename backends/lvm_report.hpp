@@ -64,8 +64,11 @@ struct LvmLv {
     bool is_thin() const;
     /** A snapshot with a place of its own for differences, that is full one day. */
     bool is_classic_snapshot() const;
-    /** Other volumes show its data, so that it cannot go without them. */
+    /** It has classic snapshots, which cannot be without it. */
     bool is_classic_origin() const;
+    /** Thin volumes show its data, though it is none of them and lies outside their pool:
+     * lvmthin(7), "Thin Snapshots of an external origin". They cannot be without it. */
+    bool is_external_origin() const;
     /** A place for differences without an origin that somebody could see. */
     bool has_hidden_origin() const;
     /** A part of it lies on a device that is missing. */

@@ -543,6 +543,32 @@ TEST_CASE("logical: classic snapshots", "[.][lab]")
     CHECK(all_lvs() == "");
 }
 
+TEST_CASE("logical: a volume that thin ones are based on takes nothing along unasked", "[.][lab]")
+{
+    ONLY_IN_LAB()
+    Lab lab;
+    auto pool = lab.running();
+    make_thin_pool(pool);
+    auto base = pool.create_volume(volume("base", 16 * mib));
+    fill(base.path(), '1', mib);
+    lab_run("lvchange --yes --activate n labvg/base && lvchange --yes --permission r labvg/base &&"
+            "lvcreate --yes --type thin --thinpool labvg/tp --name over labvg/base");
+    pool.refresh();
+    auto over = pool.find_volume("over");
+    over.create_snapshot("again");
+    CHECK(over.definition().backing.at(0).path == base.path());
+
+    CHECK(error_code([&] { base.delete_storage(); }) == ErrorCode::busy);
+    CHECK(pool.find_volume("base").blockers().size() == 2);
+    CHECK(begin_of(over.path()) == "1111");
+    CHECK(begin_of("/dev/labvg/again") == "1111");
+    over.delete_storage();
+    CHECK(error_code([&] { base.delete_storage(); }) == ErrorCode::busy);
+    CHECK(begin_of("/dev/labvg/again") == "1111");
+    base.delete_storage(BlockerKind::snapshot);
+    CHECK(all_lvs() == "tp");
+}
+
 TEST_CASE("logical: encrypted volumes have the capacity that was asked for", "[.][lab]")
 {
     ONLY_IN_LAB()
