@@ -278,6 +278,9 @@ std::string LogicalBackend::start(Change& change)
     if (!group)
         throw Error(ErrorCode::not_found, "there is no volume group " + shown(name),
                     "build the pool, or bring back the group's devices");
+    if (group->is_exported())
+        throw Error(ErrorCode::invalid_state, "volume group '" + name + "' is exported",
+                    "import it with vgimport(8), if no other host uses it");
     const auto devices = devices_of(def_, host_.system);
     if (!devices.empty() && std::none_of(devices.begin(), devices.end(), [&](const auto& device) {
             return is_pv_of(*group, device);
@@ -402,15 +405,16 @@ void LogicalBackend::resize_volume(const VolumeDef& volume, std::uint64_t capaci
         throw Error(ErrorCode::invalid_argument, "'" + volume.target.path + "': a capacity of " +
                                                      std::to_string(capacity) +
                                                      " bytes is too large");
-    const auto stripes = lv.segments.empty() ? 1 : std::max(lv.segments.back().stripes, 1u);
+    const bool striped = !lv.segments.empty() && lv.segments.back().type == "striped";
+    const auto stripes = striped ? std::max(lv.segments.back().stripes, 1u) : 1;
     auto extents = std::max<std::uint64_t>(extents_for(capacity + header, group.extent_size), 1);
-    if (lv.segments.size() == 1 && lv.segments[0].type == "striped")
+    if (lv.segments.size() == 1)
         extents = (extents + stripes - 1) / stripes * stripes;
     const auto present = lv.size / group.extent_size;
     if (lv.is_thin_pool() && extents < present)
         refuse("is a thin pool: LVM does not make it smaller", "make another one");
     if (extents > present && !lv.is_thin())
-        require_extents(group, extents - present, 1, "'" + volume.target.path + "'");
+        require_extents(group, extents - present, stripes, "'" + volume.target.path + "'");
     if (extents != present)
         change.add(resize_lv_step(group.name, lv, extents, group.extent_size));
 }

@@ -228,6 +228,12 @@ TEST_CASE("logical: an existing group is used as it is, stop leaves what start f
     CHECK(lv("on", "lv_active") == "active");
     CHECK(lv("off", "lv_active") == "");
 
+    // An exported group is for another host.
+    lab_run("vgchange -q -an labvg && vgexport -q labvg");
+    CHECK(error_code([&] { pool.start(); }) == ErrorCode::invalid_state);
+    CHECK_FALSE(pool.is_active());
+    lab_run("vgimport -q labvg");
+
     // A group on other devices than the definition's is another one.
     lab.context->find_pool("lvm").undefine();
     auto def = lab.definition();
