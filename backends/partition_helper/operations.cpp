@@ -198,7 +198,9 @@ PedPartition& find(const OpenDisk& disk, const Request& request)
 std::int64_t sectors_for(const OpenDisk& disk, std::uint64_t size)
 {
     if (size == 0)
-        throw Refusal("invalid_argument", "a partition of 0 bytes is not possible");
+        throw Refusal("invalid_argument",
+                      "a partition of 0 bytes on '" + disk.path() + "' is not possible",
+                      "give a size above 0");
     return static_cast<std::int64_t>((size - 1) / disk.sector_size() + 1);
 }
 
@@ -273,12 +275,15 @@ Place choose(const OpenDisk& disk, const Request& request)
                       has_extended && !counts.extended
                           ? "delete one and create one with format 'extended', which holds others"
                           : "delete one");
+    const bool takes_primary = request.kind != "logical" && counts.primary < slots;
     std::int64_t largest = 0;
-    for (const auto& each : disk.free())
-        if (const auto region = usable(each, disk.alignment(request)))
+    for (const auto& each : regions)
+        if (const auto region = usable(each, alignment);
+            region && (each.logical ? !extended && request.kind != "primary" : takes_primary))
             largest = std::max(largest, region->last - region->first + 1);
     throw Refusal("no_space",
-                  "no free extent of '" + disk.path() + "' has " + std::to_string(request.size) +
+                  "no free extent " + std::string(takes_primary ? "" : "for a logical partition ") +
+                      "of '" + disk.path() + "' has " + std::to_string(request.size) +
                       " bytes; the largest has " + std::to_string(disk.bytes(largest)),
                   "free extents cannot be joined: delete what lies between, or ask for less");
 }
@@ -459,6 +464,14 @@ Json resize(const Request& request)
                           std::to_string(request.size),
                       "delete the partition behind it");
     const auto end = rounded_end(first, sectors, last, disk.alignment(request));
+    if (part.type & PED_PARTITION_EXTENDED)
+        for (const auto* each : disk.partitions())
+            if ((each->type & PED_PARTITION_LOGICAL) && each->geom.end > end)
+                throw Refusal("busy",
+                              shown(part.num) + " of '" + disk.path() + "' holds " +
+                                  shown(each->num) + ", which ends behind " +
+                                  std::to_string(disk.bytes(end - first + 1)) + " bytes",
+                              "delete the logical partition, or ask for more");
     PedGeometry geometry;
     if (!ped_geometry_init(&geometry, &disk.device(), first, end - first + 1))
         throw Refusal("no_space", "cannot resize " + shown(part.num) + ": " + said());
