@@ -337,6 +337,7 @@ Json read(const Request& request)
 Json label(const Request& request)
 {
     OpenDisk disk(request, true);
+    disk.require_writable();
     need_partitions(disk);
     disk.make(request.table);
     TakenFromKernel taken(disk);
@@ -367,6 +368,7 @@ Json label(const Request& request)
 Json clear(const Request& request)
 {
     OpenDisk disk(request, true);
+    disk.require_writable();
     if (!request.table.empty() || !request.disk_id.empty())
         disk.read(request);
     TakenFromKernel taken(disk);
@@ -381,6 +383,7 @@ Json clear(const Request& request)
 Json create(const Request& request)
 {
     OpenDisk disk(request, !request.plan);
+    disk.require_writable();
     need_partitions(disk);
     disk.read(request);
     if (disk.partitions().size() >= partition_limit)
@@ -416,6 +419,7 @@ Json create(const Request& request)
 Json remove(const Request& request)
 {
     OpenDisk disk(request, true);
+    disk.require_writable();
     disk.read(request);
     auto& part = find(disk, request);
     const int number = part.num;
@@ -447,6 +451,7 @@ Json remove(const Request& request)
 Json resize(const Request& request)
 {
     OpenDisk disk(request, true);
+    disk.require_writable();
     disk.read(request);
     auto& part = find(disk, request);
     const auto sectors = sectors_for(disk, request.size);

@@ -7,8 +7,10 @@
 #include <blkid/blkid.h>
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -233,17 +235,32 @@ void OpenDisk::write()
     read_entries();
 }
 
-void OpenDisk::clear_ends()
+void OpenDisk::clear_ends(std::int64_t first, std::int64_t length)
 {
     constexpr std::uint64_t end_size = 1024 * 1024;
-    const auto count = std::min<std::int64_t>(static_cast<std::int64_t>(end_size / sector_size()),
-                                              device_->length);
+    const auto count =
+        std::min<std::int64_t>(static_cast<std::int64_t>(end_size / sector_size()), length);
     require_listener();
     const std::string zeros(static_cast<std::size_t>(bytes(count)), '\0');
-    if (!ped_device_write(device_, zeros.data(), 0, count) ||
-        !ped_device_write(device_, zeros.data(), device_->length - count, count) ||
+    if (!ped_device_write(device_, zeros.data(), first, count) ||
+        !ped_device_write(device_, zeros.data(), first + length - count, count) ||
         !ped_device_sync(device_))
-        throw Refusal("io", "cannot clear both ends of '" + path_ + "': " + said());
+        throw Refusal("io", "cannot clear sectors " + std::to_string(first) + " to " +
+                                std::to_string(first + length - 1) + " of '" + path_ +
+                                "' at both ends: " + said());
+}
+
+void OpenDisk::clear_ends()
+{
+    clear_ends(0, device_->length);
+}
+
+void OpenDisk::require_writable() const
+{
+    int is_read_only = 0;
+    if (kernel_->is_block_device() && ::ioctl(fd_, BLKROGET, &is_read_only) == 0 && is_read_only)
+        throw Refusal("permission_denied", "'" + path_ + "' is read-only",
+                      "make it writable (blockdev --setrw), or choose another disk");
 }
 
 std::string OpenDisk::table_name() const

@@ -72,6 +72,10 @@ public:
     void write();
     /** Writes zeros over both ends, where tables, their copies and most signatures are. */
     void clear_ends();
+    /** The same of these sectors. */
+    void clear_ends(std::int64_t first, std::int64_t length);
+    /** @throws Refusal permission_denied  the device takes no writes, whoever asks */
+    void require_writable() const;
 
     PedDisk& table() const { return *table_; }
     std::string table_name() const;
