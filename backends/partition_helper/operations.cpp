@@ -404,7 +404,16 @@ Json create(const Request& request)
         return {{"partition", to_json(planned(disk, part, wanted))}};
 
     TakenFromKernel taken(disk);
-    taken.take(number); // a leftover that the table knows nothing of
+    // Leftovers that the table knows nothing of.
+    const auto start = disk.bytes(part.geom.start);
+    const auto end = start + disk.bytes(part.geom.length);
+    for (const auto& [known, extent] : disk.kernel().partitions())
+        if (known == number || (extent.start < end && start < extent.start + extent.length))
+            taken.take(known);
+    // Nobody shall take for the new volume's what a deleted one left: a LUKS header, a file system,
+    // a physical volume that udev activates.
+    if (!(part.type & PED_PARTITION_EXTENDED))
+        disk.clear_ends(part.geom.start, part.geom.length);
     disk.write();
     try {
         update_kernel(disk);

@@ -274,10 +274,38 @@ def four_primaries_and_then_logical_ones():
     assert ask("delete", path, **identity(logical[0]))["renumbered"] == [{"from": 6, "to": 5}, {"from": 7, "to": 6}]
     answer = check_against_sfdisk(path)
     assert {p["number"] for p in answer["partitions"]} == {1, 2, 3, 4, 5, 6}
+    # It is not cut off below what it holds; what does not fit is told by what there is for its kind.
+    two = answer["partitions"][-1]
+    assert "holds partition 6" in refused("busy", "resize", path, size=25 * MIB, **identity(extended))
+    assert f"largest has {extended['start'] + extended['length'] - two['start'] - two['length'] - MIB}" in \
+        refused("no_space", "create", path, size=90 * MIB)
     # The hole at the front takes a new one, and nobody's number changes.
     made = ask("create", path, size=10 * MIB)["partition"]
     assert made["number"] == 7 and made["start"] == logical[0]["start"]
     check_against_sfdisk(path)
+
+
+def a_new_partition_has_nothing_of_an_old_one():
+    for table in ("gpt", "dos"):
+        path = image()
+        ask("label", path, table=table)
+        if table == "dos":
+            ask("create", path, size=100 * MIB, format="extended")
+        kind = "logical" if table == "dos" else "auto"
+        parts = [ask("create", path, size=10 * MIB, kind=kind)["partition"] for _ in range(3)]
+        with open(path, "r+b") as file:
+            for part in parts:
+                file.seek(part["start"])
+                file.write(b"x" * part["length"])
+        ask("delete", path, **identity(parts[1]))
+        ask("create", path, size=10 * MIB, kind=kind, plan=True)
+        content = open(path, "rb").read()
+        assert content[parts[1]["start"]:][:part["length"]].count(b"x") == part["length"]
+        ask("create", path, size=10 * MIB, kind=kind)
+        content = open(path, "rb").read()
+        for part in parts:
+            begin, end = content[part["start"]:][:MIB], content[part["start"] + part["length"] - MIB:][:MIB]
+            assert begin == end == (b"\0" if part is parts[1] else b"x") * MIB, (table, part)
 
 
 def partitions_are_named_by_their_identity():
@@ -504,6 +532,43 @@ def partitions_in_use_on_a_loop_device():
         check_against_sfdisk(device)
 
 
+def a_loop_device_that_can_only_be_read():
+    path = image()
+    ask("label", path, table="gpt")
+    part = ask("create", path, size=10 * MIB)["partition"]
+    before = digest(path)
+    with Loop(path) as device:
+        run("blockdev", "--setro", device)
+        try:
+            for operation, members in (("label", {"table": "gpt"}), ("clear", {}), ("create", {"size": MIB}),
+                                       ("create", {"size": MIB, "plan": True}), ("delete", identity(part)),
+                                       ("resize", {"size": MIB, **identity(part)})):
+                assert "is read-only" in refused("permission_denied", operation, device, **members), operation
+            ask("sync", device)
+            assert kernel(device) == places(ask("read", device))
+            assert digest(path) == before
+        finally: # the next that gets this device would find it so
+            run("blockdev", "--setrw", device)
+
+
+def what_the_table_forgot_is_still_in_use():
+    path = image()
+    ask("label", path, table="gpt")
+    first, second = (ask("create", path, size=10 * MIB)["partition"] for _ in range(2))
+    with Loop(path) as device:
+        ask("sync", device)
+        with open(device + "p2", "r+b") as node:
+            node.write(b"x" * MIB)
+            node.flush()
+            os.fsync(node.fileno())
+            for part in (second, first):
+                ask("delete", path, **identity(part))
+            run("blockdev", "--flushbufs", device)
+            before = digest(path)
+            refused("busy", "create", device, size=15 * MIB)
+            assert digest(path) == before
+
+
 def the_kernel_learns_of_a_table():
     path = image()
     ask("label", path, table="gpt")
@@ -587,10 +652,11 @@ def reading_opens_nothing_for_writing():
 CASES = [
     tables_of_every_type, tables_that_cannot_be_made, types_of_every_format, types_that_a_table_lacks,
     plans_write_nothing_and_come_true, best_fit_and_alignment_at_random, four_primaries_and_then_logical_ones,
-    partitions_are_named_by_their_identity, a_damaged_or_foreign_table, a_disk_that_grew,
+    a_new_partition_has_nothing_of_an_old_one, partitions_are_named_by_their_identity, a_damaged_or_foreign_table, a_disk_that_grew,
     what_the_table_cannot_address, sectors_of_4096_bytes, as_many_partitions_as_there_can_be, requests_that_are_none,
     a_disk_that_another_tool_locked, an_image_that_can_only_be_read, loop_devices_follow_the_table,
-    partitions_in_use_on_a_loop_device, the_kernel_learns_of_a_table, disks_of_every_name, reading_opens_nothing_for_writing]
+    partitions_in_use_on_a_loop_device, a_loop_device_that_can_only_be_read,
+    what_the_table_forgot_is_still_in_use, the_kernel_learns_of_a_table, disks_of_every_name, reading_opens_nothing_for_writing]
 
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 os.environ["LC_ALL"] = "C"
