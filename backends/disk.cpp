@@ -146,7 +146,7 @@ public:
         const auto& partition = partition_of(table, name);
         const auto record = record_of(partition, table, StableLinks(target(), host_.system));
         VolumeDef volume{.name = record.name,
-                         .key = record.path,
+                         .key = record.key,
                          .type = VolumeType::block,
                          .capacity = record.facts.capacity,
                          .allocation = record.facts.allocation,
@@ -453,6 +453,7 @@ private:
                            const StableLinks& links) const
     {
         VolumeRecord record{.name = partition.name(), .path = links.path_for(partition.path)};
+        record.key = key_of(partition, table, record.path);
         auto& facts = record.facts;
         facts.capacity = partition.length;
         facts.allocation = partition.length;
@@ -469,6 +470,19 @@ private:
         if (::stat(partition.path.c_str(), &status) == 0 && S_ISBLK(status.st_mode))
             facts.device = status.st_rdev;
         return record;
+    }
+
+    /** What stays when the disk gets another name; of two partitions that a careless copy gave the
+     * same GUID each has its path. */
+    static std::string key_of(const Partition& partition, const PartitionTable& table,
+                              const std::string& path)
+    {
+        const auto& all = table.partitions;
+        const bool own =
+            !partition.guid.empty() && std::count_if(all.begin(), all.end(), [&](const auto& each) {
+                                           return each.guid == partition.guid;
+                                       }) == 1;
+        return own ? partition.guid : path;
     }
 
     static void require_data(const VolumeDef& volume, const std::string& what)

@@ -207,7 +207,8 @@ TEST_CASE("disk: a volume is named by its partition, before anything is written"
         "<volume><capacity unit='MiB'>10</capacity></volume>", "disk", VolumePurpose::create));
     CHECK(first.name() == on.volume_name(1));
     CHECK(first.path() == on.node(1));
-    CHECK(first.key() == on.node(1));
+    CHECK("partition:" + first.key() == first.identity());
+    CHECK(on.context->find_volume_by_key(first.key()).name() == first.name());
     auto right = partition(10 * MiB, "linux-swap");
     right.name = on.volume_name(2);
     const auto second = pool.create_volume(right);
@@ -291,6 +292,7 @@ TEST_CASE("disk: an extended partition, logical ones and their numbers", "[disk]
           ErrorCode::already_exists);
     for (int number : {2, 3, 4, 5, 6, 7})
         CHECK(pool.create_volume(partition(5 * MiB, "linux-lvm")).name() == on.volume_name(number));
+    CHECK(pool.find_volume(on.volume_name(6)).key() == on.node(6)); // there is nothing that stays
     auto extended = pool.find_volume(on.volume_name(1));
     CHECK(extended.definition().target.format == "extended");
     CHECK(extended.info().capacity == 80 * MiB);
@@ -419,7 +421,7 @@ TEST_CASE("disk: links of udev as source and as target", "[disk]")
     CHECK(first.path() == on.node(1)); // no link leads there
     CHECK(second.name() == on.volume_name(2));
     CHECK(second.path() == scratch / "by-id/usb-Disk_1-part2");
-    CHECK(second.key() == second.path());
+    CHECK("partition:" + second.key() == second.identity()); // whatever links lead there
     CHECK(on.context->find_volume_by_path(second.path()).name() == second.name());
     CHECK(second.definition().capacity == MiB);
     second.delete_storage();
