@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "source_identity.hpp"
 
+#include "device_probe.hpp"
+
 #include <algorithm>
 #include <filesystem>
 #include <initializer_list>
@@ -39,8 +41,10 @@ std::string shortest_address(const std::string& name)
 
 std::string device_identity(const std::string& path, const SystemRoot& system)
 {
+    // Asked of definitions that need not be in use: only a link is followed, nothing is searched.
+    const auto node = path.starts_with('/') ? system.path(path) : linked_device(path, system);
     struct stat status {};
-    if (stat(system.path(path).c_str(), &status) != 0)
+    if (stat(node.c_str(), &status) != 0)
         return "device:" + std::filesystem::path(path).lexically_normal().string();
     if (S_ISBLK(status.st_mode) || S_ISCHR(status.st_mode))
         return "device:" + std::to_string(major(status.st_rdev)) + ':' +

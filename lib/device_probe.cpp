@@ -4,6 +4,7 @@
 #include "file_io.hpp"
 #include "system_root.hpp"
 
+#include <algorithm>
 #include <array>
 #include <blkid/blkid.h>
 #include <cerrno>
@@ -45,7 +46,7 @@ constexpr Tag tags[] = {{"UUID", "/dev/disk/by-uuid/"},
 std::string device_by_link(const Tag& tag, const std::string& value, const SystemRoot& system)
 {
     std::array<char, PATH_MAX> encoded{};
-    if (blkid_encode_string(value.c_str(), encoded.data(), encoded.size()) != 0)
+    if (value.empty() || blkid_encode_string(value.c_str(), encoded.data(), encoded.size()) != 0)
         return {};
     const auto link = system.path(std::string(tag.directory) + encoded.data());
     const std::unique_ptr<char, decltype(&std::free)> target(::realpath(link.c_str(), nullptr),
@@ -119,6 +120,15 @@ void require_empty_device(const std::string& path)
                     "choose another device, or build with overwrite to lose what is there");
 }
 
+std::string linked_device(const std::string& source, const SystemRoot& system)
+{
+    const auto equals = std::min(source.find('='), source.size());
+    for (const auto& tag : tags)
+        if (source.substr(0, equals) == tag.name)
+            return device_by_link(tag, source.substr(std::min(equals + 1, source.size())), system);
+    return {};
+}
+
 std::string find_device(const std::string& source, const SystemRoot& system)
 {
     if (source.starts_with('/'))
@@ -126,10 +136,9 @@ std::string find_device(const std::string& source, const SystemRoot& system)
     const auto equals = source.find('=');
     for (const auto& tag : tags)
         if (source.substr(0, equals) == tag.name && equals + 1 < source.size()) {
-            const auto value = source.substr(equals + 1);
-            auto device = device_by_link(tag, value, system);
+            auto device = linked_device(source, system);
             if (device.empty())
-                device = device_by_search(tag, value);
+                device = device_by_search(tag, source.substr(equals + 1));
             if (device.empty())
                 throw Error(ErrorCode::not_found, "no device has " + source,
                             "connect it, or correct the definition's source device");

@@ -38,5 +38,7 @@ void require_empty_device(const std::string& path);
  * @throws Error not_found; invalid_argument
  */
 std::string find_device(const std::string& source, const SystemRoot& system);
+/** The device that a tag means by udev's links, or "": nothing is searched, nothing is an error. */
+std::string linked_device(const std::string& source, const SystemRoot& system);
 
 } // namespace storage::inline v1

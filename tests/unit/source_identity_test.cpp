@@ -57,12 +57,17 @@ TEST_CASE("a device is the same under each of its names", "[identity]")
     std::filesystem::create_directories(root / "dev/disk");
     root.write("dev/sda", "");
     std::filesystem::create_symlink("../sda", root / "dev/disk/by-x");
+    std::filesystem::create_directories(root / "dev/disk/by-label");
+    std::filesystem::create_symlink("../../sda", root / "dev/disk/by-label/my\\x20disk");
     const SystemRoot system(root.path());
     const auto device = [](const char* type, const char* path) {
         return with_source(type, {.devices = {{.path = path}}});
     };
 
     CHECK(conflict(device("fs", "/dev/sda"), device("disk", "/dev/disk/by-x"), system));
+    CHECK(conflict(device("fs", "/dev/sda"), device("fs", "LABEL=my disk"), system));
+    CHECK_FALSE(conflict(device("fs", "/dev/sda"), device("fs", "LABEL=other"), system));
+    CHECK_FALSE(conflict(device("fs", "/dev/sda"), device("fs", "LABEL="), system));
     CHECK(conflict(device("fs", "/dev/none"), device("zfs", "/dev/./none"), system));
     CHECK_FALSE(conflict(device("fs", "/dev/none"), device("zfs", "/dev/other"), system));
     CHECK(conflict(device("disk", "/dev/null"), device("disk", "/dev/../dev/null")));
