@@ -225,6 +225,11 @@ private:
             throw Error(ErrorCode::invalid_argument,
                         "'" + path + "' has " + content.text() + " on it, not '" + format() + "'",
                         "correct the pool's source format, or build the pool with overwrite");
+        if (!content.is_file_system)
+            throw Error(ErrorCode::invalid_argument,
+                        "'" + path + "' has " + content.text() + " on it, which cannot be mounted",
+                        "correct the pool's source device, or name a format and build the pool "
+                        "with overwrite");
         const auto* found = std::find_if(std::begin(types), std::end(types), [&](const auto& each) {
             return each.probed == content.type;
         });

@@ -85,8 +85,8 @@ DeviceContent probe_device(int fd, const std::string& path)
     if (!probe || blkid_probe_set_device(probe.get(), fd, 0, 0) != 0)
         throw cannot_probe(path);
     blkid_probe_enable_superblocks(probe.get(), 1);
-    blkid_probe_set_superblocks_flags(probe.get(),
-                                      BLKID_SUBLKS_TYPE | BLKID_SUBLKS_LABEL | BLKID_SUBLKS_UUID);
+    blkid_probe_set_superblocks_flags(probe.get(), BLKID_SUBLKS_TYPE | BLKID_SUBLKS_LABEL |
+                                                       BLKID_SUBLKS_UUID | BLKID_SUBLKS_USAGE);
     blkid_probe_enable_partitions(probe.get(), 1);
     errno = 0;
     // 0: found, 1: nothing, -2: more than one, -1: error (libblkid 2.38)
@@ -102,6 +102,7 @@ DeviceContent probe_device(int fd, const std::string& path)
     } else {
         content.label = value_of(probe.get(), "LABEL");
         content.uuid = value_of(probe.get(), "UUID");
+        content.is_file_system = value_of(probe.get(), "USAGE") == "filesystem";
     }
     return content;
 }

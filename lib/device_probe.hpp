@@ -14,7 +14,8 @@ struct DeviceContent {
     std::string label{};
     std::string uuid{};
     bool is_partition_table{};
-    bool is_ambiguous{}; ///< more than one thing claims the device; type is one of them, or ""
+    bool is_file_system{}; ///< not swap space, a part of a RAID, an encrypted volume …
+    bool is_ambiguous{};   ///< more than one thing claims the device; type is one of them, or ""
 
     bool empty() const { return type.empty() && !is_ambiguous; }
     /** For messages: "a file system or volume of type 'ext4'". */

@@ -389,6 +389,9 @@ TEST_CASE("what cannot be mounted or made is refused in words", "[fs]")
     REQUIRE(sh("echo label: gpt | sfdisk -q " + fs.device()));
     CHECK_THAT(attempt(fs.definition("auto"), start),
                Catch::Contains("a partition table of type 'gpt'"));
+    REQUIRE(sh("wipefs -aq " + fs.device() + " && mkswap " + fs.device()));
+    CHECK_THAT(attempt(fs.definition("auto"), start),
+               Catch::Contains("type 'swap' on it, which cannot be mounted"));
     auto wrong = fs.definition();
     wrong.mount_options = {"no-such-option"};
     auto pool = fs.context.define_pool(wrong);
