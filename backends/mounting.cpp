@@ -195,7 +195,7 @@ Presence mount_presence(const PoolMount& mount, bool read_only, const SystemRoot
                                                           : "file:" + std::to_string(info.st_dev) +
                                                                 ':' + std::to_string(info.st_ino)};
     presence.mount_id = found->id;
-    if (!read_only && found->has_option("ro")) {
+    if (!read_only && (found->has_option("ro") || found->is_read_only)) {
         presence.state = PoolState::degraded;
         presence.reason = "the file system at '" + mount.target + "' is mounted read-only";
     }

@@ -73,6 +73,8 @@ std::vector<MountEntry> mount_table(const SystemRoot& system)
         mount.device = take_word(rest);
         take_word(rest);
         mount.point = unescaped(take_word(rest));
+        const auto own = take_word(rest);
+        mount.is_read_only = own == "ro" || own.starts_with("ro,");
         while (!rest.empty() && take_word(rest) != "-") {
         }
         mount.type = take_word(rest);

@@ -28,6 +28,7 @@ struct MountEntry {
     std::string type{};
     std::string source{};
     std::string options{}; ///< of the file system: rw,user_id=1000
+    bool is_read_only{};   ///< this mount of it is, whatever others are
 
     bool has_option(std::string_view name) const;
     /** The option's value, or "". */

@@ -337,6 +337,10 @@ TEST_CASE("a file system that became read-only is a degraded pool", "[fs]")
     auto pool = fs.context.define_pool(fs.definition());
     pool.start(BuildMode::overwrite);
     pool.create_volume(raw_volume("a"));
+    REQUIRE(sh("mount -o remount,ro,bind " + fs.target())); // this mount alone
+    CHECK(pool.info().state == PoolState::degraded);
+    REQUIRE(sh("mount -o remount,rw,bind " + fs.target()));
+    CHECK(pool.info().state == PoolState::running);
     REQUIRE(sh("mount -o remount,ro " + fs.target()));
     CHECK(pool.info().state == PoolState::degraded);
     CHECK_THAT(pool.info().reason, Catch::Contains("read-only"));
