@@ -40,6 +40,25 @@ std::string file_behind(const std::string& device, const SystemRoot& system)
     return text ? text->substr(0, text->find('\n')) : std::string();
 }
 
+std::string kernel_name(const std::string& device, const SystemRoot& system)
+{
+    const auto real = real_path(system.path("/sys/dev/block/" + device));
+    return real.substr(real.rfind('/') + 1);
+}
+
+/** A btrfs is mounted by any of its devices, and the kernel shows it by one. */
+bool in_one_btrfs(dev_t one, dev_t other, const SystemRoot& system)
+{
+    const auto all = system.path("/sys/fs/btrfs");
+    const auto has = [&](const std::string& file_system, dev_t device) {
+        const auto path = all + '/' + file_system + "/devices/";
+        return ::access((path + kernel_name(device_text(device), system)).c_str(), F_OK) == 0;
+    };
+    bool found = false;
+    for_each_name(all, [&](const char* name) { found |= has(name, one) && has(name, other); });
+    return found;
+}
+
 Error not_mounted_by_us(const MountEntry& mount, const PoolMount& wanted)
 {
     return Error(ErrorCode::busy,
@@ -170,7 +189,9 @@ bool is_source_of(const MountEntry& mount, const std::string& source, const Syst
                           ::stat(mount.source.c_str(), &shown) == 0 && S_ISBLK(shown.st_mode);
     if (S_ISBLK(wanted.st_mode))
         return mount.device == device_text(wanted.st_rdev) ||
-               (has_node && shown.st_rdev == wanted.st_rdev);
+               (has_node &&
+                (shown.st_rdev == wanted.st_rdev ||
+                 (mount.type == "btrfs" && in_one_btrfs(shown.st_rdev, wanted.st_rdev, system))));
     if (S_ISREG(wanted.st_mode))
         return file_behind(has_node ? device_text(shown.st_rdev) : mount.device, system) ==
                real_path(source);

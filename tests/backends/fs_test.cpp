@@ -330,6 +330,33 @@ TEST_CASE("an fs pool stops although its source cannot be found any more", "[fs]
     CHECK_FALSE(fs.is_mounted());
 }
 
+TEST_CASE("a btrfs on several devices is mounted by any of them", "[fs]")
+{
+    Fs fs;
+    NEEDS_ROOT(fs);
+    fs.scratch.directory.write("second.img", "");
+    const auto image = fs.scratch.directory / "second.img";
+    std::filesystem::resize_file(image, 128 << 20);
+    const LoopDevice second(image);
+    if (!sh("modprobe -q btrfs; grep -w btrfs /proc/filesystems && type mkfs.btrfs")) {
+        WARN("skipped: no btrfs");
+        return;
+    }
+    REQUIRE(sh("mkfs.btrfs -q -f -m raid1 -d single " + fs.device() + ' ' + second.path()));
+    for (const auto& path : {fs.device(), second.path()}) {
+        INFO(path);
+        auto def = fs.definition("btrfs");
+        def.source.devices = {{.path = path}};
+        auto pool = fs.context.define_pool(def);
+        pool.start(BuildMode::keep);
+        CHECK(pool.info().state == PoolState::running);
+        pool.create_volume(raw_volume("a")).delete_storage();
+        pool.stop();
+        CHECK_FALSE(fs.is_mounted());
+        pool.undefine();
+    }
+}
+
 TEST_CASE("a file system that became read-only is a degraded pool", "[fs]")
 {
     Fs fs;
