@@ -217,7 +217,7 @@ TEST_CASE("logical: changes of size that LVM does not make are refused before it
     CHECK(ask("thin", 2048 * mib, ResizeFlags::allocate) == ErrorCode::not_supported);
     CHECK(ask("between", 2048 * mib, ResizeFlags::none) == ErrorCode::no_space);
     CHECK(ask("striped", 600 * mib, ResizeFlags::none) == ErrorCode::no_space); // one device's room
-    CHECK(ask("between", 3 * mib, ResizeFlags::none) == ErrorCode{}); // rounded: as it is
+    CHECK(ask("between", 3 * mib, ResizeFlags::none) == ErrorCode{});           // rounded: as it is
     CHECK(ask("none", 3 * mib, ResizeFlags::none) == ErrorCode::not_found);
 }
 

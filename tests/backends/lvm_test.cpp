@@ -412,8 +412,8 @@ TEST_CASE("lvm: commands")
                                              "basin_ab --setactivationskip n -- vg/o"},
         {create_classic_snapshot(example, "o"), "lvm lvcreate --yes --type snapshot --name lv "
                                                 "--addtag basin_ab --extents 5 -- vg/o"},
-        {remove_lv(lv),
-         "lvm lvremove --yes --select 'lv_uuid=\"AbCd-12\" && lv_role!={thickorigin} && lv_role!={extthinorigin}' -- vg"},
+        {remove_lv(lv), "lvm lvremove --yes --select 'lv_uuid=\"AbCd-12\" && "
+                        "lv_role!={thickorigin} && lv_role!={extthinorigin}' -- vg"},
         {remove_tagged_lv("vg", "basin_ab"),
          "lvm lvremove --yes --select 'lv_tags={\"basin_ab\"}' -- vg"},
         {rename_lv("vg", "a", "b"), "lvm lvrename --yes -- vg a b"},
