@@ -28,12 +28,13 @@ std::string line_in(const fs::path& path)
     return line;
 }
 
-/** The number at the text's beginning, or 0. */
-int number_at(std::string_view text)
+/** The number that the text is, or 0. */
+int number_of(std::string_view text)
 {
     int number = 0;
-    std::from_chars(text.data(), text.data() + text.size(), number);
-    return number > 0 && number <= static_cast<int>(partition_limit) ? number : 0;
+    const auto end = text.data() + text.size();
+    const bool whole = std::from_chars(text.data(), end, number).ptr == end;
+    return whole && number > 0 && number <= static_cast<int>(partition_limit) ? number : 0;
 }
 
 Task make_task(int type, const std::string& name)
@@ -87,7 +88,8 @@ void DmPartitions::open_control()
     dm_driver_version(version, sizeof version); // keeps it open
 }
 
-/** What is linear, lies on this disk alone, and has a name or UUID that says its number. */
+/** What is linear, lies on this disk alone, and has a UUID, or for lack of one a name, that says
+ * its number. A logical volume "disk1-data" on the disk "disk" is no partition. */
 std::map<int, DmPartitions::Partition> DmPartitions::find() const
 {
     std::map<int, Partition> result;
@@ -97,15 +99,15 @@ std::map<int, DmPartitions::Partition> DmPartitions::find() const
         const auto uuid = line_in(holder.path() / "dm/uuid");
         int number = 0;
         if (uuid.starts_with("part"))
-            number = number_at(std::string_view(uuid).substr(4));
-        else if (name.starts_with(name_)) {
+            number = number_of(std::string_view(uuid).substr(4, uuid.find('-') - 4));
+        else if (uuid.empty() && name.starts_with(name_)) {
             auto rest = std::string_view(name).substr(name_.size());
             for (const std::string_view separator : {"-part", "p"})
                 if (rest.starts_with(separator)) {
                     rest.remove_prefix(separator.size());
                     break;
                 }
-            number = number_at(rest);
+            number = number_of(rest);
         }
         if (number == 0)
             continue;

@@ -2,6 +2,7 @@
 // Pools of type disk on loop devices, with the real helper.
 #include "device_probe.hpp"
 #include "file_io.hpp"
+#include "lab.hpp"
 #include "mounts.hpp"
 #include "scratch.hpp"
 
@@ -584,4 +585,33 @@ TEST_CASE("disk: a killed creation leaves no partition", "[disk]")
     CHECK(again.volume_names() == std::vector{on.volume_name(1)});
     CHECK(again.find_volume(on.volume_name(1)).identity() == kept);
     CHECK(::access(on.node(2).c_str(), F_OK) != 0);
+}
+
+TEST_CASE("disk: what lies on a device-mapper disk is not always a partition", "[.][lab]")
+{
+    if (!in_lab()) {
+        WARN("skipped: not in the lab's machine");
+        return;
+    }
+    const auto table = [](const std::string& below) {
+        return " --table \"0 $(blockdev --getsz " + below + ") linear " + below + " 0\"";
+    };
+    lab_run("wipefs -aqf " + lab_disk('a') + " && dmsetup create disk" + table(lab_disk('a')));
+    // As LVM names a volume "data" of a group "disk1", and a volume "part1" of a group "disk".
+    for (const auto* name : {"disk1-data", "disk-part1"}) {
+        INFO(name);
+        lab_run(std::string("dmsetup create ") + name + " --uuid LVM-x" + name +
+                table("/dev/mapper/disk"));
+        Scratch scratch;
+        Context context(scratch.options());
+        PoolDef def{.type = "disk", .name = "pool"};
+        def.source = {.devices = {{.path = "/dev/mapper/disk"}}, .format = "gpt"};
+        def.target.path = "/dev";
+        auto pool = context.define_pool(def);
+        CHECK(error_code([&] { pool.build(BuildMode::overwrite); }) == ErrorCode::busy);
+        CHECK(std::filesystem::exists(std::string("/dev/mapper/") + name));
+        CHECK(probe_device(lab_disk('a')).empty());
+        lab_run(std::string("dmsetup remove --retry ") + name);
+    }
+    lab_run("dmsetup remove --retry disk");
 }
