@@ -40,9 +40,7 @@ public:
     void refresh(const VolumeTable* previous, VolumeTable& table, Job* job) override
     {
         const RbdUse use(def_, host_, job);
-        const bool exact = def_.refresh_allocation == RefreshAllocation::exact;
-        refresh_images(use.shared(), exact ? RbdAllocation::exact : RbdAllocation::upper_bound,
-                       previous, table, job);
+        refresh_images(use.shared(), previous, table, job);
     }
     std::vector<std::string> names(Job* job) override;
     VolumeRecord read(std::string_view name, const VolumeRecord*) override;

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <deque>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <thread>
 
 namespace storage::inline v1 {
@@ -176,12 +177,12 @@ void in_parallel(std::size_t count, Do&& work)
 }
 
 Outcome read_entry(const std::shared_ptr<RbdConnection>& connection, const RbdEntry& entry,
-                   RbdAllocation allocation, std::uint64_t version)
+                   std::uint64_t version)
 {
     Outcome outcome;
     try {
         const RbdImage image(connection, entry.name, RbdImage::Mode::read);
-        outcome.record = image_record(image, entry.name, allocation);
+        outcome.record = image_record(image, entry.name, RbdAllocation::upper_bound);
         outcome.record->facts.changed_ns = static_cast<std::int64_t>(version);
     } catch (const Error& error) {
         if (connection->is_broken())
@@ -287,8 +288,8 @@ VolumeDef describe_image(const RbdImage& image, std::string_view name, RbdAlloca
     return def;
 }
 
-void refresh_images(const std::shared_ptr<RbdConnection>& connection, RbdAllocation allocation,
-                    const VolumeTable* previous, VolumeTable& table, Job* job)
+void refresh_images(const std::shared_ptr<RbdConnection>& connection, const VolumeTable* previous,
+                    VolumeTable& table, Job* job)
 {
     const auto what = "refreshing '" + connection->place() + "'";
     const auto entries = list_images(*connection);
@@ -297,9 +298,7 @@ void refresh_images(const std::shared_ptr<RbdConnection>& connection, RbdAllocat
     std::vector<Outcome> outcomes(entries.size());
     std::vector<std::size_t> changed;
     for (std::size_t i = 0; i != entries.size(); ++i) {
-        // What is written to an image changes its allocation, and not its header.
-        if (allocation != RbdAllocation::exact)
-            outcomes[i].record = unchanged(previous, entries[i], versions[i]);
+        outcomes[i].record = unchanged(previous, entries[i], versions[i]);
         if (outcomes[i].record)
             continue;
         if (volume_name_problem(entries[i].name).empty())
@@ -313,7 +312,7 @@ void refresh_images(const std::shared_ptr<RbdConnection>& connection, RbdAllocat
     in_parallel(changed.size(), [&](std::size_t n) {
         check(job, what);
         const auto i = changed[n];
-        outcomes[i] = read_entry(connection, entries[i], allocation, versions[i]);
+        outcomes[i] = read_entry(connection, entries[i], versions[i]);
     });
     table.reserve(entries.size());
     for (auto& outcome : outcomes) {
@@ -335,11 +334,11 @@ std::vector<Snapshot> image_snapshots(const RbdImage& image)
         if (code == -ERANGE && count > static_cast<int>(found.size()))
             continue;
         image.check(code, "cannot list its snapshots");
-        found.resize(static_cast<std::size_t>(code));
+        count = code;
         break;
     }
     std::vector<Snapshot> result;
-    for (const auto& entry : found) {
+    for (const auto& entry : std::span(found).first(static_cast<std::size_t>(count))) {
         int kind = rbd_user_snapshot;
         std::timespec time{};
         library.rbd_snap_get_namespace_type(image.get(), entry.id, &kind);
@@ -354,8 +353,7 @@ std::vector<Snapshot> image_snapshots(const RbdImage& image)
                           .size = entry.size,
                           .is_protected = is_protected != 0});
     }
-    if (!found.empty())
-        library.rbd_snap_list_end(found.data());
+    library.rbd_snap_list_end(found.data()); // up to the entry without a name, behind the last
     return result;
 }
 

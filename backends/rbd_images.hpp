@@ -30,9 +30,10 @@ enum class RbdAllocation {
 VolumeRecord image_record(const RbdImage& image, std::string_view name, RbdAllocation allocation);
 VolumeDef describe_image(const RbdImage& image, std::string_view name, RbdAllocation allocation);
 
-/** Fills an empty table; images that did not change are taken over from the last one. */
-void refresh_images(const std::shared_ptr<RbdConnection>& connection, RbdAllocation allocation,
-                    const VolumeTable* previous, VolumeTable& table, Job* job);
+/** Fills an empty table; images that did not change are taken over from the last one. Asks for no
+ * allocation, which writes to an image change: who asks for that reads the image anew. */
+void refresh_images(const std::shared_ptr<RbdConnection>& connection, const VolumeTable* previous,
+                    VolumeTable& table, Job* job);
 
 /** The user's snapshots, oldest first. */
 std::vector<Snapshot> image_snapshots(const RbdImage& image);

@@ -12,14 +12,15 @@ int snap_list(RbdHandle handle, RbdSnapInfo* result, int* count)
     ENTER(rbd_snap_list);
     const auto& snapshots = open_image(handle).image->snapshots;
     const auto room = *count;
-    *count = static_cast<int>(snapshots.size());
-    if (*count > room)
+    if (static_cast<int>(snapshots.size()) >= room) { // one more, for the end
+        *count = static_cast<int>(snapshots.size()) + 1;
         return -ERANGE;
+    }
+    *count = static_cast<int>(snapshots.size());
     for (std::size_t i = 0; i != snapshots.size(); ++i)
         result[i] = {
             .id = snapshots[i]->id, .size = snapshots[i]->size, .name = text(snapshots[i]->name)};
-    if (*count < room)
-        result[*count] = {};
+    result[*count] = {};
     return *count;
 }
 void snap_list_end(RbdSnapInfo* list)
