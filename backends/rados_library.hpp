@@ -124,6 +124,8 @@ using RbdCallback = void (*)(RbdCompletion, void*);
     F(int, rbd_stat, (RbdHandle, RbdImageInfo*, std::size_t))                                      \
     F(int, rbd_get_id, (RbdHandle, char*, std::size_t))                                            \
     F(int, rbd_get_features, (RbdHandle, std::uint64_t*))                                          \
+    F(int, rbd_get_stripe_unit, (RbdHandle, std::uint64_t*))                                       \
+    F(int, rbd_get_stripe_count, (RbdHandle, std::uint64_t*))                                      \
     F(int, rbd_get_flags, (RbdHandle, std::uint64_t*))                                             \
     F(int, rbd_get_overlap, (RbdHandle, std::uint64_t*))                                           \
     F(int, rbd_get_parent, (RbdHandle, RbdLinkedImage*, RbdSnapSpec*))                             \

@@ -14,9 +14,40 @@
 namespace storage::inline v1 {
 namespace {
 
+/** Which object has which bytes: units go to the objects of a set in turn. */
+struct Layout {
+    std::uint64_t object_size{};
+    std::uint64_t unit{};
+    std::uint64_t count{}; ///< of objects in a set
+
+    std::uint64_t object_of_unit(std::uint64_t number) const
+    {
+        const auto units_of_set = object_size / unit * count;
+        return number / units_of_set * count + number % count;
+    }
+    std::uint64_t start_of_object(std::uint64_t number) const
+    {
+        return number / count * count * object_size + number % count * unit;
+    }
+    std::uint64_t objects_below(std::uint64_t length) const
+    {
+        return length == 0 ? 0 : ((length - 1) / object_size / count + 1) * count;
+    }
+};
+
+Layout layout_of(const RbdImage& image)
+{
+    Layout layout{.object_size = image.info().obj_size};
+    const auto& library = image.library();
+    const auto what = "cannot ask for its stripes";
+    image.check(library.rbd_get_stripe_unit(image.get(), &layout.unit), what);
+    image.check(library.rbd_get_stripe_count(image.get(), &layout.count), what);
+    return layout;
+}
+
 /** One flag for each object. */
 struct Presence {
-    std::uint64_t object_size{};
+    Layout layout{};
     std::vector<bool> objects{};
 };
 
@@ -25,21 +56,21 @@ int note_objects(std::uint64_t offset, std::size_t length, int exists, void* sel
     auto& presence = *static_cast<Presence*>(self);
     if (!exists || length == 0)
         return 0;
-    const auto last = (offset + length - 1) / presence.object_size;
-    for (auto number = offset / presence.object_size;
-         number <= last && number < presence.objects.size(); ++number)
-        presence.objects[number] = true;
+    const auto& layout = presence.layout;
+    const auto last = (offset + length - 1) / layout.unit;
+    for (auto unit = offset / layout.unit; unit <= last; ++unit)
+        if (const auto number = layout.object_of_unit(unit); number < presence.objects.size())
+            presence.objects[number] = true;
     return 0;
 }
 
 enum class By : bool { map, objects };
 
 /** The objects below a length that the clone has of its own. */
-std::vector<bool> own_objects(const RbdImage& image, std::uint64_t length,
-                              std::uint64_t object_size, By by)
+std::vector<bool> own_objects(const RbdImage& image, std::uint64_t length, const Layout& layout,
+                              By by)
 {
-    Presence presence{.object_size = object_size,
-                      .objects = std::vector<bool>((length + object_size - 1) / object_size)};
+    Presence presence{.layout = layout, .objects = std::vector<bool>(layout.objects_below(length))};
     constexpr std::uint8_t no_parent = 0;
     image.check(image.library().rbd_diff_iterate2(image.get(), nullptr, 0, length, no_parent,
                                                   by == By::map, note_objects, &presence),
@@ -80,15 +111,16 @@ void copy_up_unwritten(const RbdImage& image, std::uint64_t overlap, Job* job)
                 "cannot ask for its features");
     if (!(features & rbd_feature_object_map) || overlap == 0)
         return;
-    const auto object_size = image.info().obj_size;
-    const auto there = own_objects(image, overlap, object_size, By::objects);
+    const auto layout = layout_of(image);
+    const auto there = own_objects(image, overlap, layout, By::objects);
     // Without fast-diff the map cannot be asked.
     const auto mapped = features & rbd_feature_fast_diff
-                            ? own_objects(image, overlap, object_size, By::map)
+                            ? own_objects(image, overlap, layout, By::map)
                             : std::vector<bool>(there.size(), true);
     for (std::size_t number = 0; number != there.size(); ++number)
-        if (mapped[number] && !there[number]) {
-            copy_up(image, number * object_size, overlap);
+        if (const auto start = layout.start_of_object(number);
+            start < overlap && mapped[number] && !there[number]) {
+            copy_up(image, start, overlap);
             check(job, "flattening '" + image.path() + "'");
         }
 }

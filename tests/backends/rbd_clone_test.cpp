@@ -142,4 +142,32 @@ RBD_CASE("flattening loses nothing where the object map is wrong")
     CHECK((content(linked) == content(golden)));
 }
 
+TEST_CASE("rbd, real: flattening loses nothing of an image with stripes", "[.][ceph]")
+{
+    const auto peer = RbdPeer::real();
+    if (!peer) {
+        WARN("skipped: no cluster: run this by tests/lab/clusters/ceph run");
+        return;
+    }
+    RbdStage stage(peer);
+    auto def = stage.definition();
+    def.config_options = {{.name = "rbd_default_stripe_unit", .value = "65536"},
+                          {.name = "rbd_default_stripe_count", .value = "4"}};
+    auto pool = stage.context->define_pool(def);
+    pool.start();
+    auto golden = pool.create_volume(raw_volume("golden", 40 * mib));
+    golden.upload(source_of(pattern(40 * mib)));
+    auto linked = pool.create_volume_from(raw_volume("a", 0), golden, CreateFlags::linked);
+    linked.upload(source_of("x"), {.offset = 64 << 10}); // of the second object
+    linked.upload(source_of("x"), {.offset = 39 * mib}); // of the third set
+    for (const auto* number : {"01", "08"})
+        RbdPeer::control("rados -p rbd rm $($BASIN_CEPH_SCRIPT rbd info rbd/a | sed -n "
+                         "'s/.*block_name_prefix: //p').00000000000000" +
+                         std::string(number));
+    const auto whole = pattern(40 * mib);
+    REQUIRE((content(linked) == whole));
+    linked.flatten();
+    CHECK((content(linked) == whole));
+}
+
 } // namespace

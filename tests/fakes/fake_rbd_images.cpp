@@ -175,6 +175,18 @@ int get_features(RbdHandle, std::uint64_t* features)
     *features = rbd_feature_object_map | rbd_feature_fast_diff;
     return 0;
 }
+int get_stripe_unit(RbdHandle, std::uint64_t* unit)
+{
+    ENTER(rbd_get_stripe_unit);
+    *unit = object_size;
+    return 0;
+}
+int get_stripe_count(RbdHandle, std::uint64_t* count)
+{
+    ENTER(rbd_get_stripe_count);
+    *count = 1;
+    return 0;
+}
 int get_flags(RbdHandle, std::uint64_t* flags)
 {
     ENTER(rbd_get_flags);
@@ -305,6 +317,8 @@ void add_image_functions(RbdLibrary& library)
     library.rbd_stat = stat;
     library.rbd_get_id = get_id;
     library.rbd_get_features = get_features;
+    library.rbd_get_stripe_unit = get_stripe_unit;
+    library.rbd_get_stripe_count = get_stripe_count;
     library.rbd_get_flags = get_flags;
     library.rbd_get_overlap = get_overlap;
     library.rbd_get_parent = get_parent;
