@@ -119,6 +119,7 @@ using RbdCallback = void (*)(RbdCompletion, void*);
     F(int, rbd_remove_with_progress, (RadosPool, const char*, RbdProgress, void*))                 \
     F(int, rbd_rename, (RadosPool, const char*, const char*))                                      \
     F(int, rbd_open, (RadosPool, const char*, RbdHandle*, const char*))                            \
+    F(int, rbd_open_by_id, (RadosPool, const char*, RbdHandle*, const char*))                      \
     F(int, rbd_open_read_only, (RadosPool, const char*, RbdHandle*, const char*))                  \
     F(int, rbd_close, (RbdHandle))                                                                 \
     F(int, rbd_stat, (RbdHandle, RbdImageInfo*, std::size_t))                                      \

@@ -480,15 +480,17 @@ RbdUse::RbdUse(const PoolDef& def, const Host& host, Job* job)
 
 // ---- images ------------------------------------------------------------------------------------
 
-int RbdImage::try_open(RbdConnection& connection, std::string_view name, RbdHandle& handle)
+int RbdImage::try_open(RbdConnection& connection, std::string_view name, RbdHandle& handle,
+                       const char* snapshot)
 {
     return connection.library().rbd_open_read_only(connection.pool(), std::string(name).c_str(),
-                                                   &handle, nullptr);
+                                                   &handle, snapshot);
 }
 
 RbdImage::RbdImage(const std::shared_ptr<RbdConnection>& connection, std::string_view name,
                    Mode mode, const char* snapshot)
-    : connection_(connection), path_(connection->path_of(name))
+    : connection_(connection),
+      path_(connection->path_of(name) + (snapshot ? '@' + std::string(snapshot) : ""))
 {
     const auto open = mode == Mode::read ? library().rbd_open_read_only : library().rbd_open;
     const auto code = open(connection_->pool(), std::string(name).c_str(), &handle_, snapshot);

@@ -11,6 +11,7 @@
 #include "transfer.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -189,7 +190,8 @@ private:
         to.flush();
     }
 
-    /** The image that the backing volume's path means: "pool/image" or "pool/namespace/image". */
+    /** The image that the backing volume's path means: "pool/image" or "pool/namespace/image". That
+     * of a snapshot has "@snapshot" behind it, see split_snapshot(). */
     RbdCloneSource clone_source() const
     {
         std::string_view path = def_.backing.front().path;
@@ -208,6 +210,27 @@ private:
         return source;
     }
 
+    /** "a@b" is image "a@b", or else snapshot "b" of image "a". Either may have more of '@'. */
+    static void split_snapshot(const RbdUse& use, RbdCloneSource& source)
+    {
+        const auto exists = [&](const std::string& image, const char* snapshot) {
+            RbdHandle handle{};
+            if (RbdImage::try_open(*use, image, handle, snapshot) < 0)
+                return false;
+            use.library().rbd_close(handle);
+            return true;
+        };
+        const auto whole = source.image;
+        if (whole.find('@') == whole.npos || exists(whole, nullptr))
+            return;
+        for (auto at = whole.find('@'); at < whole.size() - 1; at = whole.find('@', at + 1)) {
+            source.image = whole.substr(0, at);
+            source.snapshot = whole.substr(at + 1);
+            if (exists(source.image, source.snapshot.c_str()))
+                return;
+        }
+    }
+
     void list_clone(Change& change)
     {
         if (request_.upload)
@@ -220,7 +243,9 @@ private:
         std::uint64_t size = 0;
         {
             const RbdUse use(parent, host_);
-            const RbdImage image(use.shared(), source.image, RbdImage::Mode::read);
+            split_snapshot(use, source);
+            const RbdImage image(use.shared(), source.image, RbdImage::Mode::read,
+                                 source.snapshot.empty() ? nullptr : source.snapshot.c_str());
             if (image_encryption(image).version != 0 || def_.target.encryption)
                 refuse(ErrorCode::not_supported,
                        "a clone cannot be encrypted, nor have an encrypted source",

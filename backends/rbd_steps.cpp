@@ -112,17 +112,13 @@ public:
         : library_(pool.library())
     {
         const auto& name = run.argument("source");
-        pool->check(library_.rbd_open(source.get(), name.c_str(), &handle_, nullptr),
-                    "cannot open '" + name + "'");
-        char id[256] = {};
-        const auto code = library_.rbd_get_id(handle_, id, sizeof id);
-        if (code < 0 || run.argument("source_id") != id) {
-            library_.rbd_close(handle_);
-            pool->check(code, "cannot ask for the id of '" + name + "'");
+        const auto code = library_.rbd_open_by_id(source.get(), run.argument("source_id").c_str(),
+                                                  &handle_, nullptr);
+        if (code == -ENOENT)
             throw Error(ErrorCode::not_found,
                         "'" + name + "' is not the image any more that was meant",
-                        "refresh the pool and look again");
-        }
+                        "refresh the pool and look again", {}, ENOENT);
+        pool->check(code, "cannot open '" + name + "'");
     }
     ~SourceImage() { library_.rbd_close(handle_); }
     SourceImage(const SourceImage&) = delete;
@@ -140,35 +136,58 @@ int remove_snapshot(const RbdLibrary& library, RbdHandle image, const std::strin
     return library.rbd_snap_remove2(image, snapshot.c_str(), 0, RbdJob::report, &nobody);
 }
 
+int clone(const StepRun& run, const RbdStepPool& pool, const SourcePool& source,
+          const std::string& snapshot)
+{
+    Options options(pool.library());
+    options.set(rbd_option_clone_format, 2); // its snapshot need not be protected
+    const auto code =
+        pool.library().rbd_clone3(source.get(), run.argument("source").c_str(), snapshot.c_str(),
+                                  pool->pool(), run.argument("temporary").c_str(), options.get());
+    if (code != -ENOENT)
+        return code;
+    // librbd (seen with 16.2) says so too where there is no space for the clone.
+    const auto sizes = rbd_pool_sizes(*pool, rbd_place(pool_from_json(run.argument("pool"))));
+    return sizes.capacity != 0 && sizes.available == 0 ? -EDQUOT : code;
+}
+
 void apply_clone(StepRun& run)
 {
     const RbdStepPool pool(run);
     const auto& library = pool.library();
     const SourcePool source_pool(run, pool);
     const SourceImage source(run, pool, source_pool);
-    const auto& snapshot = run.argument("temporary");
     const auto what = "cannot clone '" + run.argument("source") + "'";
+    const auto needs = what + " (clones of format 2 need a cluster of Ceph 13 or later)";
+    if (const auto& given = run.argument("snapshot"); !given.empty()) {
+        pool->check(clone(run, pool, source_pool, given), needs);
+        return;
+    }
+    const auto& snapshot = run.argument("temporary");
     pool->check(library.rbd_snap_create(source.get(), snapshot.c_str()), what);
-    Options options(library);
-    options.set(rbd_option_clone_format, 2);
-    const auto cloned =
-        library.rbd_clone3(source_pool.get(), run.argument("source").c_str(), snapshot.c_str(),
-                           pool->pool(), run.argument("temporary").c_str(), options.get());
+    const auto cloned = clone(run, pool, source_pool, snapshot);
     // A clone of format 2 keeps the snapshot alive, in Ceph's trash and out of sight.
     const auto removed = remove_snapshot(library, source.get(), snapshot);
-    pool->check(cloned, what + " (clones of format 2 need a cluster of Ceph 13 or later)");
+    pool->check(cloned, needs);
     pool->check(removed, what + ": its snapshot cannot be taken away");
 }
 
 void undo_clone(StepRun& run)
 {
     undo_begin(run);
+    if (!run.argument("snapshot").empty())
+        return;
     const RbdStepPool pool(run);
-    const SourcePool source_pool(run, pool);
-    const SourceImage source(run, pool, source_pool);
-    const auto code = remove_snapshot(pool.library(), source.get(), run.argument("temporary"));
-    if (code != -ENOENT)
-        pool->check(code, "cannot remove the snapshot for a clone");
+    try {
+        const SourcePool source_pool(run, pool);
+        const SourceImage source(run, pool, source_pool);
+        const auto code = remove_snapshot(pool.library(), source.get(), run.argument("temporary"));
+        if (code != -ENOENT)
+            pool->check(code, "cannot remove the snapshot for a clone");
+    } catch (const Error& error) { // nor is its snapshot there, where the source is gone
+        if (error.os_error() != ENOENT)
+            throw;
+    }
 }
 
 void apply_fill(StepRun& run)
@@ -406,14 +425,16 @@ Step clone_image_step(const PoolDef& def, const std::string& temporary, const st
                       const RbdCloneSource& source)
 {
     const auto from = source.pool + '/' +
-                      (source.name_space.empty() ? "" : source.name_space + '/') + source.image;
+                      (source.name_space.empty() ? "" : source.name_space + '/') + source.image +
+                      (source.snapshot.empty() ? "" : '@' + source.snapshot);
     return image_step("rbd_clone", def,
                       {{"temporary", temporary},
                        {"name", name},
                        {"source_pool", source.pool},
                        {"source_namespace", source.name_space},
                        {"source", source.image},
-                       {"source_id", source.id}},
+                       {"source_id", source.id},
+                       {"snapshot", source.snapshot}},
                       {.call = {"rbd_clone3", from, path_of(def, temporary)},
                        .summary = "make a clone of '" + from + "' for '" + path_of(def, name) + "'",
                        .undo = "remove it"});

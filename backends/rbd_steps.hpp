@@ -22,8 +22,9 @@ struct RbdCloneSource {
     std::string name_space{};
     std::string image{};
     std::string id{};
+    std::string snapshot{}; ///< "": the present state, of which no snapshot stays to be seen
 };
-/** The same, made as a clone of an image's present state. No snapshot stays to be seen. */
+/** The same, made as a clone. */
 Step clone_image_step(const PoolDef& def, const std::string& temporary, const std::string& name,
                       const RbdCloneSource& source);
 /** @param call  the function of librbd that does it  @param fill  opens the image itself */

@@ -49,6 +49,8 @@ public:
     Pool pool(std::string_view option = "pool");
     /** In the pool of that option by name, key or path; without a pool by key or path. */
     Volume volume(std::string_view option = "vol", std::string_view pool_option = "pool");
+    /** Of whatever pool, by key or path. */
+    Volume volume_anywhere(const std::string& text);
 
     // ---- doing and telling
     /** Runs a changing call with the job. A dry run prints the steps, and the answer is false. */
@@ -86,7 +88,6 @@ public:
 private:
     void print_plan();
     void print_facts();
-    Volume volume_anywhere(const std::string& text);
     Volume named_volume(std::string_view option, std::string_view pool_option);
     void log(storage::LogLevel level, std::string_view line);
 

@@ -88,19 +88,33 @@ void vol_create(Call& call)
            " from " + call.text("file"));
 }
 
-/** The backing image may be a volume of this pool by its name, or any volume by key or path. */
+/** Of a volume of this pool by its name, or any volume by key or path; in pools of type rbd also of
+ * its snapshot, "VOLUME@SNAPSHOT". */
+std::string backing_path(Call& call, const Pool& pool, const std::string& wanted)
+{
+    try {
+        return pool.find_volume(wanted).path();
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::not_found)
+            throw;
+        try {
+            return call.volume_anywhere(wanted).path();
+        } catch (const Error& elsewhere) {
+            if (elsewhere.code() != ErrorCode::not_found)
+                throw;
+        }
+        const auto at = wanted.rfind('@');
+        if (pool.type() != "rbd" || at == wanted.npos)
+            throw;
+        return backing_path(call, pool, wanted.substr(0, at)) + wanted.substr(at);
+    }
+}
+
 storage::BackingStore backing_store(Call& call, const Pool& pool)
 {
-    const auto wanted = call.text("backing-vol");
-    storage::BackingStore backing{.format = call.text("backing-vol-format")};
+    storage::BackingStore backing{.path = backing_path(call, pool, call.text("backing-vol")),
+                                  .format = call.text("backing-vol-format")};
     backing.format_declared = !backing.format.empty();
-    try {
-        backing.path = pool.find_volume(wanted).path();
-    } catch (const Error& error) {
-        if (error.code() != ErrorCode::not_found || !wanted.starts_with('/'))
-            throw;
-        backing.path = call.context().find_volume_by_path(wanted).path();
-    }
     return backing;
 }
 
@@ -219,7 +233,9 @@ std::vector<Verb> volume_creation_verbs()
            .takes = Takes::size,
            .help = "bytes to allocate at once (default: all)"},
           {.name = "format", .takes = Takes::volume_format, .help = "format of the image"},
-          {.name = "backing-vol", .takes = Takes::volume, .help = "volume below"},
+          {.name = "backing-vol",
+           .takes = Takes::volume,
+           .help = "volume below; in rbd pools also VOLUME@SNAPSHOT"},
           {.name = "backing-vol-format", .takes = Takes::volume_format, .help = "its format"},
           prealloc,
           preallocation,

@@ -212,7 +212,9 @@ struct SourceExtent {
 
 /** One image below another in a backing chain. */
 struct BackingStore {
-    std::string path{}; ///< as found: a path, or the raw string of a network or json: reference
+    /** As found: a path, or the raw string of a network or json: reference. For a new volume of an
+     * rbd pool an image of the same cluster, "POOL/IMAGE", or its snapshot, "POOL/IMAGE@SNAPSHOT". */
+    std::string path{};
     /** What the image above declares; where it declares none, "raw", and in a description of the
      * whole chain (BackingDepth::chain) the format that was found. */
     std::string format{};

@@ -72,6 +72,57 @@ RBD_CASE("clones and copies")
           }) == ErrorCode::not_supported);
 }
 
+RBD_CASE("a clone of a snapshot")
+{
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    auto other = stage.pool("other", "other");
+    auto golden = pool.create_volume(raw_volume("golden", 8 * mib));
+    golden.upload(source_of(pattern(3 * mib)));
+    const auto before = content(golden);
+    golden.create_snapshot("one");
+    golden.create_snapshot("kept@home");
+    golden.protect_snapshot("kept@home");
+    golden.upload(source_of(pattern(3 * mib, 2)));
+    golden.resize(16 * mib);
+    const auto based_on = [](const std::string& name, const std::string& path) {
+        auto def = raw_volume(name, 0);
+        def.backing = {{.path = path, .format = "raw"}};
+        return def;
+    };
+    auto near = pool.create_volume(based_on("near", "rbd/golden@one"));
+    CHECK((content(near) == before));
+    CHECK(near.definition().backing.at(0).path == "rbd/golden");
+    auto far = other.create_volume(based_on("far", "rbd:rbd/golden@one"));
+    CHECK((content(far) == before));
+    // All other snapshots stay as they were, and none is added.
+    auto names = [&] {
+        std::string text;
+        for (const auto& snapshot : golden.snapshots())
+            text += snapshot.name + (snapshot.is_protected ? "! " : " ");
+        return text;
+    };
+    CHECK(names() == "one kept@home! ");
+    golden.delete_snapshot("one"); // the clones keep what they need
+    CHECK(names() == "kept@home! ");
+    CHECK((content(near) == before));
+    CHECK((content(far) == before));
+
+    CHECK(error_code([&] { pool.create_volume(based_on("x", "rbd/golden@none")); }) ==
+          ErrorCode::not_found);
+    CHECK(error_code([&] { pool.create_volume(based_on("x", "rbd/golden@")); }) ==
+          ErrorCode::not_found);
+    CHECK(error_code([&] { pool.create_volume(based_on("x", "rbd/none@one")); }) ==
+          ErrorCode::not_found);
+    CHECK((content(pool.create_volume(based_on("safe", "rbd/golden@kept@home"))) == before));
+    golden.create_snapshot("two");
+    auto small = based_on("x", "rbd/golden@two");
+    small.capacity = 8 * mib;
+    CHECK(error_code([&] { pool.create_volume(small); }) == ErrorCode::not_supported);
+    small.capacity = 32 * mib;
+    CHECK(pool.create_volume(small).info().capacity == 32 * mib);
+}
+
 RBD_CASE("a clone becomes independent")
 {
     RbdStage stage(peer);

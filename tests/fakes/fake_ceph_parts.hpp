@@ -26,6 +26,7 @@ struct Pool {
 };
 struct Open {
     std::shared_ptr<Image> image{};
+    std::shared_ptr<Snapshot> snapshot{};
     bool read_only{};
     bool is_decrypted{};
 };

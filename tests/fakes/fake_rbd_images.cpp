@@ -93,25 +93,37 @@ int rename(RadosPool pool, const char* from, const char* to)
 
 // ---- one image ---------------------------------------------------------------------------------
 
-int open_either(RadosPool pool, const char* name, RbdHandle* handle, bool read_only)
+int open_either(const std::shared_ptr<Image>& image, RbdHandle* handle, const char* snapshot,
+                bool read_only)
 {
-    const auto image = find_image(*static_cast<Pool*>(pool), name);
     if (!image || !image->has_header || image->lost_parent)
+        return -ENOENT;
+    const auto state = snapshot ? find_snapshot(*image, snapshot) : nullptr;
+    if (snapshot && !state)
         return -ENOENT;
     if (!read_only)
         ++image->writers;
-    *handle = new Open{.image = image, .read_only = read_only};
+    *handle = new Open{.image = image, .snapshot = state, .read_only = read_only};
     return 0;
 }
-int open_writable(RadosPool pool, const char* name, RbdHandle* handle, const char*)
+int open_writable(RadosPool pool, const char* name, RbdHandle* handle, const char* snapshot)
 {
     ENTER(rbd_open);
-    return open_either(pool, name, handle, false);
+    return open_either(find_image(*static_cast<Pool*>(pool), name), handle, snapshot, false);
 }
-int open_read_only(RadosPool pool, const char* name, RbdHandle* handle, const char*)
+int open_by_id(RadosPool pool, const char* id, RbdHandle* handle, const char* snapshot)
+{
+    ENTER(rbd_open_by_id);
+    const auto& place = *static_cast<Pool*>(pool);
+    for (const auto& image : cluster->images_)
+        if (image->pool == place.name && image->name_space == place.name_space && image->id == id)
+            return open_either(image, handle, snapshot, false);
+    return -ENOENT;
+}
+int open_read_only(RadosPool pool, const char* name, RbdHandle* handle, const char* snapshot)
 {
     ENTER(rbd_open_read_only);
-    return open_either(pool, name, handle, true);
+    return open_either(find_image(*static_cast<Pool*>(pool), name), handle, snapshot, true);
 }
 int close(RbdHandle handle)
 {
@@ -157,7 +169,10 @@ int stat(RbdHandle handle, RbdImageInfo* info, std::size_t)
     ENTER(rbd_stat);
     const auto& image = *open_image(handle).image;
     *info = {};
-    info->size = open_image(handle).is_decrypted ? image.size - fake_header(image) : image.size;
+    if (const auto& snapshot = open_image(handle).snapshot)
+        info->size = snapshot->size;
+    else
+        info->size = open_image(handle).is_decrypted ? image.size - fake_header(image) : image.size;
     info->obj_size = object_size;
     info->num_objs = (image.size + object_size - 1) / object_size;
     info->order = 22;
@@ -312,6 +327,7 @@ void add_image_functions(RbdLibrary& library)
     library.rbd_remove_with_progress = remove;
     library.rbd_rename = rename;
     library.rbd_open = open_writable;
+    library.rbd_open_by_id = open_by_id;
     library.rbd_open_read_only = open_read_only;
     library.rbd_close = close;
     library.rbd_stat = stat;
