@@ -20,8 +20,12 @@ RbdLibrary load()
 #define BASIN_FROM_RBD(result, name, arguments) library.name = rbd.get<result arguments>(#name);
     BASIN_RADOS_FUNCTIONS(BASIN_FROM_RADOS)
     BASIN_RBD_FUNCTIONS(BASIN_FROM_RBD)
+#define BASIN_IF_IN_RADOS(result, name, arguments)                                                 \
+    library.name = rados.find<result arguments>(#name);
+    BASIN_RADOS_NEWER_FUNCTIONS(BASIN_IF_IN_RADOS)
 #define BASIN_IF_IN_RBD(result, name, arguments) library.name = rbd.find<result arguments>(#name);
     BASIN_RBD_NEWER_FUNCTIONS(BASIN_IF_IN_RBD)
+#undef BASIN_IF_IN_RADOS
 #undef BASIN_IF_IN_RBD
 #undef BASIN_FROM_RADOS
 #undef BASIN_FROM_RBD

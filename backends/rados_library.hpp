@@ -94,6 +94,7 @@ using RbdCallback = void (*)(RbdCompletion, void*);
     F(void, rados_ioctx_destroy, (RadosPool))                                                      \
     F(void, rados_ioctx_set_namespace, (RadosPool, const char*))                                   \
     F(std::int64_t, rados_ioctx_get_id, (RadosPool))                                               \
+    F(int, rados_pool_reverse_lookup, (RadosCluster, std::int64_t, char*, std::size_t))            \
     F(int, rados_read, (RadosPool, const char*, char*, std::size_t, std::uint64_t))                \
     F(int, rados_remove, (RadosPool, const char*))                                                 \
     F(int, rados_exec,                                                                             \
@@ -168,6 +169,9 @@ using RbdCallback = void (*)(RbdCompletion, void*);
     F(std::int64_t, rbd_aio_get_return_value, (RbdCompletion))                                     \
     F(void, rbd_aio_release, (RbdCompletion))
 
+// Null where librados is older than Ceph 16.
+#define BASIN_RADOS_NEWER_FUNCTIONS(F) F(void, rados_set_pool_full_try, (RadosPool))
+
 // Null where librbd is older than Ceph 16.
 #define BASIN_RBD_NEWER_FUNCTIONS(F)                                                               \
     F(int, rbd_encryption_format, (RbdHandle, int, const void*, std::size_t))                      \
@@ -177,6 +181,7 @@ struct RbdLibrary {
 #define BASIN_MEMBER(result, name, arguments) result(*name) arguments;
     BASIN_RADOS_FUNCTIONS(BASIN_MEMBER)
     BASIN_RBD_FUNCTIONS(BASIN_MEMBER)
+    BASIN_RADOS_NEWER_FUNCTIONS(BASIN_MEMBER)
     BASIN_RBD_NEWER_FUNCTIONS(BASIN_MEMBER)
 #undef BASIN_MEMBER
 };

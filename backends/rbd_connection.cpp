@@ -160,6 +160,7 @@ RbdConnection::RbdConnection(const PoolDef& def, const Host& host, seconds patie
                         "create it ('ceph osd pool create'), or correct the name of the source", {},
                         ENOENT);
         check(code, "cannot open RADOS pool " + shown(place.pool));
+        try_although_full(library_, pool_);
         if (!place.name_space.empty())
             enter_namespace(place);
         identity_ = std::string(fsid.data()) + ' ' +
@@ -334,6 +335,25 @@ std::optional<std::uint64_t> RbdConnection::take_new(std::string_view name)
     return made.call.expired() ? std::nullopt : std::optional(made.size);
 }
 
+void RbdConnection::require_pool()
+{
+    std::array<char, 1> name{};
+    if (!pool_ || library_.rados_pool_reverse_lookup(cluster_, library_.rados_ioctx_get_id(pool_),
+                                                     name.data(), name.size()) != -ENOENT)
+        return;
+    broken_ = true; // by its name another pool may be found
+    throw Error(ErrorCode::not_found,
+                "RADOS pool " + shown(place_.substr(0, place_.find('/'))) +
+                    " was deleted from the cluster at " + monitors_,
+                "stop the pool, or create it anew and start the pool again", {}, ENOENT);
+}
+
+void try_although_full(const RbdLibrary& library, RadosPool pool)
+{
+    if (library.rados_set_pool_full_try)
+        library.rados_set_pool_full_try(pool);
+}
+
 Error RbdConnection::error(std::int64_t code, const std::string& what)
 {
     const auto number = static_cast<int>(-code);
@@ -342,8 +362,12 @@ Error RbdConnection::error(std::int64_t code, const std::string& what)
     };
     const auto at = monitors_.empty() ? "the cluster" : "the cluster at " + monitors_;
     switch (number) {
+    case ESHUTDOWN: // Ceph's EBLOCKLISTED
+        broken_ = true;
+        return text(ErrorCode::connection, at + " has locked this client out",
+                    "try again, with a new connection; 'ceph osd blocklist ls' shows for how long "
+                    "the old one is locked out");
     case ETIMEDOUT:
-    case ESHUTDOWN:
         broken_ = true;
         return text(ErrorCode::timed_out,
                     (pool_ ? at : "monitor " + monitors_) + " did not answer within " +
@@ -358,11 +382,16 @@ Error RbdConnection::error(std::int64_t code, const std::string& what)
         broken_ = true;
         return text(ErrorCode::connection, at + ": " + std::strerror(number),
                     "see whether it runs and can be reached");
-    case ENOENT: return text(ErrorCode::not_found, "there is no such thing");
+    case ENOENT: require_pool(); return text(ErrorCode::not_found, "there is no such thing");
+    case EMLINK:
+        return text(ErrorCode::busy, "it belongs to a group of images",
+                    "take it out first: 'rbd group image remove'");
     case EEXIST: return text(ErrorCode::already_exists, "it exists", "choose another name");
     case EBUSY:
         return text(ErrorCode::busy, "it is in use", "end its use, or wait until it has ended");
-    case EROFS: return text(ErrorCode::busy, "another client holds its lock", "end its use first");
+    case EROFS:
+        return text(ErrorCode::busy, "another client holds its lock, or it is the copy of a mirror",
+                    "end its use first, or promote it: 'rbd mirror image promote'");
     case ENOTEMPTY:
         return text(ErrorCode::busy, "it has snapshots, or clones that are based on it",
                     "delete these first");
@@ -374,7 +403,8 @@ Error RbdConnection::error(std::int64_t code, const std::string& what)
     case EACCES:
         if (pool_)
             return text(ErrorCode::permission_denied, "user '" + user_ + "' may not",
-                        "give the user rights on the pool: 'ceph auth caps'");
+                        "give the user rights on the pool: 'ceph auth caps'; a mirror's copy has "
+                        "to be promoted before it is written to");
         if (!has_key_)
             return text(ErrorCode::permission_denied, "the cluster lets nobody in without a key",
                         "add <auth type='ceph'> to the definition");
@@ -495,8 +525,11 @@ RbdImage::RbdImage(const std::shared_ptr<RbdConnection>& connection, std::string
     const auto open = mode == Mode::read ? library().rbd_open_read_only : library().rbd_open;
     const auto code = open(connection_->pool(), std::string(name).c_str(), &handle_, snapshot);
     if (code == -ENOENT)
-        throw Error(ErrorCode::not_found, shown(path_) + ": there is no such image", {}, {},
-                    ENOENT);
+        connection_->require_pool();
+    if (code == -ENOENT)
+        throw Error(ErrorCode::not_found,
+                    shown(path_) + ": there is no such image" + (snapshot ? " or snapshot" : ""),
+                    {}, {}, ENOENT);
     connection_->check(code, "cannot open " + shown(path_));
 }
 

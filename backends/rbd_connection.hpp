@@ -58,6 +58,9 @@ public:
      * @param what  "cannot open 'rbd/a'"
      */
     Error error(std::int64_t code, const std::string& what);
+    /** Ceph answers for a RADOS pool that was deleted as for an empty one. @throws Error not_found
+     */
+    void require_pool();
     /** Throws it, where the answer is negative. */
     void check(std::int64_t code, const std::string& what)
     {
@@ -126,6 +129,11 @@ private:
     std::string key_;
     std::shared_ptr<Shared> shared_;
 };
+
+/** Lets changes try although the pool is full or has used up its quota: a deletion gives space
+ * back, and the others are answered at once. Else Ceph lets all wait until somebody else makes
+ * room. */
+void try_although_full(const RbdLibrary& library, RadosPool pool);
 
 /** A connection as long as one call uses it, with the call's deadline. */
 class RbdUse {

@@ -239,6 +239,8 @@ std::vector<RbdEntry> list_directory(RbdConnection& connection)
         connection.check(code, "cannot list the images of '" + connection.place() + "'");
         break;
     }
+    if (count == 0)
+        connection.require_pool();
     std::vector<RbdEntry> result;
     result.reserve(count);
     for (std::size_t i = 0; i != count; ++i)

@@ -93,6 +93,7 @@ public:
         pool->check(library_.rados_ioctx_create(pool->cluster(),
                                                 run.argument("source_pool").c_str(), &pool_),
                     "cannot open RADOS pool '" + run.argument("source_pool") + "'");
+        try_although_full(library_, pool_);
         library_.rados_ioctx_set_namespace(pool_, run.argument("source_namespace").c_str());
     }
     ~SourcePool() { library_.rados_ioctx_destroy(pool_); }
@@ -251,6 +252,11 @@ void apply_remove(StepRun& run)
     if (code == -ENOENT)
         throw Error(ErrorCode::not_found, "'" + pool->path_of(name) + "': there is no such image",
                     {}, {}, ENOENT);
+    if (code == -EINVAL) // seen with 16.2
+        throw Error(ErrorCode::invalid_argument,
+                    "cannot remove '" + pool->path_of(name) +
+                        "': Ceph does not do that to the copy of a mirror",
+                    "promote it ('rbd mirror image promote'), or end the mirroring", {}, EINVAL);
     pool->check(code, "cannot remove '" + pool->path_of(name) + "'");
 }
 

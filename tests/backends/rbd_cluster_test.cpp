@@ -261,6 +261,7 @@ TEST_CASE("rbd: what is declared is what Ceph's headers say", "[rbd]")
     }
     BASIN_RADOS_FUNCTIONS(BASIN_COMPARE)
     BASIN_RBD_FUNCTIONS(BASIN_COMPARE)
+    BASIN_RADOS_NEWER_FUNCTIONS(BASIN_COMPARE)
 #define BASIN_SAME(ours, theirs, member)                                                           \
     CHECK(offsetof(ours, member) == offsetof(theirs, member));                                     \
     CHECK(sizeof(ours::member) == sizeof(theirs::member))

@@ -102,6 +102,80 @@ TEST_CASE("rbd, simulated: a clone that Ceph flattened but for the last message"
     CHECK((content(linked) == whole));
 }
 
+RBD_CASE("a pool without space says so at once, and what is deleted makes room")
+{
+    RbdStage stage(peer);
+    auto pool = stage.pool("other", "other");
+    auto volume = pool.create_volume(raw_volume("a", 64 * mib));
+    volume.upload(source_of(pattern(9 * mib)));
+    const auto set_quota = [&](const std::string& bytes, const std::string& until) {
+        if (peer.fake)
+            peer.fake->full = bytes != "0";
+        else
+            REQUIRE(
+                RbdPeer::control("ceph osd pool set-quota other max_bytes " + bytes +
+                                 " && for i in "
+                                 "$(seq 100); do $BASIN_CEPH_SCRIPT ceph osd pool ls detail | " +
+                                 until + " && break; sleep 0.2; done"));
+    };
+    set_quota("1048576", "grep -q full_quota");
+    const auto refused = [&](const std::function<void()>& call) {
+        try {
+            call();
+            FAIL("there was space");
+        } catch (const Error& error) {
+            CAPTURE(error.what());
+            CHECK(error.code() == ErrorCode::no_space);
+        }
+    };
+    refused([&] { pool.create_volume(raw_volume("b")); });
+    refused([&] { pool.create_volume_from(raw_volume("b", 0), volume, CreateFlags::linked); });
+    refused([&] { pool.upload_volume(raw_volume("b", mib), source_of("x")); });
+    if (!peer.fake)
+        refused([&] { volume.upload(source_of(pattern(mib)), {.offset = 20 * mib}); });
+    CHECK(volume.snapshots().empty());
+    CHECK(names(pool) == std::vector<std::string>{"a"});
+    volume.delete_storage();
+    CHECK(names(pool).empty());
+    set_quota("0",
+              "grep -v full_quota >/dev/null && ! $BASIN_CEPH_SCRIPT ceph osd pool ls detail | "
+              "grep -q full_quota");
+    pool.create_volume(raw_volume("c"));
+}
+
+RBD_CASE("a RADOS pool that somebody deletes is no empty pool")
+{
+    if (!peer.fake)
+        REQUIRE(RbdPeer::control("ceph osd pool create gone 8 8"));
+    else
+        peer.fake->pools_["gone"] = 3;
+    if (!peer.fake)
+        REQUIRE(RbdPeer::control("ceph osd pool application enable gone rbd"));
+    if (!peer.fake)
+        REQUIRE(RbdPeer::control("ceph auth caps client.virt mon 'profile rbd' osd 'profile rbd'"));
+    RbdStage stage(peer);
+    auto pool = stage.pool("gone", "gone");
+    pool.create_volume(raw_volume("a"));
+    pool.refresh();
+    if (peer.fake)
+        peer.fake->pools_.erase("gone");
+    else
+        REQUIRE(RbdPeer::control("ceph osd pool rm gone gone --yes-i-really-really-mean-it"));
+    try {
+        names(pool);
+        FAIL("it is empty");
+    } catch (const Error& error) {
+        CHECK(error.code() == ErrorCode::not_found);
+        CHECK(std::string(error.what()).find("RADOS pool 'gone' was deleted") != std::string::npos);
+    }
+    CHECK(error_code([&] { pool.refresh(); }) == ErrorCode::invalid_state);
+    CHECK(pool.info().state == PoolState::inaccessible);
+    CHECK(pool.info().reason.find("no RADOS pool 'gone'") != std::string::npos);
+    CHECK(pool.volume_count() == 1); // of the last look
+    pool.stop();
+    pool.undefine();
+}
+
 TEST_CASE("rbd, simulated: what cannot be recovered while the cluster is down is tried again",
           "[rbd]")
 {
@@ -165,6 +239,7 @@ TEST_CASE("rbd, simulated: what each answer of Ceph becomes", "[rbd]")
                                          {-EEXIST, ErrorCode::already_exists},
                                          {-EBUSY, ErrorCode::busy},
                                          {-EROFS, ErrorCode::busy},
+                                         {-EMLINK, ErrorCode::busy},
                                          {-ENOTEMPTY, ErrorCode::busy},
                                          {-EPERM, ErrorCode::permission_denied},
                                          {-EACCES, ErrorCode::permission_denied},
@@ -172,6 +247,7 @@ TEST_CASE("rbd, simulated: what each answer of Ceph becomes", "[rbd]")
                                          {-EDQUOT, ErrorCode::no_space},
                                          {-ETIMEDOUT, ErrorCode::timed_out},
                                          {-ENOTCONN, ErrorCode::connection},
+                                         {-ESHUTDOWN, ErrorCode::connection},
                                          {-EOPNOTSUPP, ErrorCode::not_supported},
                                          {-ENOSYS, ErrorCode::not_supported},
                                          {-EINVAL, ErrorCode::invalid_argument},

@@ -28,6 +28,8 @@ int add_image(RadosPool pool, const char* name, std::uint64_t size, std::shared_
               std::shared_ptr<Snapshot> snapshot)
 {
     const auto& place = *static_cast<Pool*>(pool);
+    if (cluster->full)
+        return place.full_try ? -EDQUOT : -ETIMEDOUT;
     if (find_image(place, name))
         return -EEXIST;
     auto image = std::make_shared<Image>();
@@ -100,7 +102,7 @@ Image* Cluster::find(const std::string& pool, const std::string& name,
 
 void Cluster::add_half_made(const std::string& pool, const std::string& name)
 {
-    Pool place{.name = pool};
+    Pool place{.name = pool, .id = pools_.at(pool)};
     add_image(&place, name.c_str(), 0);
     find(pool, name)->has_header = false;
 }

@@ -59,6 +59,7 @@ public:
     std::string monitor{"fake.example"};
     bool has_manager{true};
     std::uint64_t quota{};
+    bool full{}; ///< who does not want to try then gets no answer
     std::set<std::string> known_options{};
 
     /** From the n-th call on (1: the next), `times` calls of this function answer with the code. */

@@ -23,6 +23,8 @@ struct Connection {
 struct Pool {
     std::string name{};
     std::string name_space{};
+    std::int64_t id{};
+    bool full_try{};
 };
 struct Open {
     std::shared_ptr<Image> image{};

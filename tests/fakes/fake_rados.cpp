@@ -63,13 +63,18 @@ int mon_command(RadosCluster, const char** command, std::size_t, const char*, st
     ENTER(rados_mon_command);
     const std::string number = cluster->has_manager ? "4000000000" : "0";
     std::string answer;
-    if (std::strstr(*command, "get-quota"))
-        answer = R"({"pool_name":"rbd","quota_max_bytes":)" + std::to_string(cluster->quota) + "}";
-    else
-        answer =
-            R"({"stats":{"total_bytes":)" + number +
-            R"(},"pools":[{"name":"rbd","id":1,"stats":{"stored":1000,"objects":2,"max_avail":)" +
-            (cluster->has_manager ? "3000" : "0") + "}}]}";
+    if (std::strstr(*command, "get-quota")) {
+        answer = R"({"pool_name":"rbd","quota_max_bytes":)" +
+                 std::to_string(cluster->full ? 1 : cluster->quota) + "}";
+    } else {
+        for (const auto& [name, id] : cluster->pools_)
+            answer += (answer.empty() ? R"({"stats":{"total_bytes":)" + number + R"(},"pools":[)"
+                                      : std::string(",")) +
+                      R"({"name":")" + name + R"(","id":)" + std::to_string(id) +
+                      R"(,"stats":{"stored":1000,"objects":2,"max_avail":)" +
+                      (cluster->has_manager ? "3000" : "0") + "}}";
+        answer += "]}";
+    }
     *out = text(answer);
     *out_length = answer.size();
     *remark = nullptr;
@@ -85,7 +90,7 @@ int ioctx_create(RadosCluster, const char* name, RadosPool* result)
     ENTER(rados_ioctx_create);
     if (!cluster->pools_.contains(name))
         return -ENOENT;
-    *result = new Pool{.name = name};
+    *result = new Pool{.name = name, .id = cluster->pools_.at(name)};
     return 0;
 }
 void ioctx_destroy(RadosPool pool)
@@ -98,7 +103,7 @@ void set_namespace(RadosPool pool, const char* name)
 }
 std::int64_t ioctx_id(RadosPool pool)
 {
-    return cluster->pools_.at(static_cast<Pool*>(pool)->name);
+    return static_cast<Pool*>(pool)->id;
 }
 int rados_completion(void*, RadosCallback, RadosCallback, RadosCompletion* result)
 {
@@ -115,6 +120,18 @@ int aio_stat(RadosPool, const char* object, RadosCompletion completion, std::uin
         if (image->has_header && object == "rbd_header." + image->id)
             answer = {.result = 0, .version = image->version};
     return 0;
+}
+int reverse_lookup(RadosCluster, std::int64_t id, char*, std::size_t)
+{
+    ENTER(rados_pool_reverse_lookup);
+    for (const auto& [name, number] : cluster->pools_)
+        if (number == id)
+            return static_cast<int>(name.size());
+    return -ENOENT;
+}
+void full_try(RadosPool pool)
+{
+    static_cast<Pool*>(pool)->full_try = true;
 }
 // Calls are whole here: none leaves objects of images behind.
 int read_object(RadosPool, const char*, char*, std::size_t, std::uint64_t)
@@ -175,6 +192,8 @@ void add_rados_functions(RbdLibrary& library)
     library.rados_ioctx_destroy = ioctx_destroy;
     library.rados_ioctx_set_namespace = set_namespace;
     library.rados_ioctx_get_id = ioctx_id;
+    library.rados_pool_reverse_lookup = reverse_lookup;
+    library.rados_set_pool_full_try = full_try;
     library.rados_aio_create_completion = rados_completion;
     library.rados_aio_stat = aio_stat;
     library.rados_aio_wait_for_complete = wait;

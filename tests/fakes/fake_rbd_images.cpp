@@ -19,7 +19,8 @@ int list2(RadosPool pool, RbdImageSpec* result, std::size_t* count)
     const auto& wanted = *static_cast<Pool*>(pool);
     std::vector<const Image*> found;
     for (const auto& image : cluster->images_)
-        if (image->pool == wanted.name && image->name_space == wanted.name_space)
+        if (image->pool == wanted.name && image->name_space == wanted.name_space &&
+            cluster->pools_.contains(wanted.name))
             found.push_back(image.get());
     const auto room = *count;
     *count = found.size();
@@ -62,6 +63,8 @@ int clone3(RadosPool parent_pool, const char* parent, const char* snapshot, Rado
         return -EINVAL; // the snapshot would have to be protected
     const auto image = find_image(*static_cast<Pool*>(parent_pool), parent);
     const auto state = image ? find_snapshot(*image, snapshot) : nullptr;
+    if (cluster->full) // what 16.2 says then
+        return -ENOENT;
     return state ? add_image(pool, name, state->size, image, state) : -ENOENT;
 }
 int remove(RadosPool pool, const char* name, RbdProgress, void*)
@@ -70,6 +73,8 @@ int remove(RadosPool pool, const char* name, RbdProgress, void*)
     const auto image = find_image(*static_cast<Pool*>(pool), name);
     if (!image)
         return -ENOENT;
+    if (cluster->full && !static_cast<Pool*>(pool)->full_try)
+        return -ETIMEDOUT;
     if (image->writers > 0)
         return -EBUSY;
     if (!image->snapshots.empty())
