@@ -220,7 +220,7 @@ void undo_make_tree(StepRun& run)
     const auto& identity = run.evidence("identity");
     if (identity.empty()) { // killed between mkdir and its record: empty, and nobody else uses that
                             // name
-        if (::rmdir(temporary.c_str()) != 0 && errno != ENOENT)
+        if (::rmdir(temporary.c_str()) != 0 && !is_nothing_there(temporary))
             throw system_error(errno, "cannot remove directory '" + temporary + "'");
         return;
     }

@@ -46,6 +46,16 @@ std::string identity_text(const struct ::statx& status)
                               : 0);
 }
 
+bool is_nothing_there(const std::string& path)
+{
+    if (errno != EROFS)
+        return errno == ENOENT;
+    struct stat status {};
+    const bool found = ::lstat(path.c_str(), &status) == 0 || errno != ENOENT;
+    errno = EROFS;
+    return !found;
+}
+
 namespace {
 
 /** @return "" where it cannot be looked at: errno says why */

@@ -19,6 +19,11 @@ std::span<const Action> content_actions();
 std::string identity_text(const struct ::statx& status);
 /** The same without the birth: of a directory that an export may show without one. */
 std::string place_text(const struct ::statx& status);
+
+/** Asked when a removal has failed: whether there is nothing of that name. A read-only file system
+ * says that it is one before it looks. Leaves errno as it is. */
+bool is_nothing_there(const std::string& path);
+
 /** Of an open file. @param path  for an error */
 std::string identity_of(int fd, const std::string& path);
 /** Of what a path leads to, links followed. */

@@ -237,7 +237,7 @@ void undo_create_file(StepRun& run)
         const auto path = join(directory, temporary);
         // The random name was on record before the file was made: it is ours even without an
         // identity.
-        if (actor.unlink(AT_FDCWD, path) != 0 && errno != ENOENT)
+        if (actor.unlink(AT_FDCWD, path) != 0 && !is_nothing_there(path))
             throw system_error(errno, "cannot remove '" + path + "'");
     }
     remove_if_same(actor, join(directory, run.argument("name")), run.evidence("identity"));
@@ -274,7 +274,7 @@ void undo_create_directory(StepRun& run)
     const auto& temporary = run.evidence("temporary");
     const auto actor = actor_of(run);
     if (!temporary.empty() && actor.unlink(AT_FDCWD, temporary, AT_REMOVEDIR) != 0 &&
-        errno != ENOENT)
+        !is_nothing_there(temporary))
         throw system_error(errno, "cannot remove directory '" + temporary + "'");
     remove_if_same(actor, join(run.argument("directory"), run.argument("name")),
                    run.evidence("identity"), AT_REMOVEDIR);
@@ -346,7 +346,7 @@ bool try_remove_hidden(const std::string& path)
     while (const auto* entry = ::readdir(listing.get()))
         if (const std::string_view name = entry->d_name; name != "." && name != "..")
             ::unlinkat(::dirfd(listing.get()), entry->d_name, 0);
-    return ::rmdir(path.c_str()) == 0 || errno == ENOENT;
+    return ::rmdir(path.c_str()) == 0 || is_nothing_there(path);
 }
 
 void remove_hidden(const std::string& path)
