@@ -213,7 +213,8 @@ struct SourceExtent {
 /** One image below another in a backing chain. */
 struct BackingStore {
     /** As found: a path, or the raw string of a network or json: reference. For a new volume of an
-     * rbd pool an image of the same cluster, "POOL/IMAGE", or its snapshot, "POOL/IMAGE@SNAPSHOT". */
+     * rbd pool an image of the same cluster, "POOL/IMAGE", or its snapshot, "POOL/IMAGE@SNAPSHOT".
+     */
     std::string path{};
     /** What the image above declares; where it declares none, "raw", and in a description of the
      * whole chain (BackingDepth::chain) the format that was found. */

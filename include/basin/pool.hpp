@@ -54,9 +54,10 @@ enum class CreateFlags : std::uint32_t {
     reflink = 2,           ///< share the source's blocks, or fail
     prealloc_falloc = 4,   ///< qcow2: tables and blocks, not written
     prealloc_full = 8,     ///< qcow2: tables and blocks, written with zeros
-    linked = 16, ///< create_volume_from(): an image based on the source (qcow2), which must not
-                 ///< change any more
-    digest = 32, ///< create_volume_from(): tell the SHA-256 of the content as the job's fact
+    linked = 16, ///< create_volume_from(): an image based on the source, which must not change any
+                 ///< more; qcow2 where the definition's format is raw, the default
+    digest = 32, ///< create_volume_from(): tell the SHA-256 of what was copied, without what a
+                 ///< larger capacity adds (of a conversion: of the new file), as the job's fact
                  ///< "sha256"
 };
 constexpr CreateFlags operator|(CreateFlags a, CreateFlags b)
