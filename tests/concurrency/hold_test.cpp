@@ -6,6 +6,7 @@
 
 #include <array>
 #include <csignal>
+#include <future>
 #include <sys/wait.h>
 #include <thread>
 
@@ -222,11 +223,17 @@ TEST_CASE("the last one to hold a pool lets go although another one comes", "[co
     auto pool = one.define_pool(scratch.dir_pool());
     pool.hold(BuildMode::keep);
     auto theirs = two.find_pool("pool");
-    int pipe[2];
-    REQUIRE(::pipe(pipe) == 0);
-    std::thread upload([&] { theirs.upload_volume(raw_volume("a", 0), pipe[0]); });
-    CHECK(::write(pipe[1], "a", 1) == 1);
-    CHECK(comes_true([&] { return error_code([&] { pool.stop(); }) == ErrorCode::busy; }));
+    std::promise<void> begun, to_end;
+    std::thread upload([&] {
+        theirs.upload_volume(raw_volume("a", 0),
+                             ReadCallback([&](std::span<std::byte>, std::uint64_t&) {
+                                 begun.set_value();
+                                 to_end.get_future().wait();
+                                 return std::size_t{0};
+                             }));
+    });
+    begun.get_future().wait();
+    CHECK(error_code([&] { pool.stop(); }) == ErrorCode::busy);
     bool stopped_it = true;
     std::thread release([&] {
         Job job;
@@ -235,10 +242,9 @@ TEST_CASE("the last one to hold a pool lets go although another one comes", "[co
     });
     ::usleep(200000); // it waits for the upload, most likely
     theirs.hold();
-    ::close(pipe[1]);
+    to_end.set_value();
     release.join();
     upload.join();
-    ::close(pipe[0]);
     CHECK_FALSE(stopped_it);
     CHECK(pool.is_active());
     CHECK(error_code([&] { pool.release(); }) == ErrorCode::invalid_state);
