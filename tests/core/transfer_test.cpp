@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Uploads and downloads.
+#include "content.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+using namespace storage;
+using namespace content;
+
+TEST_CASE("uploads and downloads through descriptors and callbacks carry every byte", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    const auto data = pattern(mib + 12345) + std::string(mib, '\0') + pattern(5000, 2);
+    scratch.directory.write("file", data);
+    const auto size = data.size();
+    const auto download = [&](const Volume& volume, const TransferOptions& options) {
+        std::string found;
+        volume.download(WriteCallback([&](std::span<const std::byte> bytes, std::uint64_t hole) {
+                            found.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+                            found.append(hole, '\0');
+                        }),
+                        options);
+        return found;
+    };
+    for (const bool sparse : {false, true}) {
+        INFO(sparse);
+        auto volume = pool.create_volume(raw_volume("v" + std::to_string(sparse), size));
+        const TransferOptions options{.sparse = sparse};
+        const auto check = [&] {
+            CHECK((download(volume, options) == data));
+            CHECK((download(volume, {.offset = 1000, .length = 5000, .sparse = sparse}) ==
+                   data.substr(1000, 5000)));
+            volume.wipe();
+        };
+        const int file = open_for_reading(scratch.directory / "file");
+        CHECK(volume.upload(file, options) == size);
+        CHECK(::lseek(file, 0, SEEK_CUR) == static_cast<off_t>(size));
+        check();
+        ::close(file);
+        {
+            const Giver pipe(data);
+            CHECK(volume.upload(pipe.fd(), options) == size);
+        }
+        check();
+        std::size_t at = 0;
+        CHECK(volume.upload(
+                  ReadCallback([&](std::span<std::byte> buffer, std::uint64_t& hole) {
+                      if (at == mib + 12345 && sparse) {
+                          hole = mib;
+                          at += mib;
+                          return std::size_t{0};
+                      }
+                      const auto n = std::min({buffer.size(), size - at, std::size_t{777}});
+                      std::memcpy(buffer.data(), data.data() + at,
+                                  sparse && at < mib + 12345 ? std::min(n, mib + 12345 - at) : n);
+                      const auto given =
+                          sparse && at < mib + 12345 ? std::min(n, mib + 12345 - at) : n;
+                      at += given;
+                      return given;
+                  }),
+                  options) == size);
+        check();
+    }
+    auto volume = pool.create_volume(raw_volume("target", size));
+    const int file = open_for_reading(scratch.directory / "file");
+    volume.upload(file);
+    ::close(file);
+    const auto out = scratch.directory / "out";
+    const int target = ::open(out.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    CHECK(volume.download(target, {.sparse = true}) == size);
+    CHECK((scratch.directory.read("out") == data));
+    ::close(target);
+    // A reader that goes away is an error, not a signal.
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    ::close(ends[0]);
+    CHECK(error_code([&] { volume.download(ends[1]); }) == ErrorCode::io);
+    ::close(ends[1]);
+}
+
+TEST_CASE("the four cases of offset and length, and their limits", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto volume = pool.create_volume(raw_volume("v", 100));
+    const auto up = [&](const std::string& text, TransferOptions options) {
+        const Giver pipe(text);
+        return volume.upload(pipe.fd(), options);
+    };
+    CHECK(up(std::string(100, 'a'), {}) == 100);
+    CHECK(up("bbbb", {.length = 4}) == 4);
+    CHECK(up("cc", {.offset = 98}) == 2);
+    CHECK(up("dd", {.offset = 50, .length = 2}) == 2);
+    auto expected = std::string(100, 'a').replace(0, 4, "bbbb").replace(98, 2, "cc");
+    expected.replace(50, 2, "dd");
+    CHECK((scratch.directory.read("pool/v") == expected));
+
+    CHECK(error_code([&] { up("xx", {.offset = 99}); }) == ErrorCode::invalid_argument);
+    CHECK(error_code([&] { up("x", {.offset = 101}); }) == ErrorCode::invalid_argument);
+    CHECK(error_code([&] { up("x", {.offset = 90, .length = 11}); }) ==
+          ErrorCode::invalid_argument);
+    CHECK(error_code([&] { up("x", {.length = 2}); }) == ErrorCode::io); // ended early
+    CHECK(error_code([&] { up("xx", {.expected_length = 3}); }) == ErrorCode::io);
+    CHECK(error_code([&] { up("xxxx", {.expected_length = 3}); }) == ErrorCode::io);
+    CHECK(error_code([&] { up("x", {.expected_sha256 = "12"}); }) == ErrorCode::invalid_argument);
+    CHECK(volume.info().capacity == 100);
+    const auto down = [&](TransferOptions options) {
+        return error_code([&] {
+            volume.download(WriteCallback([](std::span<const std::byte>, std::uint64_t) {}),
+                            options);
+        });
+    };
+    CHECK(down({.offset = 100}) == ErrorCode{});
+    CHECK(down({.offset = 101}) == ErrorCode::invalid_argument);
+    CHECK(down({.offset = 60, .length = 41}) == ErrorCode::invalid_argument);
+    CHECK(down({.offset = 60, .length = UINT64_MAX}) == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("an uploaded volume is there when it is whole, and can be resumed", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    const auto data = pattern(3 * mib);
+    const auto up = [&](const std::string& name, const std::string& text, TransferOptions options) {
+        const Giver pipe(text);
+        return error_code([&] { pool.upload_volume(raw_volume(name, 0), pipe.fd(), options); });
+    };
+    Job job;
+    std::string digest;
+    {
+        const Giver pipe(data);
+        pool.upload_volume(raw_volume("whole", 0), pipe.fd(), {.digest = true}, &job);
+        digest = first_fact(job, "sha256");
+    }
+    CHECK((scratch.directory.read("pool/whole") == data));
+    CHECK(digest.size() == 64);
+
+    CHECK(up("short", data.substr(0, mib), {.expected_length = data.size()}) == ErrorCode::io);
+    CHECK(up("other", pattern(mib, 7), {.expected_sha256 = digest}) == ErrorCode::io);
+    CHECK(up("whole", data, {}) == ErrorCode::already_exists);
+    CHECK(scratch.directory.count("pool") == 1); // nothing left behind
+
+    const TransferOptions resumable{
+        .expected_length = data.size(), .expected_sha256 = digest, .resumable = true};
+    CHECK_FALSE(pool.partial_upload("r"));
+    CHECK(up("r", data.substr(0, mib), resumable) == ErrorCode::io);
+    REQUIRE(pool.partial_upload("r") == mib);
+    pool.refresh();
+    CHECK(pool.volume_count() == 1);
+    auto rest = resumable;
+    rest.offset = 5; // wrong
+    CHECK(up("r", data.substr(5), rest) == ErrorCode::invalid_argument);
+    rest.offset = mib;
+    CHECK(up("r", data.substr(mib), rest) == ErrorCode{});
+    CHECK((scratch.directory.read("pool/r") == data));
+    CHECK_FALSE(pool.partial_upload("r"));
+
+    CHECK(up("d", data.substr(0, 100), resumable) == ErrorCode::io);
+    pool.discard_upload("d");
+    CHECK_FALSE(pool.partial_upload("d"));
+    CHECK(error_code([&] { pool.discard_upload("d"); }) == ErrorCode::not_found);
+    CHECK(scratch.directory.count("pool") == 2);
+
+    // A file that others cut off meanwhile.
+    scratch.directory.write("source", data + std::string(8 * mib, '\0') + data);
+    for (const bool sparse : {false, true}) {
+        const UniqueFd source(::open((scratch.directory / "source").c_str(), O_RDONLY | O_CLOEXEC));
+        REQUIRE(::truncate((scratch.directory / "source").c_str(), 14 * mib) == 0);
+        Job cut;
+        cut.set_progress_callback([&](const Progress& progress) {
+            if (progress.total > 0)
+                CHECK(::truncate((scratch.directory / "source").c_str(), 2 * mib) == 0);
+        });
+        CHECK(error_code([&] {
+                  pool.upload_volume(raw_volume("cut", 0), source.get(), {.sparse = sparse}, &cut);
+              }) == ErrorCode::io);
+    }
+    // An image is not taken for the bytes of a disk: its header could name any file of the host.
+    auto header = std::string("QFI\xfb\0\0\0\3", 8) + std::string(65528, '\0');
+    CHECK(up("image", header, {}) == ErrorCode::invalid_argument);
+    CHECK(scratch.directory.count("pool") == 2);
+
+    // What a callback throws leaves the call, and nothing stays.
+    const auto thrower = ReadCallback([](std::span<std::byte>, std::uint64_t&) -> std::size_t {
+        throw std::runtime_error("no");
+    });
+    CHECK_THROWS_AS(pool.upload_volume(raw_volume("t", 0), thrower), std::runtime_error);
+    CHECK(scratch.directory.count("pool") == 2);
+}
