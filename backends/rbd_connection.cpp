@@ -510,11 +510,10 @@ RbdUse::RbdUse(const PoolDef& def, const Host& host, Job* job)
 
 // ---- images ------------------------------------------------------------------------------------
 
-int RbdImage::try_open(RbdConnection& connection, std::string_view name, RbdHandle& handle,
-                       const char* snapshot)
+int RbdImage::try_open(RbdConnection& connection, std::string_view name, RbdHandle& handle)
 {
     return connection.library().rbd_open_read_only(connection.pool(), std::string(name).c_str(),
-                                                   &handle, snapshot);
+                                                   &handle, nullptr);
 }
 
 RbdImage::RbdImage(const std::shared_ptr<RbdConnection>& connection, std::string_view name,

@@ -167,8 +167,7 @@ public:
     RbdImage& operator=(const RbdImage&) = delete;
 
     /** The code instead of an exception, and no image. */
-    static int try_open(RbdConnection& connection, std::string_view name, RbdHandle& handle,
-                        const char* snapshot = nullptr);
+    static int try_open(RbdConnection& connection, std::string_view name, RbdHandle& handle);
 
     RbdHandle get() const { return handle_; }
     const RbdLibrary& library() const { return connection_->library(); }
