@@ -127,8 +127,10 @@ TEST_CASE("what is open is neither deleted nor changed unasked", "[content]")
 
 TEST_CASE("what other programs based on a volume since the last look keeps it", "[content]")
 {
-    if (!have("qemu-img"))
+    if (!have("qemu-img")) {
+        WARN("skipped: needs qemu-img");
         return;
+    }
     Scratch scratch;
     Context context(scratch.options());
     auto pool = scratch.running_pool(context);
@@ -150,8 +152,10 @@ TEST_CASE("what other programs based on a volume since the last look keeps it", 
 
 TEST_CASE("what other programs write into a file that is known already counts, too", "[content]")
 {
-    if (!have("qemu-img"))
+    if (!have("qemu-img")) {
+        WARN("skipped: needs qemu-img");
         return;
+    }
     Scratch scratch;
     Context context(scratch.options());
     auto pool = scratch.running_pool(context);
