@@ -7,6 +7,7 @@ Json parse_json(std::string_view text)
 {
     constexpr std::size_t size_limit = 1024 * 1024;
     constexpr int depth_limit = 64;
+    constexpr std::size_t key_limit = 1024; // each is compared with those before it
     if (text.size() > size_limit)
         throw Error(ErrorCode::invalid_argument, "JSON: " + std::to_string(text.size()) +
                                                      " bytes are more than the limit of 1 MiB");
@@ -27,6 +28,9 @@ Json parse_json(std::string_view text)
             if (!keys.back().insert(key).second)
                 throw Error(ErrorCode::invalid_argument,
                             "JSON: key '" + key.substr(0, 64) + "' is given twice in one object");
+            if (keys.back().size() > key_limit)
+                throw Error(ErrorCode::invalid_argument,
+                            "JSON: more than " + std::to_string(key_limit) + " keys in one object");
         }
         return true;
     };

@@ -48,6 +48,18 @@ TEST_CASE("a definition's JSON has the members' names and leaves out what is abs
           R"({"name":"v","type":"file","capacity":18446744073709551615,"allocation":0})");
 }
 
+namespace {
+
+std::string many_keys(int count)
+{
+    std::string json;
+    for (int number = 0; number < count; ++number)
+        json += (number ? ",\"k" : "{\"k") + std::to_string(number) + "\":1";
+    return json + "}";
+}
+
+} // namespace
+
 TEST_CASE("JSON that is not a definition is refused by pointer", "[json]")
 {
     const std::pair<std::string, std::string> cases[] = {
@@ -70,6 +82,9 @@ TEST_CASE("JSON that is not a definition is refused by pointer", "[json]")
         {"{\"name\":\"\xFF\"}", "JSON: "},
         {std::string(1024 * 1024 + 1, ' '), "more than the limit of 1 MiB"},
         {std::string(100'000, '['), "nested deeper than 64"},
+        {many_keys(60'000), "more than 1024 keys in one object"},
+        {R"({"source":)" + many_keys(1025) + "}", "more than 1024 keys in one object"},
+        {many_keys(1024), "/k0: the key is not known"},
         {R"({"a":)" + std::string(70, '[') + std::string(70, ']') + "}", "nested deeper than 64"},
     };
     for (const auto& [json, message] : cases) {
