@@ -134,7 +134,8 @@ int basin_context_new(const basin_context_options* options, uint32_t flags, basi
         if (options)
             reject_unknown_members(*options, "options");
         auto& out = required(context, "context");
-        reject_unknown_flags(flags, BASIN_CONTEXT_READ_ONLY | BASIN_CONTEXT_WATCH);
+        reject_unknown_flags(flags, BASIN_CONTEXT_READ_ONLY | BASIN_CONTEXT_WATCH |
+                                        BASIN_CONTEXT_NO_RECOVERY);
         ContextOptions settings;
         settings.root = text_or_empty(given.root);
         settings.config_dir = text_or_empty(given.config_dir);
@@ -144,6 +145,7 @@ int basin_context_new(const basin_context_options* options, uint32_t flags, basi
         settings.system_root = text_or_empty(given.system_root);
         settings.read_only = (flags & BASIN_CONTEXT_READ_ONLY) != 0;
         settings.watch = (flags & BASIN_CONTEXT_WATCH) != 0;
+        settings.recover = (flags & BASIN_CONTEXT_NO_RECOVERY) == 0;
         settings.log = log_callback(log);
         settings.secrets =
             with_directory(secret_callback(secrets), text_or_empty(given.secret_directory));
@@ -321,6 +323,23 @@ int basin_context_recover(basin_context* context, uint32_t flags, basin_recovery
             return form;
         });
         size = outcome.size();
+    });
+}
+
+int basin_context_list_recovery_plan(basin_context* context, uint32_t flags, basin_step*** steps,
+                                     size_t* count, basin_error** error)
+{
+    return guard(error, [&] {
+        auto& target = required(context, "context").state->cpp;
+        auto& out = required(steps, "steps");
+        auto& size = required(count, "count");
+        reject_unknown_flags(flags, 0);
+        Job job;
+        job.set_dry_run(true);
+        target.recover(&job);
+        const auto plan = job.plan();
+        out = make_steps(plan);
+        size = plan.size();
     });
 }
 

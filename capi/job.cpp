@@ -28,17 +28,6 @@ Form<basin_progress> form(const Progress& progress)
     return result;
 }
 
-Form<basin_step> form(const StepRecord& step)
-{
-    Form<basin_step> result;
-    result.record.destructive = step.destructive;
-    result.texts[0] = {&basin_step::kind, step.kind};
-    result.texts[1] = {&basin_step::summary, step.summary};
-    result.texts[2] = {&basin_step::undo, step.undo};
-    result.lists = {{&basin_step::call, {step.call.begin(), step.call.end()}}};
-    return result;
-}
-
 void report(const Closure<basin_progress_callback>& callback, const Progress& progress)
 {
     basin_progress record{};
@@ -52,7 +41,7 @@ void report(const Closure<basin_progress_callback>& callback, const Progress& pr
 
 void give_steps(const std::vector<StepRecord>& records, basin_step**& steps, size_t& count)
 {
-    steps = make_records(records, [](const StepRecord& step) { return form(step); });
+    steps = make_steps(records);
     count = records.size();
 }
 

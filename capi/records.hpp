@@ -127,6 +127,19 @@ Record* make_record(const Form<Record>& form)
     return record;
 }
 
+inline basin_step** make_steps(const std::vector<StepRecord>& steps)
+{
+    return make_records(steps, [](const StepRecord& step) {
+        Form<basin_step> form;
+        form.record.destructive = step.destructive;
+        form.texts[0] = {&basin_step::kind, step.kind};
+        form.texts[1] = {&basin_step::summary, step.summary};
+        form.texts[2] = {&basin_step::undo, step.undo};
+        form.lists = {{&basin_step::call, {step.call.begin(), step.call.end()}}};
+        return form;
+    });
+}
+
 inline basin_blocker** make_blockers(const std::vector<Blocker>& blockers)
 {
     return make_records(blockers, [](const Blocker& blocker) {

@@ -850,7 +850,10 @@ enum basin_context_flags {
      * descriptor of basin_context_get_event_fd() follows their directories (inotify(7): one watch
      * each), and basin_context_next_event() looks at what changed. What a program writes is told
      * when it closes the volume. */
-    BASIN_CONTEXT_WATCH = 1 << 1
+    BASIN_CONTEXT_WATCH = 1 << 1,
+    /** Opening leaves alone what killed processes left half-done; what changes such a pool or
+     * volume brings it to its end all the same. See basin_context_list_recovery_plan(). */
+    BASIN_CONTEXT_NO_RECOVERY = 1 << 2
 };
 
 /** Flags of basin_context_list_pools(). Bits of one pair are alternatives; a pair without a bit
@@ -896,7 +899,7 @@ typedef struct basin_recovery_result {
  * @param options  copied; NULL for the defaults. The free_user_data of its callbacks run when the
  *                 context closes, or before this function returns if it fails (unless struct_size
  *                 is too small to reach them)
- * @param flags    0 or BASIN_CONTEXT_READ_ONLY, BASIN_CONTEXT_WATCH
+ * @param flags    0 or BASIN_CONTEXT_READ_ONLY, BASIN_CONTEXT_WATCH, BASIN_CONTEXT_NO_RECOVERY
  * @param context  freed with basin_context_free()
  * @return BASIN_OK, BASIN_E_PERMISSION_DENIED or BASIN_E_IO
  * @note Blocks on the disk. Thread-safe.
@@ -1084,6 +1087,20 @@ BASIN_API void basin_autostart_result_list_free(basin_autostart_result** list);
 BASIN_API int basin_context_recover(basin_context* context, uint32_t flags,
                                     basin_recovery_result*** results, size_t* count,
                                     basin_error** error);
+
+/**
+ * Lists what basin_context_recover() would finish, undo or forget, and does nothing of it. In a
+ * context of BASIN_CONTEXT_NO_RECOVERY that is all that killed processes left; others do most of it
+ * when they open.
+ * @param flags  0
+ * @param steps  with the summary alone; freed with basin_step_list_free()
+ * @return BASIN_OK, BASIN_E_PERMISSION_DENIED or BASIN_E_IO
+ * @note Blocks on the disk. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_context_list_recovery_plan(basin_context* context, uint32_t flags,
+                                               basin_step*** steps, size_t* count,
+                                               basin_error** error);
 
 /**
  * Frees a list of recovery results. NULL does nothing.

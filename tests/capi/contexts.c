@@ -2,6 +2,9 @@
 /* Contexts: several in one process, options of any age, read-only, handles that outlive them. */
 #include "fixture.h"
 
+#include <errno.h>
+#include <sys/stat.h>
+
 static void test_two_contexts(void)
 {
     basin_context* one = fixture_context();
@@ -148,6 +151,57 @@ static void test_recover_with_nothing_to_do(void)
     basin_context_free(context);
 }
 
+static size_t recovery_plan(basin_context* context, const char* expected)
+{
+    basin_step** steps = NULL;
+    size_t count = 99;
+
+    EXPECT_OK(basin_context_list_recovery_plan(context, 0, &steps, &count, &error));
+    if (count > 0) {
+        EXPECT(strstr(steps[0]->summary, expected) != NULL);
+        EXPECT(steps[0]->call != NULL && steps[0]->call[0] == NULL && steps[count] == NULL);
+    }
+    basin_step_list_free(steps);
+    return count;
+}
+
+/** What a killed process left is there until the context is told to see to it. */
+static void test_recovery_is_left_for_later(void)
+{
+    basin_context_options options = BASIN_CONTEXT_OPTIONS_INIT;
+    basin_context* context = NULL;
+    basin_recovery_result** results = NULL;
+    size_t count = 99;
+    char state[128];
+    char path[192];
+    FILE* journal;
+
+    snprintf(state, sizeof(state), "%s/left", fixture_root);
+    options.root = fixture_root;
+    options.state_dir = state;
+    EXPECT_OK(basin_context_new(&options, BASIN_CONTEXT_NO_RECOVERY, &context, &error));
+    EXPECT(recovery_plan(context, "") == 0);
+    basin_context_free(context);
+
+    snprintf(path, sizeof(path), "%s/journal", state);
+    EXPECT((mkdir(state, 0700) == 0 || errno == EEXIST) && mkdir(path, 0700) == 0);
+    snprintf(path, sizeof(path), "%s/journal/.basin-1.journal", state);
+    journal = fopen(path, "w");
+    if (!EXPECT(journal != NULL))
+        return;
+    fputs("this is no journal\n", journal);
+    fclose(journal);
+
+    EXPECT_OK(basin_context_new(&options, BASIN_CONTEXT_NO_RECOVERY, &context, &error));
+    EXPECT(recovery_plan(context, "set aside the journal") == 1);
+    EXPECT(recovery_plan(context, "set aside the journal") == 1);
+    EXPECT_OK(basin_context_recover(context, 0, &results, &count, &error));
+    EXPECT(count == 1 && results[0]->operation[0] == '\0');
+    basin_recovery_result_list_free(results);
+    EXPECT(recovery_plan(context, "") == 0);
+    basin_context_free(context);
+}
+
 int main(void)
 {
     fixture_open();
@@ -158,5 +212,6 @@ int main(void)
     test_options_of_an_older_program();
     test_single_directories();
     test_recover_with_nothing_to_do();
+    test_recovery_is_left_for_later();
     return failures();
 }

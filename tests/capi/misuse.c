@@ -215,6 +215,10 @@ static void test_context(void)
     REFUSED(basin_context_recover(NULL, 0, &recovered, &count, &error), "context");
     REFUSED(basin_context_recover(context, 0, NULL, &count, &error), "results");
     REFUSED(basin_context_recover(context, UNKNOWN, &recovered, &count, &error), "flags");
+    REFUSED(basin_context_list_recovery_plan(NULL, 0, &steps, &count, &error), "context");
+    REFUSED(basin_context_list_recovery_plan(context, 0, NULL, &count, &error), "steps");
+    REFUSED(basin_context_list_recovery_plan(context, 0, &steps, NULL, &error), "count");
+    REFUSED(basin_context_list_recovery_plan(context, UNKNOWN, &steps, &count, &error), "flags");
     REFUSED(basin_context_event_fd(NULL, 0, &number, &error), "context");
     REFUSED(basin_context_event_fd(context, 0, NULL, &error), "fd");
     REFUSED(basin_context_event_fd(context, UNKNOWN, &number, &error), "flags");
