@@ -82,19 +82,6 @@ PoolDef definition_from_options(Call& call)
     return def;
 }
 
-/** With --print-xml only shows what would be defined. */
-bool print_only(Call& call, const PoolDef& def)
-{
-    if (!call.given("print-xml"))
-        return false;
-    call.print(
-        call.json()
-            ? JsonObject().text("xml", format_pool(def)).raw("definition", to_json(def)).str() +
-                  '\n'
-            : format_pool(def));
-    return true;
-}
-
 void define(Call& call, const PoolDef& def, const std::string& how)
 {
     std::optional<Pool> pool;
@@ -118,7 +105,7 @@ void pool_define(Call& call)
 void pool_define_as(Call& call)
 {
     const auto def = definition_from_options(call);
-    if (!print_only(call, def))
+    if (!print_only(call, format_pool(def), to_json(def)))
         define(call, def, {});
 }
 
@@ -130,7 +117,7 @@ void pool_create(Call& call)
 void pool_create_as(Call& call)
 {
     const auto def = definition_from_options(call);
-    if (!print_only(call, def))
+    if (!print_only(call, format_pool(def), to_json(def)))
         create(call, def, {});
 }
 

@@ -83,6 +83,24 @@ void print_dump(Call& call, const std::string& xml, const std::function<std::str
         call.print(part + '\n');
 }
 
+bool print_only(Call& call, std::string xml, const std::string& definition)
+{
+    if (!call.given("print-xml"))
+        return false;
+    constexpr std::string_view last_number = "</available>\n";
+    if (const auto end = xml.find(last_number); end != xml.npos) {
+        const auto begin = xml.find("  <capacity ");
+        xml.erase(begin, end + last_number.size() - begin);
+    }
+    for (const std::string_view empty : {"  <source>\n  </source>\n", "  <target>\n  </target>\n"})
+        if (const auto begin = xml.find(empty); begin != xml.npos)
+            xml.erase(begin, empty.size());
+    call.print(call.json()
+                   ? JsonObject().text("xml", xml).raw("definition", definition).str() + '\n'
+                   : xml);
+    return true;
+}
+
 void print_blockers(Call& call, const std::vector<storage::Blocker>& blockers)
 {
     Table table({"Kind", "Process", "Message"});

@@ -53,17 +53,6 @@ VolumeDef read_definition(Call& call, const std::string& pool_type, VolumePurpos
         {.strict = call.given("validate"), .on_ignored = call.on_ignored()});
 }
 
-bool print_only(Call& call, const VolumeDef& def, const std::string& pool_type)
-{
-    if (!call.given("print-xml"))
-        return false;
-    const auto xml = format_volume(def, pool_type);
-    call.print(call.json()
-                   ? JsonObject().text("xml", xml).raw("definition", to_json(def)).str() + '\n'
-                   : xml);
-    return true;
-}
-
 void create(Call& call, Pool& pool, const VolumeDef& def, const std::string& how)
 {
     const auto flags = create_flags(call);
@@ -132,7 +121,7 @@ void vol_create_as(Call& call)
     else if (call.given("backing-vol-format"))
         throw UsageError("--backing-vol-format needs --backing-vol",
                          "name the volume below as well");
-    if (!print_only(call, def, pool.type()))
+    if (!print_only(call, format_volume(def, pool.type()), to_json(def)))
         create(call, pool, def, {});
 }
 
@@ -186,7 +175,7 @@ void vol_clone(Call& call)
     const auto source = call.volume();
     auto pool = source.pool();
     const auto def = copy_of(source.definition(), call.text("newname"));
-    if (!print_only(call, def, pool.type()))
+    if (!print_only(call, format_volume(def, pool.type()), to_json(def)))
         create_from(call, pool, def, source, " cloned from ");
 }
 

@@ -97,6 +97,41 @@ def parts_of_xml_are_virsh_s(basin):
         true(f"--xpath '{expression}': " in basin.fails(2, 'pool-dumpxml', 'vms', '--xpath', expression), expression)
 
 
+def what_would_be_defined_is_virsh_s(basin):
+    host, target = '--source-host h', '--target /t'
+    hba = '--adapter-wwnn 5001a4a93526d0a1 --adapter-wwpn 5001a4ace3ee047d'
+    iqn = 'iqn.2020-01.org.x:y'
+    for options in (f'dir {target}', f'fs --source-dev /dev/sdb1 {target} --source-format ext4',
+                    f'netfs {host} --source-path /srv {target} --source-format nfs --source-protocol-ver 4.1',
+                    f'netfs {host} --source-path srv {target} --source-format cifs',
+                    'disk --source-dev /dev/sdb --target /dev --source-format gpt',
+                    f'iscsi {host} --source-dev {iqn} {target} --auth-type chap --auth-username u --secret-usage s',
+                    f'iscsi {host} --source-dev {iqn} {target} --auth-type chap --auth-username u '
+                    '--secret-uuid 11111111-2222-3333-4444-555555555555',
+                    f'iscsi-direct {host} --source-dev {iqn} --source-initiator {iqn}1',
+                    f'scsi --adapter-name scsi_host1 {target}', f'scsi {hba} --adapter-parent scsi_host3 {target}',
+                    f'scsi {hba} --adapter-parent-wwnn 5001a4a93526d0a2 --adapter-parent-wwpn 5001a4a93526d0a3 {target}',
+                    f'scsi {hba} --adapter-parent-fabric-wwn 5001a4a93526d0a2 {target}', f'mpath {target}',
+                    f'sheepdog {host} --source-name n', f'gluster {host} --source-name v --source-path /', 'zfs --source-name z',
+                    f'vstorage --source-name c {target}'):
+        for verb in ('pool-define-as', 'pool-create-as'):
+            same(basin, [], f'{verb} p {options} --print-xml')
+    # Where libvirt's pool-dumpxml and virsh have another order, ours is the former.
+    for options in ('logical --source-name vg --source-dev /dev/sdb --target /dev/vg --source-format lvm2',
+                    f'rbd {host} --source-name rp --auth-type ceph --auth-username admin --secret-usage s'):
+        command = f'pool-define-as p {options} --print-xml'
+        equal(sorted(basin.ok(*command.split()).splitlines()), sorted(virsh(basin, command).splitlines()))
+    # What is not given has its default, where virsh leaves that to libvirt.
+    ours = basin.ok('pool-define-as', 'p', 'fs', '--source-dev', '/dev/sdb1', '--target', '/t', '--print-xml')
+    equal(ours.replace("    <format type='auto'/>\n", ''),
+          virsh(basin, 'pool-define-as p fs --source-dev /dev/sdb1 --target /t --print-xml'))
+    before = prepare(basin)
+    for options in ('v 1M --allocation 0', 'v 1G --allocation 1M --format qcow2',
+                    f'v 1G --allocation 0 --format qcow2 --backing-vol {basin.path("vms/a.img")} --backing-vol-format raw'):
+        command = f'vol-create-as vms {options} --print-xml'
+        equal(basin.ok(*command.split()).replace(" unit='bytes'", ''), virsh(basin, *before, command), command)
+
+
 def options_of_every_verb_include_virsh_s(basin):
     for name, verb in basin.verbs().items():
         if not name.startswith(('pool-', 'vol-', 'find-')):
@@ -113,4 +148,5 @@ def options_of_every_verb_include_virsh_s(basin):
 
 
 main([messages_are_virsh_s, lists_of_pools_are_virsh_s, volumes_are_virsh_s,
-      sizes_of_a_running_pool_differ_in_nothing_but_the_numbers, parts_of_xml_are_virsh_s, options_of_every_verb_include_virsh_s])
+      sizes_of_a_running_pool_differ_in_nothing_but_the_numbers, parts_of_xml_are_virsh_s,
+      what_would_be_defined_is_virsh_s, options_of_every_verb_include_virsh_s])
