@@ -19,6 +19,19 @@ std::string read_format(const XmlElement& source, const BackendInfo& info)
     return word.empty() ? std::string(info.source_formats.front()) : word;
 }
 
+/** @param format  of the source */
+std::string read_dir(const XmlElement& source, const BackendInfo& info, const std::string& format)
+{
+    const auto element = source.child("dir");
+    // The servers of formats without a version of the protocol, cifs and glusterfs, have names.
+    const bool is_name = !info.protocol_formats.empty() && !contains(info.protocol_formats, format);
+    if (element && !is_name)
+        element.check_strictly("path", element.attribute("path").starts_with('/'),
+                               "is not an absolute path");
+    auto path = sanitized_path(element.attribute("path"));
+    return path.empty() ? std::string(info.source_dir_default) : path;
+}
+
 std::vector<SourceHost> read_hosts(const XmlElement& source)
 {
     std::vector<SourceHost> result;
@@ -254,11 +267,8 @@ PoolSource read_pool_source(const XmlElement& element, bool present, const Backe
         source.initiator_iqn = element.child("initiator").child("iqn").attribute("name");
     if (accepts(SourceField::device))
         source.devices = read_devices(element, info);
-    if (accepts(SourceField::dir)) {
-        source.dir = sanitized_path(element.child("dir").attribute("path"));
-        if (source.dir.empty())
-            source.dir = info.source_dir_default;
-    }
+    if (accepts(SourceField::dir))
+        source.dir = read_dir(element, info, source.format);
     if (accepts(SourceField::adapter))
         source.adapter = read_adapter(element);
     if (accepts(SourceField::auth))

@@ -166,6 +166,8 @@ void read_backing(const XmlElement& above, const Reading& reading, std::vector<B
     }
     if (const auto found = control_character(path))
         element.child("path").fail_value(path, "contains the control character " + *found);
+    if (!reading.describe && reading.info.volume_type != VolumeType::network)
+        element.child("path").check_text_strictly(path.starts_with('/'), "is not an absolute path");
     BackingStore backing{.path = std::move(path)};
     if (reading.describe) {
         read_image(element, reading, backing);

@@ -203,6 +203,12 @@ void XmlElement::check_strictly(const char* name, bool condition, const std::str
         fail_attribute(name, shown(attribute(name)) + ' ' + message);
 }
 
+void XmlElement::check_text_strictly(bool condition, const std::string& message) const
+{
+    if (document_->options_.strict && !condition)
+        fail_value(text(), message);
+}
+
 void XmlElement::ignore(const std::string& message) const
 {
     document_->ignore(XmlDocument::position_of(node_), XmlDocument::path_of(node_), message);

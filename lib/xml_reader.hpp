@@ -71,6 +71,8 @@ public:
     [[noreturn]] void fail(const std::string& message) const;
     /** What libvirt's schema refuses and its parser does not: an error only in strict reading. */
     void check_strictly(const char* name, bool condition, const std::string& message) const;
+    /** The same of the element's text. */
+    void check_text_strictly(bool condition, const std::string& message) const;
     /** Strict reading: an error. Lenient: reported, and reading goes on. */
     void ignore(const std::string& message) const;
 

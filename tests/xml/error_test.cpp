@@ -385,6 +385,12 @@ TEST_CASE("strict reading has the rules of libvirt's schema", "[xml]")
               "name='foo'/></initiator>",
               ""),
          "'demo-target' is not an IQN (iqn.YYYY-MM.domain[:text])"},
+        {pool("netfs", "<host name='h'/><dir path='srv/a'/>"),
+         "line 1, column 63, /pool/source/dir/@path: 'srv/a' is not an absolute path"},
+        {pool("netfs", "<host name='h'/><dir path='srv'/><format type='nfs'/>"),
+         "/pool/source/dir/@path: 'srv' is not an absolute path"},
+        {pool("gluster", "<host name='h'/><name>v</name><dir path='srv'/>", ""),
+         "/pool/source/dir/@path: 'srv' is not an absolute path"},
     };
     for (const auto& each : cases) {
         INFO(each.xml);
@@ -396,10 +402,25 @@ TEST_CASE("strict reading has the rules of libvirt's schema", "[xml]")
           pool("iscsi", "<host name='iscsi.example.com'/><device path='demo-target'/>"),
           pool("iscsi", "<host name='h'/><device path='/dev/x'/><initiator><iqn name='eui.02004567"
                         "a425678d'/></initiator>"),
-          pool("fs", "<device path='sda'/>")}) {
+          pool("fs", "<device path='sda'/>"),
+          pool("netfs", "<host name='h'/><dir path='srv'/><format type='cifs'/>"),
+          pool("netfs", "<host name='h'/><dir path='srv'/><format type='glusterfs'/>"),
+          pool("netfs", "<host name='h'/><dir path='/srv'/>"),
+          pool("gluster", "<host name='h'/><name>v</name>", "")}) {
         INFO(xml);
         CHECK(pool_error(xml, true) == "accepted");
     }
+    const auto based_on = [](const std::string& path, const char* type, bool strict) {
+        return error_of([&] {
+            parse_volume(volume("<backingStore><path>" + path + "</path></backingStore>"), type,
+                         VolumePurpose::create, {.strict = strict});
+        });
+    };
+    CHECK(based_on("a", "dir", false) == "accepted");
+    CHECK(based_on("/p/a", "dir", true) == "accepted");
+    CHECK(based_on("pool/image", "rbd", true) == "accepted");
+    CHECK_THAT(based_on("a", "dir", true),
+               Catch::Contains("/volume/backingStore/path: 'a' is not an absolute path"));
 }
 
 TEST_CASE("hostile text is refused with a place", "[xml]")
