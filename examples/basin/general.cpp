@@ -146,7 +146,7 @@ std::string verb_json(const Verb& verb)
 std::string option_words(const Option& option, bool positional)
 {
     return "option --" + std::string(option.name) + ' ' + std::string(to_string(option.takes)) +
-           (positional ? " positional" : "") + '\n';
+           (positional ? " positional" : "") + (option.list ? " list" : "") + '\n';
 }
 
 /** What shell completion reads: a kind, a word and what it takes on each line. */

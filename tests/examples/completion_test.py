@@ -90,6 +90,13 @@ def values_of_fixed_sets_are_completed(basin):
     equal(complete(basin, 'vol-create', '--prealloc', 'f'), ['falloc', 'full'])
     equal(complete(basin, 'vol-delete', '--allow', 'back'), ['backing_image'])
     equal(complete(basin, 'vol-delete', '--allow', 'open', '--allow', 'h'), ['holder'])
+    equal(complete(basin, 'vol-delete', '--allow', 'open,mounted,'),
+          ['open,mounted,backing_image', 'open,mounted,loop_device', 'open,mounted,snapshot', 'open,mounted,holder',
+           'open,mounted,volume'])
+    equal(complete(basin, 'vol-delete', '--allow', '"open,ho'), ['open,holder'])
+    equal(complete(basin, 'vol-delete', '--allow', '=', 'open,ho'), ['open,holder'])
+    equal(complete(basin, 'pool-list', '--type', 'dir,is'), ['dir,iscsi', 'dir,iscsi-direct'])
+    equal(complete(basin, 'pool-define-as', 'x', 'dir,is'), [])  # takes one
     equal(complete(basin, 'pool-event', '--event', 'li'), ['lifecycle'])
     equal(complete(basin, 'pool-define', 'so'), ['some.xml'])
     equal(complete(basin, '--root', 'ro', root=False), [])
