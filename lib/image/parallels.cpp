@@ -11,6 +11,8 @@ void inspect_parallels(Inspection& image)
 {
     constexpr std::uint64_t sector = 512;
     constexpr std::uint64_t header_length = 64;
+    constexpr std::uint32_t max_cluster_sectors = INT32_MAX / 513; // as QEMU
+    constexpr std::uint32_t max_clusters = INT32_MAX / 4;
     constexpr std::uint32_t in_use = 0x746f6e59;
     constexpr std::uint64_t extension_magic = 0xab234cef23dcea87;
     if (!image.has_header(header_length))
@@ -34,6 +36,15 @@ void inspect_parallels(Inspection& image)
         image.find(ImageIssue::malformed, "the cluster size is 0");
         return;
     }
+    if (cluster_sectors > max_cluster_sectors) {
+        image.find(ImageIssue::malformed, "clusters of " + number(cluster_sectors) +
+                                              " sectors are larger than " +
+                                              number(max_cluster_sectors));
+        return;
+    }
+    if (clusters > max_clusters)
+        image.find(ImageIssue::malformed, "the block table has " + number(clusters) +
+                                              " entries, more than " + number(max_clusters));
     image.info.cluster_size = cluster_sectors * sector;
     image.set_virtual_size(
         multiply(sectors, sector),

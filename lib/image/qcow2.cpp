@@ -15,6 +15,8 @@ namespace {
 constexpr std::uint32_t feature_names_extension = 0x6803f857;
 constexpr std::uint32_t encryption_extension = 0x0537be77;
 
+constexpr std::uint64_t least_snapshot_length = 40; // fixed part of a snapshot table entry
+
 /** What the header extensions say. */
 struct Extensions {
     std::optional<std::string> backing_format{};
@@ -52,6 +54,7 @@ private:
     void describe_references();
     void describe_encryption();
     void check_tables();
+    void check_snapshots();
     void check_table(std::string_view what, std::uint64_t offset, std::uint64_t length);
 
     void malformed(std::string message) { image_.find(ImageIssue::malformed, std::move(message)); }
@@ -258,8 +261,7 @@ void Inspector::check_table(std::string_view what, std::uint64_t offset, std::ui
 
 void Inspector::check_tables()
 {
-    constexpr std::uint32_t max_snapshots = 65536;      // QEMU's limit
-    constexpr std::uint64_t least_snapshot_length = 40; // fixed part of a snapshot table entry
+    constexpr std::uint32_t max_snapshots = 65536; // QEMU's limit
     check_table("the L1 table", header_.l1_offset, multiply(header_.l1_size, 8));
     if (header_.refcount_clusters == 0)
         malformed("the image has no refcount table");
@@ -271,6 +273,36 @@ void Inspector::check_tables()
         image_.info.snapshot_count = header_.snapshots;
     check_table("the snapshot table", header_.snapshots_offset,
                 multiply(image_.info.snapshot_count, least_snapshot_length));
+    check_snapshots();
+}
+
+/** What is needed to go back to one. More than a few are not looked at: each may cost a read. */
+void Inspector::check_snapshots()
+{
+    constexpr std::uint32_t max_checked = 100;
+    constexpr std::uint32_t max_extra_length = 1024; // QEMU's limit
+    auto offset = header_.snapshots_offset;
+    for (std::uint32_t i = 0; i < std::min(image_.info.snapshot_count, max_checked); ++i) {
+        const auto title = "snapshot " + number(i);
+        if (!image_.within_file(title, offset, least_snapshot_length))
+            return;
+        const Bytes entry = image_.source.view(offset, least_snapshot_length);
+        const auto entries = entry.be32(8);
+        const auto extra_length = entry.be32(36);
+        if (extra_length > max_extra_length) {
+            malformed(title + " has " + number(extra_length) + " bytes of extra data, more than " +
+                      number(max_extra_length));
+            return;
+        }
+        if (entries > max_l1_entries)
+            malformed("the L1 table of " + title + " has " + number(entries) +
+                      " entries, more than " + number(max_l1_entries));
+        else
+            check_table("the L1 table of " + title, entry.be64(0), multiply(entries, entry_size));
+        const std::uint64_t length =
+            least_snapshot_length + extra_length + entry.be16(12) + entry.be16(14);
+        offset = add(offset, divide_up(length, 8) * 8);
+    }
 }
 
 } // namespace

@@ -39,6 +39,8 @@ void inspect_vdi(Inspection& image)
     if (!image.has_header(456))
         return;
     const auto type = head.le32(76);
+    const auto link = uuid_text(head.part(424, 16), true);
+    const auto parent = uuid_text(head.part(440, 16), true);
     const auto map_offset = head.le32(340);
     const auto data_offset = head.le32(344);
     const auto size = head.le64(368);
@@ -51,8 +53,10 @@ void inspect_vdi(Inspection& image)
         image.find(ImageIssue::unsupported_version, "image type " + number(type) + " is not known");
     image.info.uuid = uuid_text(head.part(392, 16), true);
     if (type == undo || type == differencing)
-        image.info.backing = ImageReference{
-            .format = "vdi", .format_declared = true, .uuid = uuid_text(head.part(424, 16), true)};
+        image.info.backing = ImageReference{.format = "vdi", .format_declared = true, .uuid = link};
+    else if (!link.empty() || !parent.empty())
+        image.find(ImageIssue::malformed, "an image of type " + number(type) + " has a parent, " +
+                                              (link.empty() ? parent : link));
 
     if (!is_power_of_two(block_size) || block_size < 512) {
         image.find(ImageIssue::malformed,
@@ -63,6 +67,11 @@ void inspect_vdi(Inspection& image)
     image.set_virtual_size(size, std::min(image.max_virtual_size, multiply(blocks, block_size)));
     if (head.le32(360) != 512)
         image.find(ImageIssue::malformed, "sector size " + number(head.le32(360)) + " is not 512");
+    for (const auto& [what, offset] :
+         {std::pair("the block map", map_offset), std::pair("the data", data_offset)})
+        if (offset % 512 != 0)
+            image.find(ImageIssue::malformed, std::string(what) + " at offset " + number(offset) +
+                                                  " is not aligned to a sector");
     if (allocated > blocks)
         image.find(ImageIssue::malformed,
                    number(allocated) + " blocks are allocated of " + number(blocks));

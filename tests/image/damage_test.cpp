@@ -226,6 +226,8 @@ TEST_CASE("a common image costs no read beyond its head", "[damage]")
         const auto head = std::as_bytes(std::span(sample.image.data))
                               .first(std::min<std::size_t>(sample.image.data.size(), 4096));
         Image padded = sample.image;
+        if (sample.name == std::string_view("qcow2"))
+            padded.be32(60, 0); // no snapshots
         if (head.size() < 4096)
             padded.resize(4096);
         storage::ImageSource source(-1, sample.size,
@@ -251,7 +253,13 @@ TEST_CASE("damage that QEMU refuses to open is told", "[image]")
     damaged(vmdk_sample(), [](Image& image) {
         image.text(512, "# Disk DescriptorFile\nversion=1\n" + std::string(512, '#'));
     });
+    damaged(qcow2_sample(), [](Image& image) { // of the second snapshot, after 40 bytes
+        image.resize(0x60000).be64(0x40000 + 40, 12345);
+    });
     damaged(vdi_sample(), [](Image& image) { image.le32(360, 4096); });
+    damaged(vdi_sample(), [](Image& image) { image.le32(76, 1); }); // dynamic, with a parent
+    damaged(vdi_sample(), [](Image& image) { image.le32(340, 513); });
+    damaged(parallels_sample(), [](Image& image) { image.le32(28, INT32_MAX / 513 + 1); });
     damaged(parallels_sample(), [](Image& image) { image.le64(56, 2); });
     for (unsigned at : {8, 40, 72}) // cipher, mode, hash
         damaged(luks1_sample(), [at](Image& image) { image.text(at, std::string(32, '\0')); });
