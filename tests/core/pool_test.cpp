@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <fstream>
+#include <functional>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -286,7 +287,14 @@ TEST_CASE("autostart starts each pool by itself", "[pool]")
         context.define_pool(scratch.dir_pool("manual")).build();
     }
     Context context(scratch.options());
-    const auto results = context.autostart();
+    Job cancelled;
+    cancelled.cancel();
+    CHECK(error_code([&] { context.autostart(&cancelled); }) == ErrorCode::cancelled);
+    CHECK(context.pools({.active = true}).empty());
+    Job job;
+    const auto results = context.autostart(&job);
+    CHECK(job.trace().size() == 2); // of both that start
+    CHECK(job.trace() == job.plan());
     REQUIRE(results.size() == 3);
     CHECK(results[0].started);
     CHECK_FALSE(results[1].started);
@@ -406,13 +414,43 @@ TEST_CASE("a read-only context reads and changes nothing", "[pool]")
     Context context(options);
     auto pool = context.find_pool("pool");
     CHECK(pool.volume_count() == 1);
-    CHECK(error_code([&] { pool.stop(); }) == ErrorCode::permission_denied);
-    CHECK(error_code([&] { pool.create_volume(raw_volume("b")); }) == ErrorCode::permission_denied);
-    CHECK(error_code([&] { pool.find_volume("a").delete_storage(); }) ==
-          ErrorCode::permission_denied);
-    CHECK(error_code([&] { context.define_pool(scratch.dir_pool("x")); }) ==
-          ErrorCode::permission_denied);
+    writer.define_pool(scratch.dir_pool("off")).build();
+    auto off = context.find_pool("off");
+    constexpr std::uint64_t mib = 1 << 20;
+    const UploadSource no_bytes(
+        ReadCallback([](std::span<std::byte>, std::uint64_t&) { return std::size_t{0}; }));
+    auto volume = pool.find_volume("a");
+    const std::pair<const char*, std::function<void()>> changes[] = {
+        {"define", [&] { context.define_pool(scratch.dir_pool("x")); }},
+        {"create", [&] { context.create_pool(scratch.dir_pool("x"), BuildMode::keep); }},
+        {"build", [&] { off.build(); }},
+        {"start", [&] { off.start(); }},
+        {"hold", [&] { pool.hold(); }},
+        {"stop", [&] { pool.stop(); }},
+        {"undefine", [&] { off.undefine(); }},
+        {"delete", [&] { off.delete_storage(); }},
+        {"autostart", [&] { off.set_autostart(true); }},
+        {"vol-create", [&] { pool.create_volume(raw_volume("b")); }},
+        {"vol-create-from", [&] { pool.create_volume_from(raw_volume("b"), volume); }},
+        {"vol-upload", [&] { pool.upload_volume(raw_volume("b"), no_bytes); }},
+        {"discard", [&] { pool.discard_upload("b"); }},
+        {"vol-delete", [&] { volume.delete_storage(); }},
+        {"vol-resize", [&] { volume.resize(2 * mib); }},
+        {"vol-rename", [&] { volume.rename("b"); }},
+        {"vol-wipe", [&] { volume.wipe(); }},
+        {"upload", [&] { volume.upload(no_bytes); }},
+        {"flatten", [&] { volume.flatten(); }},
+        {"snapshot", [&] { volume.create_snapshot("s"); }},
+    };
+    for (const auto& [name, change] : changes) {
+        INFO(name);
+        CHECK(error_code(change) == ErrorCode::permission_denied);
+    }
     CHECK(pool.is_active());
+    CHECK(volume.info().capacity == mib);
+    CHECK(writer.pools().size() == 2);
+    CHECK(writer.find_pool("pool").volume_names() == std::vector<std::string>{"a"});
+    CHECK_FALSE(writer.find_pool("off").autostart());
 }
 
 TEST_CASE("a dry run of every changing call changes nothing", "[pool]")

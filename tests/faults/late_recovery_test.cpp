@@ -324,6 +324,26 @@ TEST_CASE("of processes that recover at once one does it, and all find it done",
     }
 }
 
+TEST_CASE("who only reads, or shall not recover, leaves what was cut short", "[faults][late]")
+{
+    Scratch scratch;
+    {
+        Context context(scratch.options());
+        scratch.running_pool(context).create_volume(raw_volume("a", mib));
+    }
+    kill_behind(scratch, grow_allocated, allocates);
+    auto options = scratch.options();
+    options.read_only = true;
+    Context reader(options);
+    CHECK(reader.recover().empty());
+    options.read_only = false;
+    options.recover = false;
+    Context patient(options);
+    CHECK(occupied(scratch.target()) >= 3 * mib);
+    CHECK(patient.recover().size() == 1);
+    CHECK(occupied(scratch.target()) == 0);
+}
+
 TEST_CASE("nothing is done on the word of another user's journal, or of what is none",
           "[faults][late]")
 {
@@ -340,6 +360,10 @@ TEST_CASE("nothing is done on the word of another user's journal, or of what is 
          std::filesystem::directory_iterator(scratch.directory / "root/var/journal"))
         journal = entry.path();
     REQUIRE(::chown(journal.c_str(), 12345, 12345) == 0);
+    Job plan;
+    plan.set_dry_run(true);
+    context.recover(&plan);
+    CHECK(plan.plan().empty());
     REQUIRE(::mkfifo((scratch.directory / "root/var/journal/fifo.journal").c_str(), 0600) == 0);
 
     const auto results = context.recover();
@@ -348,8 +372,13 @@ TEST_CASE("nothing is done on the word of another user's journal, or of what is 
     CHECK_THAT(results[0].message, Catch::Contains("belongs to user 12345"));
     CHECK(occupied(scratch.target()) >= 3 * mib);
     check_usable(context.find_pool("pool"));
+    auto volume = context.find_pool("pool").find_volume("a"); // nobody waits for that user
+    volume.rename("b");
+    volume.rename("a");
 
     REQUIRE(::chown(journal.c_str(), 0, 0) == 0);
+    context.recover(&plan);
+    CHECK_FALSE(plan.plan().empty());
     CHECK(context.recover().size() == 1);
     CHECK(occupied(scratch.target()) == 0);
 }

@@ -118,6 +118,34 @@ TEST_CASE("a writer that was stopped in the middle holds others up for a second,
     CHECK(log.newest() == 2);
 }
 
+TEST_CASE("a writer that holds others up for a moment is waited for", "[events]")
+{
+    TemporaryDirectory directory;
+    EventLog log(directory / "events", 1);
+    log.append(volume_event("a"));
+    bool kept = false;
+    // A busy machine may make more than a second of one moment, but not of each.
+    for (int attempt = 0; attempt < 10 && !kept; ++attempt) {
+        UniqueFd holder(::open((directory / "events").c_str(), O_RDONLY | O_CLOEXEC));
+        REQUIRE(::flock(holder.get(), LOCK_EX) == 0);
+        std::atomic<bool> begun{false};
+        std::thread other([&] {
+            begun = true;
+            try {
+                log.append(volume_event("b"));
+                kept = true;
+            } catch (const Error&) { // waited long enough
+            }
+        });
+        while (!begun)
+            std::this_thread::yield();
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        holder.reset();
+        other.join();
+    }
+    CHECK(kept);
+}
+
 TEST_CASE("where files may not become so large, an event is an error and no signal", "[events]")
 {
     TemporaryDirectory directory;
