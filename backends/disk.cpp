@@ -182,7 +182,8 @@ public:
             throw Error(ErrorCode::not_supported,
                         "a disk pool cannot make '" + disk.path + "' a physical volume of LVM",
                         "use pvcreate, or a pool of type 'logical'");
-        if (mode == BuildMode::keep && disk.table.format == wanted_format())
+        if (mode == BuildMode::keep && disk.table.format == wanted_format() &&
+            !disk.table.is_damaged)
             return; // nothing is missing
         if (mode != BuildMode::overwrite)
             require_empty(disk);
@@ -196,6 +197,8 @@ public:
             return {};
         // A table that this change makes is not there yet.
         const auto disk = find_disk();
+        if (change.empty())
+            refuse_damaged(disk);
         change.add(sync_disk_step(
             {.path = disk.path, .device_number = disk.number, .format = wanted_format()}));
         return {};
@@ -416,7 +419,18 @@ private:
                         "'" + disk.path + "' has a partition table of type '" + disk.table.format +
                             "', the definition says '" + wanted_format() + "'",
                         "correct the definition, or build with overwrite to lose what is there");
+        refuse_damaged(disk);
         return disk;
+    }
+
+    /** libparted sees nothing there, and what it would write cannot be taken back. */
+    static void refuse_damaged(const FoundDisk& disk)
+    {
+        if (disk.table.is_damaged)
+            throw Error(ErrorCode::invalid_state,
+                        "the first header of the gpt of '" + disk.path + "' is damaged",
+                        "bring it back from the copy at the disk's end (fdisk, gdisk), then "
+                        "start the pool");
     }
 
     /** Refuses what has any content, whoever can name it. */

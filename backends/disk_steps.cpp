@@ -46,9 +46,10 @@ void apply_label(StepRun& run)
 {
     const auto disk = disk_of(run);
     // Again, because time has passed since the steps were listed.
-    if (run.argument("overwrite") != "yes")
+    const bool overwrite = run.argument("overwrite") == "yes";
+    if (!overwrite)
         require_empty_device(disk.path);
-    program_of(run).label(disk, run.argument("format"), run.job());
+    program_of(run).label(disk, run.argument("format"), overwrite, run.job());
 }
 
 void apply_clear(StepRun& run)

@@ -209,10 +209,13 @@ Partition PartitionProgram::resize(const Disk& disk, const Partition& partition,
     return read_partition(member(ask(runner_, program_, request, job), "partition"));
 }
 
-void PartitionProgram::label(const Disk& disk, const std::string& format, Job* job) const
+void PartitionProgram::label(const Disk& disk, const std::string& format, bool overwrite,
+                             Job* job) const
 {
     auto request = request_for("label", disk, job);
     request["table"] = format;
+    if (!overwrite)
+        request["keep"] = true;
     ask(runner_, program_, request, job);
 }
 

@@ -88,7 +88,7 @@ public:
     Partition resize(const Disk& disk, const Partition& partition, std::uint64_t size,
                      Job* job) const;
     /** A new table of the format. */
-    void label(const Disk& disk, const std::string& format, Job* job) const;
+    void label(const Disk& disk, const std::string& format, bool overwrite, Job* job) const;
     /** No table. */
     void clear(const Disk& disk, Job* job) const;
     /** Tells the kernel what the table says. */

@@ -59,6 +59,15 @@ bool is_boot_sector(std::string_view start)
     return false;
 }
 
+/** A dos table that says "this is gpt" to what does not know gpt: UEFI specification, 5.2.3. */
+bool is_protective(std::string_view start)
+{
+    for (std::size_t entry = 446; entry < 510; entry += 16)
+        if (byte(start, entry + 4) == 0xee && has(start, entry + 8, "\x01\0\0\0"sv))
+            return true;
+    return false;
+}
+
 } // namespace
 
 // The order matters: a gpt disk has a protective dos table, and any of them may have boot code.
@@ -85,6 +94,8 @@ TableSignature table_signature(std::string_view start)
         return {.format = "pc98"};
     if (is_boot_sector(start))
         return {};
+    if (is_protective(start))
+        return {.format = "gpt", .is_damaged = true};
     return {.format = "dos", .disk_id = dos_id(start)};
 }
 

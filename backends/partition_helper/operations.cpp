@@ -339,6 +339,12 @@ Json label(const Request& request)
     OpenDisk disk(request, true);
     disk.require_writable();
     need_partitions(disk);
+    // libparted knows tables that libblkid does not: amiga.
+    if (const auto found = disk.probe(); request.keep && !found.empty())
+        throw Refusal("already_exists",
+                      "'" + disk.path() + "' has a partition table of type '" +
+                          basin_table_name(found) + "' on it",
+                      "choose another device, or build with overwrite to lose what is there");
     disk.make(request.table);
     TakenFromKernel taken(disk);
     for (const auto& [number, extent] : disk.kernel().partitions())

@@ -1,183 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Pools of type disk on loop devices, with the real helper.
-#include "device_probe.hpp"
-#include "file_io.hpp"
+#include "disk_pool.hpp"
 #include "lab.hpp"
-#include "mounts.hpp"
-#include "scratch.hpp"
-
-#include <basin/secret.hpp>
 
 #include <catch2/catch.hpp>
 #include <csignal>
-#include <linux/blkpg.h>
 #include <numeric>
 #include <sys/wait.h>
 
 using namespace storage;
-
-namespace {
-
-constexpr std::uint64_t MiB = std::uint64_t{1} << 20;
-
-/** A disk on a sparse file; null where there are none. */
-std::unique_ptr<LoopDevice> make_disk(const std::string& file, std::uint64_t size,
-                                      unsigned sector_size = 512)
-{
-    const auto fd = open_file(file, O_RDWR | O_CREAT, 0600);
-    if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0)
-        return nullptr;
-    auto disk = std::make_unique<LoopDevice>(file, LO_FLAGS_PARTSCAN, sector_size);
-    return disk->path().empty() ? nullptr : std::move(disk);
-}
-
-/** A disk of a test's own with a pool on it. */
-struct DiskPool {
-    explicit DiskPool(const std::string& format, std::uint64_t size = 128 * MiB,
-                      unsigned sector_size = 512)
-    {
-        disk = make_disk(scratch.directory / "disk", size, sector_size);
-        if (!disk) {
-            WARN("skipped: no loop devices, which need root");
-            return;
-        }
-        def.type = "disk";
-        def.name = "pool";
-        def.source.devices = {{.path = disk->path()}};
-        def.source.format = format;
-        def.target.path = "/dev";
-        open();
-    }
-
-    ContextOptions options()
-    {
-        auto result = scratch.options();
-        result.secrets = [](const SecretRequest&) { return Secret("correct horse"); };
-        return result;
-    }
-    void open() { context.emplace(options()); }
-
-    Pool running(BuildMode mode = BuildMode::no_overwrite)
-    {
-        auto pool = context->define_pool(def);
-        pool.build(mode);
-        pool.start();
-        return pool;
-    }
-
-    std::string volume_name(int number) const
-    {
-        return disk->path().substr(5) + 'p' + std::to_string(number);
-    }
-    std::string node(int number) const { return "/dev/" + volume_name(number); }
-    /** Everything that is on the disk. */
-    std::string bytes() const { return scratch.directory.read("disk"); }
-
-    Scratch scratch{};
-    std::unique_ptr<LoopDevice> disk{};
-    PoolDef def{};
-    std::optional<Context> context{};
-};
-
-VolumeDef partition(std::uint64_t capacity, const std::string& format = {})
-{
-    VolumeDef def;
-    def.capacity = capacity;
-    def.target.format = format;
-    return def;
-}
-
-std::string content_of(const Volume& volume, std::uint64_t length)
-{
-    std::string content;
-    const WriteCallback collect = [&](std::span<const std::byte> bytes, std::uint64_t) {
-        content.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    };
-    volume.download(collect, {.length = length});
-    return content;
-}
-
-/** A source that gives this text. */
-UploadSource text_source(const std::string& text)
-{
-    const auto at = std::make_shared<std::size_t>(0);
-    return ReadCallback([text, at](std::span<std::byte> buffer, std::uint64_t&) {
-        const auto length = std::min(buffer.size(), text.size() - *at);
-        std::copy_n(reinterpret_cast<const std::byte*>(text.data()) + *at, length, buffer.begin());
-        *at += length;
-        return length;
-    });
-}
-
-std::string message_of(const std::function<void()>& call)
-{
-    try {
-        call();
-    } catch (const Error& error) {
-        return std::string(error.what()) + " / " + error.remedy();
-    }
-    return "no error";
-}
-
-void take_from_kernel(const std::string& disk, int number)
-{
-    const auto fd = open_file(disk, O_RDONLY);
-    blkpg_partition part{};
-    part.pno = number;
-    blkpg_ioctl_arg argument{
-        .op = BLKPG_DEL_PARTITION, .flags = 0, .datalen = sizeof part, .data = &part};
-    REQUIRE(::ioctl(fd.get(), BLKPG, &argument) == 0);
-}
-
-bool contains(const std::string& text, const std::string& part)
-{
-    return text.find(part) != text.npos;
-}
-
-} // namespace
-
-TEST_CASE("disk: what a build may write over", "[disk]")
-{
-    DiskPool on("gpt");
-    if (!on.disk)
-        return;
-    auto pool = on.context->define_pool(on.def);
-    CHECK(error_code([&] { pool.start(); }) != ErrorCode{});
-    CHECK_FALSE(pool.is_active());
-    CHECK(error_code([&] { pool.delete_storage(); }) == ErrorCode::not_found);
-
-    pool.build(BuildMode::no_overwrite);
-    const auto first = probe_device(on.disk->path());
-    CHECK(first.type == "gpt");
-    const auto message = message_of([&] { pool.build(BuildMode::no_overwrite); });
-    CHECK(contains(message, "has a partition table of type 'gpt' on it"));
-    CHECK(contains(message, "overwrite"));
-    CHECK(error_code([&] { pool.build(BuildMode::no_overwrite); }) == ErrorCode::already_exists);
-    pool.build(BuildMode::keep); // it is as it should be
-    CHECK(probe_device(on.disk->path()).uuid == first.uuid);
-    pool.build(BuildMode::overwrite);
-    CHECK(probe_device(on.disk->path()).uuid != first.uuid);
-
-    // Another type of table, and a file system without any.
-    on.def.source.format = "dos";
-    on.def.uuid = pool.uuid();
-    pool = on.context->define_pool(on.def);
-    CHECK(error_code([&] { pool.start(); }) != ErrorCode{});
-    for (const auto mode : {BuildMode::keep, BuildMode::no_overwrite})
-        CHECK(error_code([&] { pool.build(mode); }) == ErrorCode::already_exists);
-    pool.build(BuildMode::overwrite);
-    CHECK(probe_device(on.disk->path()).type == "dos");
-    pool.delete_storage();
-    CHECK(probe_device(on.disk->path()).empty());
-    REQUIRE(std::system(("mkfs.ext4 -q " + on.disk->path()).c_str()) == 0);
-    for (const auto mode : {BuildMode::keep, BuildMode::no_overwrite})
-        CHECK(contains(message_of([&] { pool.build(mode); }), "ext4"));
-    CHECK(probe_device(on.disk->path()).type == "ext4");
-    pool.build(BuildMode::overwrite);
-    const auto last = probe_device(on.disk->path());
-    CHECK(last.type == "dos"); // and nothing else: the file system's own mark is gone
-    CHECK_FALSE(last.is_ambiguous);
-}
+using namespace disk_pool;
 
 TEST_CASE("disk: a volume is named by its partition, before anything is written", "[disk]")
 {
@@ -442,21 +274,6 @@ TEST_CASE("disk: links of udev as source and as target", "[disk]")
     CHECK(probe_device(disk->path()).empty());
 }
 
-TEST_CASE("disk: another table in the place of the pool's is not its own", "[disk]")
-{
-    DiskPool on("gpt");
-    if (!on.disk)
-        return;
-    auto pool = on.running();
-    auto volume = pool.create_volume(partition(MiB));
-    REQUIRE(std::system(
-                ("parted -s " + on.disk->path() + " mklabel gpt mkpart x 1MiB 2MiB").c_str()) == 0);
-    CHECK(pool.info().state == PoolState::inaccessible);
-    CHECK(error_code([&] { volume.delete_storage(); }) != ErrorCode{});
-    CHECK(error_code([&] { pool.create_volume(partition(MiB)); }) != ErrorCode{});
-    CHECK(::access(on.node(1).c_str(), F_OK) == 0);
-}
-
 TEST_CASE("disk: what others do to the table is seen by the next call", "[disk]")
 {
     DiskPool on("gpt");
@@ -509,36 +326,6 @@ TEST_CASE("disk: a start shows the partitions to the kernel", "[disk]")
     REQUIRE(pool.diagnostics().size() == 1);
     CHECK(pool.diagnostics()[0].name == on.volume_name(1));
     CHECK(contains(pool.diagnostics()[0].message, on.node(1)));
-}
-
-TEST_CASE("disk: disks that are none, and what only LVM can make", "[disk]")
-{
-    DiskPool on("lvm2");
-    if (!on.disk)
-        return;
-    auto pool = on.context->define_pool(on.def);
-    CHECK(error_code([&] { pool.build(); }) == ErrorCode::not_supported);
-    {
-        const auto fd = open_file(on.disk->path(), O_RDWR);
-        REQUIRE(::pwrite(fd.get(), "LABELONE", 8, 512) == 8);
-        REQUIRE(::pwrite(fd.get(), "LVM2 001", 8, 512 + 24) == 8);
-    }
-    pool.start();
-    CHECK(pool.volumes().empty());
-    CHECK(pool.info().capacity == 0);
-    CHECK(error_code([&] { pool.create_volume(partition(MiB)); }) == ErrorCode::not_supported);
-    pool.stop();
-    pool.undefine();
-
-    for (const auto& path : {on.scratch.directory / "nothing", on.scratch.directory / "disk"}) {
-        on.def.source.devices.front().path = path;
-        on.def.source.format = "gpt";
-        auto other = on.context->define_pool(on.def);
-        CHECK(error_code([&] { other.build(); }) != ErrorCode{});
-        CHECK(error_code([&] { other.start(); }) != ErrorCode{});
-        CHECK_FALSE(other.is_active());
-        other.undefine();
-    }
 }
 
 TEST_CASE("disk: sectors of 4096 bytes", "[disk]")

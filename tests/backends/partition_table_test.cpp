@@ -125,7 +125,7 @@ TEST_CASE("partition table: requests name the partition by all that is known of 
                          nullptr) == planned);
     program.resize(sda, planned, 77, nullptr);
     program.remove(sda, planned, nullptr);
-    program.label({.path = "/dev/sdb"}, "sun", nullptr);
+    program.label({.path = "/dev/sdb"}, "sun", true, nullptr);
     program.clear(sda, nullptr);
     program.sync(sda, nullptr);
     CHECK(runner.finished());
@@ -208,7 +208,7 @@ TEST_CASE("table signature: what the helper writes is recognised", "[disk]")
         const auto fd = open_file(path, O_RDWR | O_CREAT, 0600);
         REQUIRE(::ftruncate(fd.get(), 16 << 20) == 0);
         CHECK(table_signature(fd.get(), path) == TableSignature{});
-        program.label({.path = path}, format, nullptr);
+        program.label({.path = path}, format, true, nullptr);
         const auto table = program.read({.path = path, .format = format}, nullptr);
         const auto signature = table_signature(fd.get(), path);
         CHECK(signature.format == format);
@@ -230,6 +230,11 @@ TEST_CASE("table signature: boot sectors, short disks and physical volumes", "[d
     sector[443] = '\x12';
     CHECK(table_signature(sector).disk_id == "12000078");
     CHECK(table_signature(sector.substr(0, 511)) == TableSignature{});
+    auto gpt = sector;
+    gpt[450] = '\xee';
+    CHECK(table_signature(gpt).format == "dos"); // of a partition that begins elsewhere
+    gpt[454] = '\1';
+    CHECK(table_signature(gpt) == TableSignature{.format = "gpt", .is_damaged = true});
     CHECK(table_signature("") == TableSignature{});
     auto boot = sector;
     boot.replace(0x36, 3, "FAT");
