@@ -133,6 +133,33 @@ void pool_list(Call& call)
     call.table(call.given("details") ? details(rows) : summary(rows), values);
 }
 
+/** How full each thin pool of a logical pool is. */
+std::string thin_pools(const std::map<std::string, std::string>& details, const auto& size)
+{
+    constexpr std::string_view begin = "thin_pool.";
+    constexpr std::string_view end = ".size";
+    std::string text;
+    for (const auto& [key, bytes] : details) {
+        if (!key.starts_with(begin) || !key.ends_with(end))
+            continue;
+        const auto pool = key.substr(0, key.size() - end.size());
+        const auto fact = [&](const char* name) {
+            const auto found = details.find(pool + '.' + name);
+            return found == details.end() ? std::string() : found->second;
+        };
+        text +=
+            label("Thin pool " + printable(pool.substr(begin.size()))) + size(std::stoull(bytes));
+        if (const auto used = fact("data_percent"); !used.empty())
+            text += ", data " + used + " %";
+        if (const auto used = fact("metadata_percent"); !used.empty())
+            text += ", metadata " + used + " %";
+        if (const auto health = fact("health"); !health.empty())
+            text += ", " + printable(health);
+        text += '\n';
+    }
+    return text;
+}
+
 void pool_info(Call& call)
 {
     const auto pool = call.pool();
@@ -151,7 +178,7 @@ void pool_info(Call& call)
     if (info.state != PoolState::inactive)
         text += label("Capacity") + size(info.capacity) + '\n' + label("Allocation") +
                 size(info.allocation) + '\n' + label("Available") + size(info.available) + '\n';
-    call.print(text);
+    call.print(text + thin_pools(info.details, size));
 }
 
 void pool_dumpxml(Call& call)

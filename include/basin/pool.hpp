@@ -26,7 +26,7 @@ struct PoolInfo {
     std::uint64_t available{}; ///< what this user may still write
     bool persistent{};
     bool autostart{};
-    /** More facts, which depend on the type: for logical pools "thin pool NAME data percent" … */
+    /** More facts, which depend on the type: for logical pools "thin_pool.NAME.data_percent" … */
     std::map<std::string, std::string> details{};
     bool operator==(const PoolInfo&) const = default;
 };

@@ -232,6 +232,22 @@ def what_a_killed_command_began_is_undone_by_the_next_and_told_of(basin):
     raise AssertionError('no kill left anything to recover')
 
 
+def how_full_a_thin_pool_is_is_shown(basin):
+    """With what LVM said in the lab, by a program in its place."""
+    kept = os.path.join(os.path.dirname(__file__), '../transcripts/lvm/all-kinds')
+    with open(kept, encoding='utf-8') as file:
+        basin.write('report', ''.join(line[2:] for line in file if line.startswith('> ')))
+    os.mkdir(basin.path('bin'))
+    basin.write('bin/lvm', f'#!/bin/sh\n[ "$1" != fullreport ] || cat {basin.path("report")}\n')
+    os.chmod(basin.path('bin/lvm'), 0o755)
+    fake = {'PATH': basin.path('bin') + ':' + os.environ['PATH']}
+    basin.ok('pool-define-as', 'lvm', 'logical', '--source-name', 'labvg', env=fake)
+    basin.ok('pool-start', 'lvm', env=fake)
+    shown = basin.ok('pool-info', 'lvm', env=fake)
+    true(shown.endswith('\nThin pool pool: 96.00 MiB, data 0.00 %, metadata 10.94 %\n\n'), shown)
+    true('Thin pool pool: 100663296, data' in basin.ok('pool-info', 'lvm', '--bytes', env=fake), 'not in bytes')
+
+
 def what_keeps_a_user_from_a_file_is_told(basin):
     path = basin.write('file', '')
     os.chmod(basin.directory, 0o700)
@@ -254,5 +270,5 @@ main([a_dry_run_of_any_changing_verb_changes_nothing, a_dry_run_of_autostart_lis
       missing_standard_descriptors_are_errors_and_nobody_elses_files,
       a_reader_that_has_enough_is_no_error_to_talk_about, a_definition_may_come_from_standard_input,
       a_failed_edit_asks_on_a_terminal_and_tries_again,
-      what_keeps_a_user_from_a_file_is_told,
+      how_full_a_thin_pool_is_is_shown, what_keeps_a_user_from_a_file_is_told,
       what_a_killed_command_began_is_undone_by_the_next_and_told_of])
