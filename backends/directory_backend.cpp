@@ -65,6 +65,12 @@ public:
         origin_->stop(started, change);
     }
     void remove(Change& change) override { change.add(remove_directory_step(def_.target.path)); }
+    std::string storage_identity() override
+    {
+        if (auto below = origin_->storage_identity(); !below.empty())
+            return below;
+        return std::string(file_identity_prefix) + target_identity(def_.target.path);
+    }
 
     void create_volume(const VolumeDef& def, const CopySource* source, CreateFlags flags,
                        Change& change) override

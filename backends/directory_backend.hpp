@@ -17,6 +17,8 @@ public:
     virtual void build(BuildMode mode, Change& change) = 0;
     virtual std::string start(Change&) { return {}; }
     virtual void stop(const std::string&, Change&) {}
+    /** Of what lies below the directory; "": nothing does. */
+    virtual std::string storage_identity() { return {}; }
 };
 
 std::unique_ptr<Backend> make_directory_backend(const PoolDef& def, const Host& host,

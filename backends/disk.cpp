@@ -213,6 +213,8 @@ public:
         change.add(clear_disk_step(disk));
     }
 
+    std::string storage_identity() override { return device_content_identity(find_disk().path); }
+
     std::vector<Blocker> storage_blockers() override
     {
         std::vector<Blocker> found;

@@ -142,6 +142,7 @@ public:
     {
         list_unmount(def_.target.path, started, host_.system, change);
     }
+    std::string storage_identity() override { return device_content_identity(device()); }
 
 private:
     const std::string& format() const { return def_.source.format; }

@@ -98,6 +98,7 @@ public:
         volumes_.refresh(previous, table, job);
     }
     std::vector<std::string> names(Job* job) override;
+    std::string storage_identity() override;
     VolumeRecord read(std::string_view name, const VolumeRecord*) override
     {
         const auto group = volumes_.read_group();
@@ -315,6 +316,19 @@ void LogicalBackend::stop(const std::string& started, Change& change)
             refuse_open(lv, "stopping the pool");
     if (!uuids.empty())
         change.add(deactivate_lvs_step(group->name, uuids));
+}
+
+std::string LogicalBackend::storage_identity()
+{
+    const auto& name = checked_group_name(volumes_.group_name());
+    std::string identity;
+    if (const auto group = find_lvm_group(host_.runner, name, nullptr))
+        identity = "vg:" + group->uuid;
+    for (const auto& device : devices_of(def_, host_.system))
+        identity += (identity.empty() ? "" : " ") + device_content_identity(device);
+    if (identity.empty())
+        throw Error(ErrorCode::not_found, "there is no volume group '" + name + "'");
+    return identity;
 }
 
 std::vector<Blocker> LogicalBackend::storage_blockers()

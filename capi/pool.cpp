@@ -169,6 +169,26 @@ int basin_pool_get_json(basin_pool* pool, uint32_t flags, char** json, basin_err
     });
 }
 
+int basin_pool_get_identity(basin_pool* pool, uint32_t flags, char** identity, basin_error** error)
+{
+    return guard(error, [&] {
+        const auto& source = required(pool, "pool").cpp;
+        auto& out = required(identity, "identity");
+        reject_unknown_flags(flags, 0);
+        out = copy_text(source.identity());
+    });
+}
+
+int basin_pool_expect(basin_pool* pool, const char* identity, uint32_t flags, basin_error** error)
+{
+    return guard(error, [&] {
+        auto& target = required(pool, "pool");
+        const auto text = required_text(identity, "identity");
+        reject_unknown_flags(flags, 0);
+        target.cpp = target.cpp.expecting(std::string(text));
+    });
+}
+
 int basin_pool_get_info(basin_pool* pool, uint32_t flags, basin_pool_info** info,
                         basin_error** error)
 {

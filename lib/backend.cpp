@@ -38,6 +38,10 @@ void Backend::remove(Change&)
 {
     missing("delete_pool");
 }
+std::string Backend::storage_identity()
+{
+    throw Error(ErrorCode::not_supported, "pools of this type are neither built nor deleted");
+}
 void Backend::create_volume(const VolumeDef&, const CopySource*, CreateFlags, Change&)
 {
     missing("create_volume");

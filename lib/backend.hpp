@@ -81,6 +81,10 @@ public:
     /** @param started  what start() returned */
     virtual void stop(const std::string& started, Change& change);
     virtual void remove(Change& change);
+    /** Identifies what build() could write over and remove() would delete, also of an inactive
+     * pool.
+     * @throws Error not_found  there is no such thing now */
+    virtual std::string storage_identity();
     /**
      * The name that the new volume gets, where the type names volumes itself
      * (BackendInfo::names_volumes). Changes nothing.

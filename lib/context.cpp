@@ -467,7 +467,8 @@ std::vector<AutostartResult> Context::autostart(Job* job)
         AutostartResult result{.pool_name = pool->name};
         try {
             if (!is_accessible_now(pool, job)) {
-                operate(pool, job, [pool](Job* own) { start_pool(pool, BuildMode::none, own); });
+                operate(pool, job,
+                        [pool](Job* own) { start_pool(pool, BuildMode::none, {}, own); });
                 result.started = !is_dry_run(job);
                 if (job) { // each start is a call of its own: what the job shows is all of them
                     const auto steps = job->plan();

@@ -2,6 +2,7 @@
 #include "device_probe.hpp"
 
 #include "file_io.hpp"
+#include "step_parts.hpp"
 #include "system_root.hpp"
 
 #include <algorithm>
@@ -11,8 +12,11 @@
 #include <climits>
 #include <cstdlib>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <memory>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 namespace storage::inline v1 {
 
@@ -111,6 +115,27 @@ DeviceContent probe_device(const std::string& path)
 {
     const auto fd = open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     return probe_device(fd.get(), path);
+}
+
+std::string device_content_identity(const std::string& path)
+{
+    const auto fd = open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    struct stat status {};
+    if (::fstat(fd.get(), &status) != 0)
+        throw system_error(errno, "cannot look at '" + path + "'");
+    std::string identity;
+    if (S_ISBLK(status.st_mode)) {
+        identity = "device:" + std::to_string(major(status.st_rdev)) + ':' +
+                   std::to_string(minor(status.st_rdev));
+        std::uint64_t sequence = 0; // of a disk that takes another one's number; since Linux 5.15
+        if (::ioctl(fd.get(), BLKGETDISKSEQ, &sequence) == 0)
+            identity += ':' + std::to_string(sequence);
+    } else {
+        identity = std::string(file_identity_prefix) + identity_of(fd.get(), path);
+    }
+    const auto content = probe_device(fd.get(), path);
+    return identity + ':' + (content.is_ambiguous ? "ambiguous" : content.type) + ':' +
+           content.uuid;
 }
 
 void require_empty_device(const std::string& path)

@@ -27,6 +27,13 @@ DeviceContent probe_device(const std::string& path);
 DeviceContent probe_device(int fd, const std::string& path);
 
 /**
+ * A text that tells a device, and what is on it, from another device that has its path by then, or
+ * from other content: number, disk sequence number, type and UUID of what libblkid recognises.
+ * @throws Error not_found
+ */
+std::string device_content_identity(const std::string& path);
+
+/**
  * What must hold before something new is written over a device that may not be overwritten.
  * @throws Error already_exists  it has content, which is named
  */

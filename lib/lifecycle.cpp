@@ -105,22 +105,39 @@ void list_build_steps(const PoolDef& def, const BackendInfo& info, Backend& back
     backend.build(mode, change);
 }
 
+/** @throws Error not_found  the handle means other storage than the pool has now */
+void require_expected(Backend& backend, const std::string& expected, const std::string& title)
+{
+    if (!expected.empty() && backend.storage_identity() != expected)
+        throw Error(ErrorCode::not_found, title + ": its storage is not the one that was meant",
+                    "look again, and decide anew");
+}
+
+/** How a pool is started. */
+struct Start {
+    BuildMode build{};
+    std::string expected{}; ///< the identity of what is built over; "": whatever it is
+    bool by_hold{};
+};
+
 /** Starts def, whose lock is held. @return the record that was written; null in a dry run */
 std::shared_ptr<const StartRecord> run_start(Context::Impl& context, const PoolDef& def,
-                                             BuildMode build, Job* job, bool by_hold = false)
+                                             const Start& start, Job* job)
 {
     const auto& type = implemented_type(def);
     const std::shared_ptr<Backend> backend = type.open(def, context.host);
     const auto title = "pool '" + def.name + "'";
+    if (start.build != BuildMode::none)
+        require_expected(*backend, start.expected, title);
     Change change("pool-start " + def.name, {.pool_uuid = def.uuid, .pool_name = def.name});
-    list_build_steps(def, type.info, *backend, build, change);
+    list_build_steps(def, type.info, *backend, start.build, change);
     // Otherwise the last step finds out.
-    if (is_dry_run(job) && build == BuildMode::none &&
+    if (is_dry_run(job) && start.build == BuildMode::none &&
         !type.info.capabilities.has(Capability::start_pool))
         require_running(*backend, title);
     auto note = backend->start(change);
     const auto record = std::make_shared<StartRecord>(
-        StartRecord{.definition = def, .note = std::move(note), .by_hold = by_hold});
+        StartRecord{.definition = def, .note = std::move(note), .by_hold = start.by_hold});
     change.add(context.store.write_record_step(
         record, [backend, title] { return require_running(*backend, title).identity; }));
     change.commit_here();
@@ -195,7 +212,7 @@ PoolPointer create_pool(Context::Impl& context, const PoolDef& given, BuildMode 
     context.index_sources();
     if (is_dry_run(job)) {
         context.refuse_conflicts(def, identities);
-        run_start(context, def, build, job);
+        run_start(context, def, {build}, job);
         return imagined_pool(context, def);
     }
     const auto pool_lock = context.lock_pool(def.uuid, def.name, "pool-create", job);
@@ -204,7 +221,7 @@ PoolPointer create_pool(Context::Impl& context, const PoolDef& given, BuildMode 
     context.refuse_conflicts(def, identities);
     if (const auto present = context.find(def.name); present && present->files()->started)
         throw Error(ErrorCode::invalid_state, "pool '" + def.name + "' is already active");
-    const auto record = run_start(context, def, build, job);
+    const auto record = run_start(context, def, {build}, job);
     context.reload_pool(def.name, {.started = record});
     auto pool = context.find(def.name);
     if (!pool)
@@ -214,7 +231,7 @@ PoolPointer create_pool(Context::Impl& context, const PoolDef& given, BuildMode 
     return pool;
 }
 
-void build_pool(const PoolPointer& pool, BuildMode mode, Job* job)
+void build_pool(const PoolPointer& pool, BuildMode mode, const std::string& expected, Job* job)
 {
     PoolAccess access(pool, Context::Impl::Look::full);
     access.context->require_writable("building " + access.title());
@@ -226,6 +243,7 @@ void build_pool(const PoolPointer& pool, BuildMode mode, Job* job)
         access = PoolAccess(pool, Context::Impl::Look::full);
         require_stopped(access, "building");
     }
+    require_expected(access.backend(), expected, access.title());
     Change change("pool-build " + pool->name, place_of(*pool));
     list_build_steps(access.def(), access.info(), access.backend(),
                      mode == BuildMode::none ? BuildMode::keep : mode, change);
@@ -246,20 +264,20 @@ void settle_what_shows(Context::Impl& context, const PoolObject& pool)
 }
 
 /** Where its lock is held and it is not active, or inaccessible. */
-void start_locked(PoolAccess& access, BuildMode build, Job* job, bool by_hold)
+void start_locked(PoolAccess& access, const Start& start, Job* job)
 {
     auto& context = *access.context;
     // A record that the system does not bear out is replaced; a pending definition comes into
     // force.
     const auto def = access.files->persistent ? *access.files->persistent : access.def();
-    const auto record = run_start(context, def, build, job, by_hold);
+    const auto record = run_start(context, def, start, job);
     context.reload_pool(access.pool->name, {.started = record});
     context.emit(EventKind::pool_started, *access.pool);
 }
 
 } // namespace
 
-void start_pool(const PoolPointer& pool, BuildMode build, Job* job)
+void start_pool(const PoolPointer& pool, BuildMode build, const std::string& expected, Job* job)
 {
     PoolAccess access(pool, Context::Impl::Look::full);
     auto& context = *access.context;
@@ -270,19 +288,19 @@ void start_pool(const PoolPointer& pool, BuildMode build, Job* job)
     };
     refuse_active();
     if (is_dry_run(job)) {
-        run_start(context, access.def(), build, job);
+        run_start(context, access.def(), {build, expected}, job);
         return;
     }
     {
         const auto pool_lock = context.lock_pool(pool->uuid, pool->name, "pool-start", job);
         access = PoolAccess(pool);
         refuse_active();
-        start_locked(access, build, job, false);
+        start_locked(access, {build, expected}, job);
     }
     settle_what_shows(context, *pool);
 }
 
-void hold_pool(const PoolPointer& pool, BuildMode build, Job* job)
+void hold_pool(const PoolPointer& pool, BuildMode build, const std::string& expected, Job* job)
 {
     PoolAccess access(pool, Context::Impl::Look::full);
     auto& context = *access.context;
@@ -290,7 +308,7 @@ void hold_pool(const PoolPointer& pool, BuildMode build, Job* job)
     const auto accessible = [&] { return is_accessible(*pool, *access.files, context.host); };
     if (is_dry_run(job)) {
         if (!accessible())
-            run_start(context, access.def(), build, job);
+            run_start(context, access.def(), {build, expected}, job);
         return;
     }
     { // whatever goes on in it may go on; only a stop has to be over, or to come after
@@ -306,7 +324,7 @@ void hold_pool(const PoolPointer& pool, BuildMode build, Job* job)
         const auto lock = context.lock_pool(pool->uuid, pool->name, "pool-hold", job);
         access = PoolAccess(pool, Context::Impl::Look::full);
         if (!accessible())
-            start_locked(access, build, job, true);
+            start_locked(access, {build, expected, true}, job);
         context.hold(pool->uuid);
     }
     settle_what_shows(context, *pool);
@@ -423,7 +441,8 @@ void require_expendable(Backend& backend, const std::string& title, BlockerKind 
 
 } // namespace
 
-void delete_pool(const PoolPointer& pool, BlockerKind allowed, Job* job)
+void delete_pool(const PoolPointer& pool, BlockerKind allowed, const std::string& expected,
+                 Job* job)
 {
     PoolAccess access(pool, Context::Impl::Look::full);
     auto& context = *access.context;
@@ -437,6 +456,7 @@ void delete_pool(const PoolPointer& pool, BlockerKind allowed, Job* job)
         access = PoolAccess(pool, Context::Impl::Look::full);
         require_stopped(access, "deleting its storage");
     }
+    require_expected(access.backend(), expected, access.title());
     require_expendable(access.backend(), access.title(), allowed);
     Change change("pool-delete " + pool->name, place_of(*pool));
     access.backend().remove(change);

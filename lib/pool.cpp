@@ -137,11 +137,15 @@ void Pool::set_autostart(bool on, Job* job)
 }
 void Pool::build(BuildMode mode, Job* job)
 {
-    operate(object_, job, [pool = object_, mode](Job* own) { build_pool(pool, mode, own); });
+    operate(object_, job, [self = *this, mode](Job* own) {
+        build_pool(self.object_, mode, self.expected_, own);
+    });
 }
 void Pool::start(BuildMode build, Job* job)
 {
-    operate(object_, job, [pool = object_, build](Job* own) { start_pool(pool, build, own); });
+    operate(object_, job, [self = *this, build](Job* own) {
+        start_pool(self.object_, build, self.expected_, own);
+    });
 }
 void Pool::stop(Job* job)
 {
@@ -149,7 +153,9 @@ void Pool::stop(Job* job)
 }
 void Pool::hold(BuildMode build, Job* job)
 {
-    operate(object_, job, [pool = object_, build](Job* own) { hold_pool(pool, build, own); });
+    operate(object_, job, [self = *this, build](Job* own) {
+        hold_pool(self.object_, build, self.expected_, own);
+    });
 }
 bool Pool::release(Job* job)
 {
@@ -161,7 +167,27 @@ void Pool::undefine(Job* job)
 }
 void Pool::delete_storage(BlockerKind allowed, Job* job)
 {
-    operate(object_, job, [pool = object_, allowed](Job* own) { delete_pool(pool, allowed, own); });
+    operate(object_, job, [self = *this, allowed](Job* own) {
+        delete_pool(self.object_, allowed, self.expected_, own);
+    });
+}
+
+std::string Pool::identity() const
+{
+    return look(object_, [pool = object_] {
+        PoolAccess access(pool, Context::Impl::Look::full);
+        return access.backend().storage_identity();
+    });
+}
+
+Pool Pool::expecting(const std::string& identity) const
+{
+    if (identity.empty())
+        throw Error(ErrorCode::invalid_argument, "pool '" + name() + "': an empty identity",
+                    "give what identity() said");
+    auto result = *this;
+    result.expected_ = identity;
+    return result;
 }
 
 void Pool::refresh(Job* job)

@@ -11,11 +11,18 @@ namespace {
 
 constexpr std::string_view group = "Life of pools";
 
+/** The pool that the command line names, and where it says so with that storage alone. */
+Pool expected_pool(Call& call)
+{
+    auto pool = call.pool();
+    return call.given("expect") ? pool.expecting(call.text("expect")) : pool;
+}
+
 /** Runs a change on the pool that the command line names, and says what became of it. */
 template <typename Body>
 void change_pool(Call& call, std::string_view outcome, Body&& body)
 {
-    auto pool = call.pool();
+    auto pool = expected_pool(call);
     const auto details = identity(pool);
     const auto name = pool.name();
     if (call.change([&](Job* job) { body(pool, job); }))
@@ -51,7 +58,7 @@ void await_signal(const Call& call)
 void pool_hold(Call& call)
 {
     const auto mode = build_mode(call);
-    auto pool = call.pool();
+    auto pool = expected_pool(call);
     if (!call.change([&](Job* job) { pool.hold(mode, job); }))
         return;
     call.done("Pool " + pool.name() + " held", identity(pool));
@@ -139,16 +146,20 @@ void pool_autostart_all(Call& call)
 std::vector<Verb> pool_lifecycle_verbs()
 {
     const Option overwrite{.name = "overwrite", .help = "format, whatever the source holds"};
+    const Option expect{.name = "expect",
+                        .takes = Takes::text,
+                        .help = "what pool-identity printed; build over, or delete, nothing else",
+                        .named_only = true};
     const Option no_overwrite{.name = "no-overwrite", .help = "format only if the source is empty"};
     return {
         {"pool-build",
          group,
          "Make the underlying storage of a pool",
          "basin --dry-run pool-build vms",
-         {pool_option, no_overwrite, overwrite},
+         {pool_option, no_overwrite, overwrite, expect},
          pool_build},
         {"pool-start", group, "Make a pool active", "basin pool-start vms",
-         with_build_options({pool_option}), pool_start},
+         with_build_options({pool_option, expect}), pool_start},
         {"pool-destroy",
          group,
          "Stop a pool; its data stays",
@@ -156,12 +167,14 @@ std::vector<Verb> pool_lifecycle_verbs()
          {pool_option},
          pool_destroy},
         {"pool-hold", group, "Keep a pool active, started if need be, until SIGINT or SIGTERM",
-         "basin pool-hold vms", with_build_options({pool_option}), pool_hold},
+         "basin pool-hold vms", with_build_options({pool_option, expect}), pool_hold},
         {"pool-delete",
          group,
          "Delete the underlying storage of an inactive pool",
          "basin --dry-run pool-delete vms",
-         {pool_option, {.name = "with-volumes", .help = "also if it has volumes, which are lost"}},
+         {pool_option,
+          {.name = "with-volumes", .help = "also if it has volumes, which are lost"},
+          expect},
          pool_delete},
         {"pool-refresh",
          group,

@@ -194,6 +194,13 @@ void pool_name(Call& call)
     call.value(pool.name(), identity(pool));
 }
 
+void pool_identity(Call& call)
+{
+    const auto pool = call.pool();
+    const auto text = pool.identity();
+    call.value(text, identity(pool).text("identity", text));
+}
+
 void pool_uuid(Call& call)
 {
     const auto pool = call.pool();
@@ -265,6 +272,12 @@ std::vector<Verb> pool_query_verbs()
          "basin pool-uuid vms",
          {pool_option},
          pool_uuid},
+        {"pool-identity",
+         group,
+         "Print what tells a pool's storage from other storage in its place",
+         "basin pool-identity vms",
+         {pool_option},
+         pool_identity},
         {"pool-diagnostics",
          group,
          "Show what the last refresh had to remark",

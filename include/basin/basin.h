@@ -1559,6 +1559,34 @@ BASIN_API int basin_pool_delete(basin_pool* pool, uint32_t flags, basin_job* job
                                 basin_error** error);
 
 /**
+ * Gives a text that identifies the storage that basin_pool_build() could write over and
+ * basin_pool_delete() would delete, whether the pool is active or not: of a directory device, inode
+ * and birth time, of a disk or device its numbers and what is on it, of a volume group its UUID.
+ * @param flags     0
+ * @param identity  freed with basin_free()
+ * @return BASIN_OK, BASIN_E_NOT_FOUND (it is not there), BASIN_E_NOT_SUPPORTED (a type that has
+ *         neither call), BASIN_E_PERMISSION_DENIED or BASIN_E_IO
+ * @note Blocks on the storage. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_pool_get_identity(basin_pool* pool, uint32_t flags, char** identity,
+                                      basin_error** error);
+
+/**
+ * Makes this handle mean the pool while its storage has that identity, whatever has its path or is
+ * written in its definition by then: basin_pool_build(), basin_pool_start() and basin_pool_hold()
+ * with a build, and basin_pool_delete() through it then look first, with the pool locked, and
+ * answer BASIN_E_NOT_FOUND if it is another one. Does not look now.
+ * @param identity  what basin_pool_get_identity() gave; kept as a copy
+ * @param flags     0
+ * @return BASIN_OK or BASIN_E_INVALID_ARGUMENT (empty)
+ * @note Does not block. Not while another thread uses this handle.
+ * @since 0.1
+ */
+BASIN_API int basin_pool_expect(basin_pool* pool, const char* identity, uint32_t flags,
+                                basin_error** error);
+
+/**
  * Reads the volumes of an active pool again. If that fails, pool and list stay as they are;
  * others go on reading the old list meanwhile.
  * @param flags  0

@@ -212,6 +212,24 @@ public:
     /** Forgets an unfinished resumable upload. @throws Error not_found */
     void discard_upload(const std::string& volume_name, Job* job = nullptr);
 
+    /**
+     * A text that identifies the storage that build() could write over and delete_storage() would
+     * delete, whether the pool is active or not: of a directory device, inode and birth time, of a
+     * disk or device its numbers and what is on it, of a volume group its UUID.
+     * @throws Error not_found  it is not there; not_supported  a type that has neither call
+     * @since 0.1
+     */
+    std::string identity() const;
+    /**
+     * A handle that means the pool while its storage has that identity(), whatever has its path or
+     * is written in its definition by then: build(), start() and hold() with a build, and
+     * delete_storage() through it look first, with the pool locked, and throw not_found if it is
+     * another one. For callers between whose looking and whose deleting time passes.
+     * @throws Error invalid_argument  an empty text
+     * @since 0.1
+     */
+    Pool expecting(const std::string& identity) const;
+
     /** What would stop delete_storage() or stop() now. */
     std::vector<Blocker> blockers() const;
 
@@ -222,6 +240,7 @@ private:
     friend struct Access;
     explicit Pool(std::shared_ptr<PoolObject> object);
     std::shared_ptr<PoolObject> object_;
+    std::string expected_{}; ///< identity; "": whatever storage the pool has
 };
 
 } // namespace storage::inline v1

@@ -25,8 +25,12 @@ TEST_CASE("disk: what a build may write over", "[disk]")
     CHECK(error_code([&] { pool.build(BuildMode::no_overwrite); }) == ErrorCode::already_exists);
     pool.build(BuildMode::keep); // it is as it should be
     CHECK(probe_device(on.disk->path()).uuid == first.uuid);
-    pool.build(BuildMode::overwrite);
+    auto seen = pool.expecting(pool.identity());
+    seen.build(BuildMode::overwrite);
     CHECK(probe_device(on.disk->path()).uuid != first.uuid);
+    CHECK(error_code([&] { seen.build(BuildMode::overwrite); }) == ErrorCode::not_found);
+    CHECK(error_code([&] { seen.delete_storage(); }) == ErrorCode::not_found);
+    CHECK(probe_device(on.disk->path()).type == "gpt");
 
     // Another type of table, and a file system without any.
     on.def.source.format = "dos";

@@ -127,6 +127,23 @@ TEST_CASE("a start that builds overwrites only what it may", "[fs]")
     CHECK(sh("umount " + other));
 }
 
+TEST_CASE("a build overwrites the device with the content that was seen, and no other", "[fs]")
+{
+    Fs fs;
+    NEEDS_ROOT(fs);
+    auto pool = fs.context.define_pool(fs.definition());
+    const auto empty = pool.expecting(pool.identity());
+    REQUIRE(sh("mkfs.btrfs -q " + fs.device()));
+    auto seen = pool.expecting(pool.identity());
+    CHECK(error_code([&] { Pool(empty).build(BuildMode::overwrite); }) == ErrorCode::not_found);
+    CHECK(error_code([&] { Pool(empty).start(BuildMode::overwrite); }) == ErrorCode::not_found);
+    REQUIRE(sh("mkfs.btrfs -q -f " + fs.device())); // another one
+    CHECK(error_code([&] { seen.build(BuildMode::overwrite); }) == ErrorCode::not_found);
+    CHECK(sh("blkid -o value -s TYPE -p " + fs.device() + " | grep btrfs"));
+    pool.expecting(pool.identity()).build(BuildMode::overwrite);
+    CHECK(sh("blkid -o value -s TYPE -p " + fs.device() + " | grep ext4"));
+}
+
 TEST_CASE("a mount that was there before stays when the pool stops", "[fs]")
 {
     Fs fs;

@@ -427,6 +427,7 @@ static void test_end(basin_context* context, basin_pool* pool)
 {
     basin_volume** volumes = NULL;
     size_t count = 0;
+    char* text = NULL;
 
     EXPECT_OK(basin_pool_list_volumes(pool, 0, &volumes, &count, &error));
     for (size_t i = 0; i < count; ++i)
@@ -434,6 +435,12 @@ static void test_end(basin_context* context, basin_pool* pool)
     basin_volume_list_free(volumes);
     EXPECT_OK(basin_pool_stop(pool, 0, NULL, &error));
     EXPECT_CODE(basin_pool_list_volumes(pool, 0, &volumes, &count, &error), BASIN_E_INVALID_STATE);
+    EXPECT_OK(basin_pool_get_identity(pool, 0, &text, &error));
+    EXPECT_OK(basin_pool_expect(pool, "of other storage", 0, &error));
+    EXPECT_CODE(basin_pool_delete(pool, 0, NULL, &error), BASIN_E_NOT_FOUND);
+    EXPECT(access(fixture_target, F_OK) == 0);
+    EXPECT_OK(basin_pool_expect(pool, text, 0, &error));
+    basin_free(text);
     EXPECT_OK(basin_pool_delete(pool, 0, NULL, &error));
     EXPECT(access(fixture_target, F_OK) != 0);
     EXPECT_OK(basin_pool_undefine(pool, 0, NULL, &error));

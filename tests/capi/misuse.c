@@ -272,6 +272,13 @@ static void test_pool(void)
     REFUSED(basin_pool_undefine(pool, UNKNOWN, NULL, &error), "flags");
     REFUSED(basin_pool_delete(NULL, 0, NULL, &error), "pool");
     REFUSED(basin_pool_delete(pool, UNKNOWN, NULL, &error), "flags");
+    REFUSED(basin_pool_get_identity(NULL, 0, &text, &error), "pool");
+    REFUSED(basin_pool_get_identity(pool, 0, NULL, &error), "identity");
+    REFUSED(basin_pool_get_identity(pool, UNKNOWN, &text, &error), "flags");
+    REFUSED(basin_pool_expect(NULL, "x", 0, &error), "pool");
+    REFUSED(basin_pool_expect(pool, NULL, 0, &error), "identity");
+    REFUSED(basin_pool_expect(pool, "", 0, &error), "identity");
+    REFUSED(basin_pool_expect(pool, "x", UNKNOWN, &error), "flags");
     REFUSED(basin_pool_refresh(NULL, 0, NULL, &error), "pool");
     REFUSED(basin_pool_refresh(pool, UNKNOWN, NULL, &error), "flags");
     REFUSED(basin_pool_list_volumes(NULL, 0, &volumes, &count, &error), "pool");

@@ -509,6 +509,60 @@ TEST_CASE("a directory that took the place of the pool's is not taken for it", "
     CHECK(error_code([&] { pool.start(); }) == ErrorCode::invalid_state);
 }
 
+TEST_CASE("a handle can mean one storage and no other that a pool has by then", "[pool]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = context.define_pool(scratch.dir_pool());
+    CHECK(error_code([&] { pool.identity(); }) == ErrorCode::not_found);
+    CHECK(error_code([&] { pool.expecting(""); }) == ErrorCode::invalid_argument);
+    pool.build();
+    auto seen = pool.expecting(pool.identity());
+    Job dry;
+    dry.set_dry_run(true);
+    seen.build();
+    seen.start(BuildMode::keep);
+    CHECK(seen.identity() == pool.identity());
+    seen.stop();
+
+    const auto other_is_refused = [&](const std::string& there) {
+        const auto refused = [&](const std::function<void()>& call) {
+            CHECK(error_code(call) == ErrorCode::not_found);
+            CHECK(::access(there.c_str(), F_OK) == 0);
+        };
+        refused([&] { seen.build(); });
+        refused([&] { seen.build(BuildMode::keep, &dry); });
+        refused([&] { seen.start(BuildMode::keep); });
+        refused([&] { seen.hold(BuildMode::keep); });
+        refused([&] { seen.delete_storage(); });
+        refused([&] { seen.delete_storage(BlockerKind::none, &dry); });
+    };
+    SECTION("another directory has its path")
+    {
+        REQUIRE(::rename(scratch.target().c_str(), (scratch.target() + ".old").c_str()) == 0);
+        REQUIRE(::mkdir(scratch.target().c_str(), 0755) == 0);
+        other_is_refused(scratch.target());
+        pool.delete_storage();
+        CHECK(::access(scratch.target().c_str(), F_OK) != 0);
+    }
+    SECTION("another directory is in its definition")
+    {
+        auto def = pool.definition();
+        def.target.path += ".other";
+        REQUIRE(::mkdir(def.target.path.c_str(), 0755) == 0);
+        context.define_pool(def);
+        other_is_refused(def.target.path);
+        pool.delete_storage();
+        CHECK(::access(def.target.path.c_str(), F_OK) != 0);
+        CHECK(::access(scratch.target().c_str(), F_OK) == 0);
+    }
+    SECTION("it is the same")
+    {
+        seen.delete_storage();
+        CHECK(::access(scratch.target().c_str(), F_OK) != 0);
+    }
+}
+
 TEST_CASE("the first look at a pool's volumes is not news", "[events]")
 {
     Scratch scratch;

@@ -15,7 +15,7 @@ PRINTS = {
     'explain-access': 'access_answer', 'find-storage-pool-sources': 'pool', 'find-storage-pool-sources-as': 'pool',
     'help': 'verb', 'image-inspect': 'image', 'pool-autostart-all': 'autostart_result', 'pool-blockers': 'blocker',
     'pool-capabilities': 'backend', 'pool-diagnostics': 'diagnostic', 'pool-dumpxml': 'dump', 'pool-event': 'event',
-    'pool-info': 'listed_pool', 'pool-list': 'listed_pool', 'pool-name': 'identity', 'pool-uuid': 'identity',
+    'pool-info': 'listed_pool', 'pool-list': 'listed_pool', 'pool-identity': 'identity', 'pool-name': 'identity', 'pool-uuid': 'identity',
     'recover': 'recovery', 'version': 'version', 'vol-blockers': 'blocker', 'vol-chain': 'chain_link',
     'vol-dependents': 'identity', 'vol-dumpxml': 'dump', 'vol-identity': 'identity', 'vol-info': 'listed_volume',
     'vol-inspect': 'image', 'vol-key': 'identity', 'vol-list': 'listed_volume', 'vol-metadata': 'metadata_entry',
@@ -93,6 +93,7 @@ def volumes(basin):
     equal(document(basin, 'vol-path', 'a.img', 'vms'), {'name': 'a.img', 'pool': 'vms', 'path': path})
     equal(document(basin, 'vol-key', 'a.img', 'vms')['key'], entries[0]['key'])
     true(document(basin, 'vol-identity', 'a.img', 'vms')['identity'], 'no identity')
+    true(document(basin, 'pool-identity', 'vms')['identity'], 'no identity')
     equal(document(basin, 'vol-name', path), {'name': 'a.img', 'pool': 'vms'})
     equal(document(basin, 'vol-pool', path)['name'], 'vms')
     equal(document(basin, 'vol-dumpxml', 'a.img', 'vms')['definition']['capacity'], 1048576)
