@@ -5,6 +5,7 @@
 #include "directory_changes.hpp"
 #include "directory_volumes.hpp"
 #include "file_steps.hpp"
+#include "step_parts.hpp"
 #include "volume_access.hpp"
 
 #include <mutex>

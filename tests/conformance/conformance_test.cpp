@@ -306,6 +306,10 @@ void check_plans()
         same("define", [&](Job& job) { context.define_pool(def, &job); });
         if (can(Capability::build_pool))
             same("build", [&](Job& job) { pool.build(BuildMode::keep, &job); });
+        if (can(Capability::build_pool) || can(Capability::delete_pool))
+            CHECK(pool.identity() == pool.identity());
+        else
+            CHECK(error_code([&] { pool.identity(); }) == ErrorCode::not_supported);
         same("set_autostart", [&](Job& job) { pool.set_autostart(true, &job); });
         same("autostart", [&](Job& job) { context.autostart(&job); });
         same("stop", [&](Job& job) { pool.stop(&job); });
