@@ -86,7 +86,7 @@ PoolInfo storage_info(const PoolPointer& pool)
     if (!info.reason.empty())
         return info;
     try {
-        return look(pool, [pool] {
+        const auto ask = [pool] {
             PoolAccess access(pool);
             auto& backend = access.active_backend();
             const auto presence = backend.health();
@@ -98,7 +98,12 @@ PoolInfo storage_info(const PoolPointer& pool)
                             .allocation = sizes.allocation,
                             .available = sizes.available,
                             .details = sizes.details};
-        });
+        };
+        // What is no server's may take its time, such as LVM with very many volumes.
+        if (pool->steadiness == Steadiness::unknown)
+            limited_call(pool, nullptr, std::chrono::steady_clock::now() + state_limit,
+                         [](Job*) {});
+        return look(pool, ask, state_limit);
     } catch (const Error& error) {
         info.reason = error.what();
         return info;

@@ -10,6 +10,8 @@ namespace storage::inline v1 {
 
 /** How long a look without a deadline of its own waits for storage. */
 constexpr std::chrono::seconds look_limit{30};
+/** The same for a pool's state, which has an answer all the same. */
+constexpr std::chrono::seconds state_limit{5};
 /** How long a call on one pool waits for another one, which it wants to know something of. */
 constexpr std::chrono::milliseconds neighbour_limit{1000};
 
@@ -29,13 +31,13 @@ auto limited_call(const PoolPointer& pool, Job* job, Deadline limit, Work work)
 /** A look at an object that takes a moment: where the storage is not known to be steady it is given
  * up after a while. @param work  owns what it uses */
 template <typename Work>
-auto look(const PoolPointer& pool, Work work)
+auto look(const PoolPointer& pool, Work work, std::chrono::seconds patience = look_limit)
 {
     const bool is_safe = !pool->files()->started ||
                          (pool->steadiness == Steadiness::steady && pool->left_calls->count() == 0);
     if (is_safe)
         return work();
-    return limited_call(pool, nullptr, std::chrono::steady_clock::now() + look_limit,
+    return limited_call(pool, nullptr, std::chrono::steady_clock::now() + patience,
                         [work = std::move(work)](Job*) mutable { return work(); });
 }
 

@@ -1389,8 +1389,8 @@ BASIN_API int basin_pool_get_json(basin_pool* pool, uint32_t flags, char** json,
                                   basin_error** error);
 
 /**
- * Gives state and numbers, fresh from the system. Storage that fails or does not answer is no
- * error here: the state is BASIN_POOL_INACCESSIBLE, and the reason says why.
+ * Gives state and numbers, fresh from the system. Storage that fails, or has not answered after 5
+ * seconds, is no error here: the state is BASIN_POOL_INACCESSIBLE, and the reason says why.
  * @param flags  0
  * @param info   freed with basin_pool_info_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND or BASIN_E_IO

@@ -90,7 +90,8 @@ public:
     PoolDef definition(Which which = Which::current) const;
     /** Returns the XML as libvirt prints it, with the current numbers. */
     std::string xml(Which which = Which::current) const;
-    /** Returns state and numbers, fresh from the system. */
+    /** Returns state and numbers, fresh from the system. Storage that has not answered after 5
+     * seconds is inaccessible; as long as it goes on hanging that is said at once. */
     PoolInfo info() const;
     /** Whether it was started and not stopped since; info() tells whether it can be used now. */
     bool is_active() const;

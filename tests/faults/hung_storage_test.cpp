@@ -121,6 +121,13 @@ TEST_CASE("who comes while a server hangs works with the other pools all the sam
 
     stage.server.stop();
     {
+        const Context first(stage.scratch.options()); // knows nothing of a call that hangs
+        const auto info = first.find_pool("remote").info();
+        CHECK(info.state == PoolState::inaccessible);
+        CHECK_THAT(info.reason, Catch::Contains("does not answer"));
+        CHECK(first.find_pool("beside").info().state == PoolState::running);
+    }
+    {
         Context newcomer(stage.scratch.options());
         Job job;
         job.set_timeout(20s);
