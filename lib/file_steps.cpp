@@ -173,6 +173,19 @@ void rename_new(const std::string& from, const std::string& to)
         throw system_error(errno, "cannot make directory '" + to + "'");
 }
 
+/** A directory that was made just now: no link to another one. */
+UniqueFd open_made(int parent, const std::string& name, const std::string& path)
+{
+    UniqueFd fd;
+    do
+        fd = UniqueFd(
+            ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    while (!fd && errno == EINTR);
+    if (!fd)
+        throw system_error(errno, "cannot open a directory of '" + path + "' that was just made");
+    return fd;
+}
+
 void apply_make_tree(StepRun& run)
 {
     const auto& path = run.argument("path");
@@ -182,22 +195,29 @@ void apply_make_tree(StepRun& run)
     const auto temporary = join(part.parent, temporary_name());
     run.declare("parent", part.parent);
     run.declare("temporary", temporary);
-    // Parents as mkdir -p makes them: open to all but for the umask.
-    if (::mkdir(temporary.c_str(), 0777) != 0)
+    // Parents as mkdir -p makes them: open to all but for the umask. The last one gets its mode
+    // when it has its owner, and until then nobody else may look into it: who did could go on.
+    const auto mode_at = [&](std::size_t depth) -> mode_t {
+        return depth == part.names.size() && number_argument(run, "mode") ? 0700 : 0777;
+    };
+    if (::mkdir(temporary.c_str(), mode_at(1)) != 0)
         throw system_error(errno, "cannot make a directory in '" + part.parent + "'");
     run.declare("identity", file_identity(temporary));
+    // Who may write the parent could put a link there, and another directory get the attributes.
+    auto directory = open_made(AT_FDCWD, temporary, path);
+    if (identity_of(directory.get(), temporary) != run.evidence("identity"))
+        throw replaced(temporary);
     for (std::size_t depth = 2; depth <= part.names.size(); ++depth) {
-        const auto next = tree_path(temporary, part.names, depth);
-        if (::mkdir(next.c_str(), 0777) != 0)
+        const auto& name = part.names[depth - 1];
+        if (::mkdirat(directory.get(), name.c_str(), mode_at(depth)) != 0)
             throw system_error(errno, "cannot make directory '" + path + "'");
-        sync_directory(parent_directory(next));
+        auto next = open_made(directory.get(), name, path);
+        if (::fsync(directory.get()) != 0 && errno != EINVAL) // see sync_directory()
+            throw system_error(errno, "cannot flush a directory above '" + path + "'");
+        directory = std::move(next);
     }
-    {
-        const auto leaf =
-            open_file(tree_path(temporary, part.names, part.names.size()), O_RDONLY | O_DIRECTORY);
-        set_cow_argument(leaf.get(), run, path);
-        set_attributes(leaf.get(), run, path);
-    }
+    set_cow_argument(directory.get(), run, path);
+    set_attributes(directory.get(), run, path);
     rename_new(temporary, join(part.parent, part.names.front()));
     sync_directory(part.parent);
 }

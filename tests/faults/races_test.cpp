@@ -5,6 +5,7 @@
 #include "aftermath.hpp"
 #include "meanwhile.hpp"
 #include "mounts.hpp"
+#include "tracing.hpp"
 
 #include <iostream>
 
@@ -108,6 +109,44 @@ TEST_CASE("what takes the place of a volume is not changed by who means the volu
         stage.check_secret();
         std::cout << "# " << what << ": " << stage.done << " calls done, " << stage.refused
                   << " refused\n";
+    }
+}
+
+TEST_CASE("a link in place of a directory that is made gives no other one its attributes",
+          "[faults][races]")
+{
+    for (const std::string below : {"", "/leaf"}) {
+        Scratch scratch;
+        const auto victim = scratch.directory / "victim";
+        std::filesystem::create_directories(victim + "/leaf");
+        Context context(scratch.options());
+        auto def = scratch.dir_pool();
+        def.target.path += below;
+        def.target.permissions.mode = 0700;
+        context.define_pool(def);
+        bool swapped = false;
+        const auto result = trace(
+            [&] {
+                Context own(scratch.options());
+                mark();
+                return error_code([&] { own.find_pool("pool").build(); }) == ErrorCode{} ? 0 : 1;
+            },
+            true,
+            [&](const TracedCall&) -> Fate {
+                for (const auto& path : leftovers(scratch.directory.path()))
+                    if (!swapped && path.find("/root/") == std::string::npos) {
+                        std::filesystem::rename(path, path + ".away");
+                        std::filesystem::create_directory_symlink(victim, path);
+                        swapped = true;
+                    }
+                return {};
+            });
+        CHECK(swapped);
+        CHECK(result.status == 1);
+        using std::filesystem::perms;
+        for (const auto& directory : {victim, victim + "/leaf"})
+            CHECK((std::filesystem::status(directory).permissions() & perms::others_exec) !=
+                  perms::none);
     }
 }
 
