@@ -59,11 +59,22 @@ bool in_one_btrfs(dev_t one, dev_t other, const SystemRoot& system)
     return found;
 }
 
+/** Not a directory of it that is mounted by itself (mount --bind). btrfs mounts subvolumes so. */
+bool is_whole(const MountEntry& mount)
+{
+    return mount.root == "/" || mount.type == "btrfs";
+}
+
+std::string other_mount(const MountEntry& mount, const PoolMount& wanted)
+{
+    return (is_whole(mount) ? "'" + mount.source + "'"
+                            : "the directory '" + mount.root + "' of '" + mount.source + "'") +
+           " is mounted at '" + wanted.target + "', not '" + wanted.source + "'";
+}
+
 Error not_mounted_by_us(const MountEntry& mount, const PoolMount& wanted)
 {
-    return Error(ErrorCode::busy,
-                 "'" + mount.source + "' is mounted at '" + wanted.target + "', not '" +
-                     wanted.source + "'",
+    return Error(ErrorCode::busy, other_mount(mount, wanted),
                  "unmount it, or give the pool another target path");
 }
 
@@ -179,8 +190,10 @@ void apply_unmount(StepRun& run)
 bool is_source_of(const MountEntry& mount, const std::string& source, const SystemRoot& system)
 {
     struct stat wanted {};
-    if (!source.starts_with('/'))
+    if (!source.starts_with('/')) // a server's; its root is what was named, a subdirectory too
         return mount.source == source;
+    if (!is_whole(mount))
+        return false;
     if (::stat(source.c_str(), &wanted) != 0) // the kernel still knows what it was
         return mount.source == source || file_behind(mount.device, system) == source + " (deleted)";
     struct stat shown {};
@@ -208,8 +221,7 @@ Presence mount_presence(const PoolMount& mount, bool read_only, const SystemRoot
     if (is_path && ::stat(mount.source.c_str(), &info) != 0)
         return {.reason = "'" + mount.source + "' is gone"};
     if (!is_source_of(*found, mount.source, system))
-        return {.reason = "'" + found->source + "' is mounted at '" + mount.target + "', not '" +
-                          mount.source + "'"};
+        return {.reason = other_mount(*found, mount)};
     Presence presence{.state = PoolState::running,
                       .identity = !is_path                ? "source:" + mount.source
                                   : S_ISBLK(info.st_mode) ? "device:" + device_text(info.st_rdev)

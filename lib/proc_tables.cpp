@@ -71,7 +71,7 @@ std::vector<MountEntry> mount_table(const SystemRoot& system)
         mount.id = to_integer<std::uint64_t>(take_word(rest)).value_or(0);
         take_word(rest);
         mount.device = take_word(rest);
-        take_word(rest);
+        mount.root = unescaped(take_word(rest));
         mount.point = unescaped(take_word(rest));
         const auto own = take_word(rest);
         mount.is_read_only = own == "ro" || own.starts_with("ro,");

@@ -24,6 +24,7 @@ std::string unescaped(std::string_view text);
 struct MountEntry {
     std::uint64_t id{};
     std::string device{}; ///< 98:0
+    std::string root{};   ///< the directory of the file system that is mounted; "/": all of it
     std::string point{};
     std::string type{};
     std::string source{};

@@ -127,6 +127,34 @@ TEST_CASE("a start that builds overwrites only what it may", "[fs]")
     CHECK(sh("umount " + other));
 }
 
+TEST_CASE("a directory of the file system that is mounted in its place is not the pool", "[fs]")
+{
+    Fs fs;
+    NEEDS_ROOT(fs);
+    auto pool = fs.context.define_pool(fs.definition());
+    pool.start(BuildMode::overwrite);
+    std::filesystem::create_directory(fs.target() + "/sub");
+    REQUIRE(sh("mount --bind " + fs.target() + "/sub " + fs.target()));
+    CHECK(pool.info().state == PoolState::inaccessible);
+    CHECK_THAT(pool.info().reason, Catch::Contains("the directory '/sub' of"));
+    CHECK(error_code([&] { pool.create_volume(raw_volume("a")); }) == ErrorCode::invalid_state);
+    REQUIRE(sh("umount " + fs.target()));
+    CHECK(pool.info().state == PoolState::running);
+    pool.stop();
+
+    const auto other = fs.scratch.target("other");
+    std::filesystem::create_directory(other);
+    REQUIRE(sh("mount " + fs.device() + ' ' + other));
+    REQUIRE(sh("mount --bind " + other + "/sub " + fs.target()));
+    CHECK(error_code([&] { pool.start(); }) == ErrorCode::busy);
+    CHECK(sh("umount " + fs.target()));
+    REQUIRE(sh("mount --bind " + other + ' ' + fs.target())); // all of it
+    pool.start();
+    CHECK(pool.info().state == PoolState::running);
+    pool.stop();
+    CHECK(sh("umount " + fs.target() + " && umount " + other));
+}
+
 TEST_CASE("a build overwrites the device with the content that was seen, and no other", "[fs]")
 {
     Fs fs;
