@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::string_view suffix = ".journal";
 constexpr std::size_t entry_limit = std::size_t{4} << 20;
+/** What notes of how far a change is take at most, but for uncommon ones. */
+constexpr off_t room_for_notes = 32 << 10;
 constexpr std::chrono::seconds program_patience{1};
 constexpr std::chrono::milliseconds look_patience{100}; ///< for who looks whether it is abandoned
 
@@ -74,7 +76,15 @@ JournalEntry::~JournalEntry()
 
 void JournalEntry::append(const std::string& line)
 {
-    write_all(fd_.get(), line + '\n', path_);
+    struct stat before {};
+    if (::fstat(fd_.get(), &before) != 0)
+        throw system_error(errno, "cannot look at '" + path_ + "'");
+    try {
+        write_all(fd_.get(), line + '\n', path_);
+    } catch (const Error&) { // half a line would make nonsense of the next one
+        [[maybe_unused]] const int cut = ::ftruncate(fd_.get(), before.st_size);
+        throw;
+    }
     if (durability_ == Durability::durable && ::fdatasync(fd_.get()) != 0)
         throw system_error(errno, "cannot flush '" + path_ + "'");
 }
@@ -95,7 +105,12 @@ bool JournalEntry::take()
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     struct stat info {};
-    return ::fstat(fd_.get(), &info) == 0 && info.st_nlink != 0;
+    if (::fstat(fd_.get(), &info) != 0 || info.st_nlink == 0)
+        return false;
+    // Behind the line that its writer did not finish another one would not be seen.
+    const auto text = read();
+    const auto whole = text.rfind('\n') + 1; // 0 where there is none
+    return whole == text.size() || ::ftruncate(fd_.get(), static_cast<off_t>(whole)) == 0;
 }
 
 unsigned JournalEntry::owner() const
@@ -142,8 +157,14 @@ JournalEntry Journal::open_entry(const std::string& first_line, Durability durab
         struct stat info {};
         if (::fstat(fd.get(), &info) == 0 && info.st_nlink == 0)
             continue;
+        // Where the disk is full that is found out now, before anything was done, and not by a note
+        // of what was. Some file systems cannot promise it.
+        const auto room = static_cast<off_t>(first_line.size()) + room_for_notes;
+        const int problem = ::fallocate(fd.get(), FALLOC_FL_KEEP_SIZE, 0, room) == 0 ? 0 : errno;
         JournalEntry entry(std::move(fd), path, durability);
         try {
+            if (problem == ENOSPC || problem == EDQUOT)
+                throw system_error(problem, "cannot write '" + path + "'");
             entry.append(first_line);
             if (durability == Durability::durable)
                 sync_directory(directory_);
