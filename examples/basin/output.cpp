@@ -55,6 +55,15 @@ struct Cell {
     std::size_t width{}; ///< in columns of a terminal
 };
 
+/** Shows nothing by itself, and can make other text look like what it is not: formatting of text
+ * that runs both ways, and what has no width (UTR 36). Joiners, which words need, are not meant. */
+bool is_deceptive(wchar_t c)
+{
+    return c == 0x00AD || c == 0x061C || c == 0x180E || c == 0x200B || c == 0x200E || c == 0x200F ||
+           (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF ||
+           (c >= 0xE0000 && c <= 0xE007F);
+}
+
 Cell make_cell(std::string_view text)
 {
     Cell cell;
@@ -63,7 +72,7 @@ Cell make_cell(std::string_view text)
         wchar_t wide{};
         const auto length = std::mbrtowc(&wide, text.data(), text.size(), &state);
         const bool valid = length > 0 && length <= text.size();
-        const int width = valid ? ::wcwidth(wide) : -1;
+        const int width = valid && !is_deceptive(wide) ? ::wcwidth(wide) : -1;
         const auto used = valid ? length : 1;
         if (width >= 0) {
             cell.text += text.substr(0, used);

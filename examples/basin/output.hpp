@@ -46,7 +46,8 @@ private:
     std::vector<std::vector<std::string>> rows_;
 };
 
-/** The text with everything a terminal could take for a command as \xNN. */
+/** The text with everything a terminal could take for a command, and what is there to deceive the
+ * eye, as \xNN. */
 std::string printable(std::string_view text);
 
 /** "10.00 GiB" */

@@ -83,6 +83,13 @@ def errors_name_the_object_and_a_way_out(basin):
          basin.fails(2, 'vol-info', 'a', 'b', '--pool', 'c'), 'a value too many')
     hostile = basin.fails(3, 'pool-info', 'x\x1b[2Jy')
     true('\x1b' not in hostile and r'\x1b[2Jy' in hostile, hostile)
+    hostile = basin.fails(3, 'pool-info', 'x\u202egmi.y\u200bz')
+    true(r'x\xe2\x80\xaegmi.y\xe2\x80\x8bz' in hostile, hostile)
+    basin.ok('pool-define-as', 'left\u202eright', 'dir', '--target', '/tmp/left')
+    table = basin.ok('pool-list', '--all')
+    true('\u202e' not in table and r'left\xe2\x80\xaeright' in table, table)
+    equal(basin.json('pool-list', '--all')[0]['name'], 'left\u202eright')
+    basin.ok('pool-undefine', 'left\u202eright')
 
 
 def ignored_parts_of_a_definition_are_warned_of(basin):
