@@ -3,6 +3,7 @@
 
 #include "job_impl.hpp"
 #include "names.hpp"
+#include "utf8.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -16,9 +17,9 @@ constexpr std::string_view writable[] = {"luks", "parallels", "qcow", "qcow2", "
                                          "raw",  "vdi",       "vhdx", "vmdk",  "vpc"};
 constexpr std::string_view readable[] = {"bochs", "cloop", "dmg"};
 
-Error not_supported(const std::string& what)
+Error not_supported(const std::string& what, const std::string& remedy = {})
 {
-    return {ErrorCode::not_supported, what};
+    return {ErrorCode::not_supported, what, remedy};
 }
 
 bool contains(std::span<const std::string_view> list, std::string_view value)
@@ -68,9 +69,26 @@ std::string path_of(Command& command, const QemuImage& image)
     return image.fd < 0 ? image.path : pass_descriptor(command, image.fd);
 }
 
+/** What QEMU takes for a passphrase (crypto/secret_common.c). */
+bool is_passphrase(std::string_view bytes)
+{
+    while (!bytes.empty()) {
+        const auto character = decode_utf8(bytes);
+        if (character.length == 0 || character.value == 0)
+            return false;
+        bytes.remove_prefix(character.length);
+    }
+    return true;
+}
+
 /** Declares the image's secret under a name. */
 void add_secret(Command& command, const QemuImage& image, const std::string& id)
 {
+    if (image.secret && !is_passphrase(image.secret->bytes()))
+        throw not_supported(shown(image.path) +
+                                ": its secret is not UTF-8 without zero bytes, which qemu-img and "
+                                "virtual machines want",
+                            "use a passphrase that is");
     if (image.secret)
         command.arguments.insert(
             command.arguments.end(),
@@ -420,6 +438,13 @@ Command qemu_img_snapshot_command(const QemuImage& image, SnapshotAction action,
 
 namespace {
 
+/** QEMU would take an empty one, and so would everybody. */
+void require_secret(const QemuImage& target)
+{
+    if (target.secret && target.secret->bytes().empty())
+        throw Error(ErrorCode::invalid_argument, shown(target.path) + ": an empty secret");
+}
+
 void run_create(CommandRunner& runner, const Command& command, Job* job)
 {
     // QEMU 7.2 finds out how many iterations a passphrase is worth with a clock of the CPU that, on
@@ -445,12 +470,14 @@ void run_create(CommandRunner& runner, const Command& command, Job* job)
 void qemu_img_create(CommandRunner& runner, const QemuImage& target, const QemuImgOptions& options,
                      Job* job)
 {
+    require_secret(target);
     run_create(runner, qemu_img_create_command(target, options), job);
 }
 
 void qemu_img_convert(CommandRunner& runner, const QemuImage& source, const QemuImage& target,
                       const QemuImgOptions& options, Job* job)
 {
+    require_secret(target);
     auto commands = qemu_img_convert_commands(source, target, options);
     if (commands.size() > 1)
         run_create(runner, commands.front(), job);

@@ -272,7 +272,18 @@ TEST_CASE("qemu-img is not run with what it could misunderstand", "[qemu-img]")
     CHECK(code({.path = "/p/a", .format = "luks"}, {}) == ErrorCode::invalid_argument);
     CHECK(code({.path = "/p/a", .format = "vdi", .secret = Secret("x")}, {}) ==
           ErrorCode::not_supported);
+    for (const auto& secret : {std::string("a\0b", 3), std::string("a\0", 2), std::string("\xff"),
+                               std::string("a\xc0\x80")})
+        CHECK(code({.path = "/p/a", .format = "luks", .secret = Secret(secret)}, {}) ==
+              ErrorCode::not_supported);
+    CHECK(code({.path = "/p/a", .format = "qcow2", .secret = Secret("")}, {.capacity = 512}) ==
+          ErrorCode::invalid_argument);
     const QemuImage encrypted{.path = "/p/a", .format = "luks", .secret = Secret("x")};
+    CHECK(error_code([&] {
+              qemu_img_convert(never, good,
+                               {.path = "/p/b", .format = "luks", .secret = Secret("")},
+                               {.capacity = 512}, nullptr);
+          }) == ErrorCode::invalid_argument);
     for (const auto& odd :
          {luks("aes,x=y", 256, "xts", "sha256", "plain64", ""),
           luks("aes", 256, "xts,", "sha256", "plain64", ""),
