@@ -140,10 +140,21 @@ private:
     std::vector<std::byte> buffer_{};
 };
 
-std::string why_no_reflink(int error)
+/** Whether the file's blocks are overwritten in place (btrfs, chattr +C). */
+bool is_nocow(int fd)
 {
-    return error == EXDEV ? "no reflink: source and target are on different file systems"
-                          : "no reflink: " + std::string(::strerror(error));
+    int flags = 0;
+    return ::ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && (flags & FS_NOCOW_FL) != 0;
+}
+
+std::string why_no_reflink(int error, int source, int target)
+{
+    if (error == EXDEV)
+        return "no reflink: source and target are on different file systems";
+    if (const bool nocow = is_nocow(target); error == EINVAL && nocow != is_nocow(source))
+        return std::string("no reflink: only the ") + (nocow ? "target" : "source") +
+               " is without copy-on-write (nocow)";
+    return "no reflink: " + std::string(::strerror(error));
 }
 
 } // namespace
@@ -160,7 +171,7 @@ bool copy_content(int source, int target, const CopyOptions& options,
             state_fact(job, "sha256", digest_content(target, target_name, length, job));
         return false;
     }
-    const auto reason = why_no_reflink(errno);
+    const auto reason = why_no_reflink(errno, source, target);
     if (options.reflink_only)
         throw Error(
             ErrorCode::not_supported,

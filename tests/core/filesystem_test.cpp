@@ -106,6 +106,19 @@ TEST_CASE("on btrfs a pool switches copy-on-write off unless told otherwise", "[
     cow.create_volume_from(raw_volume("shared", 0), source, CreateFlags::reflink, &job);
     CHECK(job.progress().phase.find("reflink") != std::string::npos);
     CHECK(scratch.directory.read("mnt/cow/shared") == scratch.directory.read("mnt/cow/plain"));
+
+    // Both have copy-on-write or none of them.
+    auto other = raw_volume("other", 0);
+    other.target.nocow = true;
+    std::string message;
+    try {
+        cow.create_volume_from(other, source, CreateFlags::reflink);
+    } catch (const Error& error) {
+        message = error.what();
+    }
+    CHECK(message.find("only the target is without copy-on-write") != message.npos);
+    cow.create_volume_from(other, source);
+    CHECK(scratch.directory.read("mnt/cow/other") == scratch.directory.read("mnt/cow/plain"));
 }
 
 TEST_CASE("elsewhere asking for a copy-on-write switch or a reflink is an error", "[filesystem]")
