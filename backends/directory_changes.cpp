@@ -162,6 +162,10 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
     }
     constexpr std::uint64_t sector = 512;
     const auto rounded = (capacity + sector - 1) / sector * sector;
+    if (rounded == 0 && shrink)
+        throw Error(ErrorCode::invalid_argument,
+                    "'" + path + "': an image cannot shrink to nothing",
+                    "give a capacity above 0, or delete the volume");
     if (format == "raw") { // LUKS: the data reach up to the end of the file
         const auto header = luks_header_size(volume);
         change.add(

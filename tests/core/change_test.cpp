@@ -58,6 +58,10 @@ TEST_CASE("volumes grow and shrink as asked, and not below what they have unaske
         if (format == "raw") { // qemu-img makes no qcow2 image so small
             volume.resize(100 * mib, ResizeFlags::delta | ResizeFlags::shrink);
             CHECK(volume.info().capacity == 0);
+        } else {
+            CHECK(error_code([&] { volume.resize(0, ResizeFlags::shrink); }) ==
+                  ErrorCode::invalid_argument);
+            CHECK(volume.info().capacity == mib);
         }
         volume.resize(3 * mib, ResizeFlags::allocate);
         CHECK(volume.info().capacity == 3 * mib);

@@ -260,6 +260,8 @@ void exercise(Watched& all, Oracle& oracle)
         CHECK(volume.info().capacity == 3 * mib);
         all.watch([&](Job* job) { volume.resize(5 * mib, ResizeFlags::allocate, {}, job); });
         CHECK(volume.info().capacity == 5 * mib);
+        CHECK(all.fails([&](Job* job) { volume.resize(0, ResizeFlags::shrink, {}, job); }) ==
+              ErrorCode::invalid_argument);
     }
     CHECK(oracle.cryptsetup_opens(find("raw2"), key));
     CHECK(oracle.io(find("raw1"), "luks", key, read_pattern));
