@@ -428,6 +428,9 @@ public:
             no_signal.emplace(SIGXFSZ); // RLIMIT_FSIZE; EFBIG says it
         }
         enter_phase(job_, "downloading", end_ - at_);
+        if (target_.fd >= 0 && ::isatty(target_.fd)) // whose driver waits until it took all
+            terminal_ = UniqueFd(::open(("/proc/self/fd/" + std::to_string(target_.fd)).c_str(),
+                                        O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
         if (target_.fd >= 0 && is_regular(target_.fd)) {
             const int flags = ::fcntl(target_.fd, F_GETFL);
             const auto start = ::lseek(target_.fd, 0, SEEK_CUR);
@@ -524,12 +527,13 @@ private:
     void write_stream(Bytes data)
     {
         const SignalGuard no_signal(SIGPIPE); // a reader that went away is an error of the call
+        const int fd = terminal_ ? terminal_.get() : target_.fd;
         while (!data.empty()) {
-            wait_until_ready(target_.fd, POLLOUT, job_, what_);
-            auto n = ::send(target_.fd, data.data(), data.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+            wait_until_ready(fd, POLLOUT, job_, what_);
+            auto n = ::send(fd, data.data(), data.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
             // A pipe that is ready takes at least PIPE_BUF bytes; more could block for ever.
             if (n < 0 && errno == ENOTSOCK)
-                n = ::write(target_.fd, data.data(), std::min<std::size_t>(data.size(), PIPE_BUF));
+                n = ::write(fd, data.data(), std::min<std::size_t>(data.size(), PIPE_BUF));
             if (n < 0 && (errno == EINTR || would_block(errno)))
                 continue;
             if (n < 0)
@@ -550,6 +554,7 @@ private:
     DigestCheck digest_;
     std::string what_;
     std::optional<FileWriter> file_{};
+    UniqueFd terminal_{};
     std::vector<std::byte> buffer_{};
 };
 

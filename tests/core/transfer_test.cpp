@@ -3,7 +3,9 @@
 #include "content.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <poll.h>
 
 using namespace storage;
 using namespace content;
@@ -79,6 +81,45 @@ TEST_CASE("uploads and downloads through descriptors and callbacks carry every b
     ::close(ends[0]);
     CHECK(error_code([&] { volume.download(ends[1]); }) == ErrorCode::io);
     ::close(ends[1]);
+}
+
+TEST_CASE("a download to a terminal that nobody reads is cancelled", "[content]")
+{
+    const int reader = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (reader < 0 || ::grantpt(reader) != 0 || ::unlockpt(reader) != 0) {
+        WARN("skipped: no terminals here");
+        return;
+    }
+    const int terminal = ::open(::ptsname(reader), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    REQUIRE(terminal >= 0);
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    scratch.directory.write("pool/volume", std::string(mib, 'x'));
+    const auto volume = pool.find_volume("volume");
+    Job job;
+    std::atomic<bool> ended{}, had_to_read{};
+    std::thread other([&] {
+        struct pollfd entry {
+            reader, POLLIN, 0
+        };
+        ::poll(&entry, 1, -1);
+        for (int i = 0; i < 10; ++i) // until its buffers are full
+            ::usleep(10000);
+        job.cancel();
+        for (int i = 0; i < 1000 && !ended; ++i)
+            ::usleep(10000);
+        for (char buffer[4096]; !ended; had_to_read = true)
+            if (::poll(&entry, 1, 100) > 0 && ::read(reader, buffer, sizeof buffer) <= 0)
+                break;
+    });
+    CHECK(error_code([&] { volume.download(terminal, {}, &job); }) == ErrorCode::cancelled);
+    ended = true;
+    other.join();
+    CHECK_FALSE(had_to_read);
+    CHECK((::fcntl(terminal, F_GETFL) & O_NONBLOCK) == 0); // it is the caller's
+    ::close(terminal);
+    ::close(reader);
 }
 
 TEST_CASE("the four cases of offset and length, and their limits", "[content]")
