@@ -2,6 +2,7 @@
 #include "luks_format.hpp"
 
 #include "dynamic_library.hpp"
+#include "file_attributes.hpp"
 #include "file_io.hpp"
 #include "job_impl.hpp"
 #include "names.hpp"
@@ -187,7 +188,7 @@ void check_cipher(const std::string& name, const CipherSpec& spec)
     }
 }
 
-void make_room(int fd, const std::string& name, const LuksFormat& format)
+void make_room(int fd, const std::string& name, const LuksFormat& format, Job* job)
 {
     struct stat status {};
     if (::fstat(fd, &status) != 0)
@@ -207,6 +208,7 @@ void make_room(int fd, const std::string& name, const LuksFormat& format)
                     "give a multiple of 512");
     if (::ftruncate(fd, static_cast<off_t>(offset + format.capacity)) != 0)
         throw system_error(errno, "cannot set the size of " + shown(name));
+    allocate_range(fd, offset, name, job); // all of it is written: libcryptsetup says EIO when full
 }
 
 CryptPbkdf pbkdf_of(const LuksFormat& format, const CipherSpec& spec)
@@ -247,7 +249,7 @@ void format_luks(int fd, const std::string& name, const LuksFormat& format, cons
         throw Error(ErrorCode::invalid_argument, shown(name) + ": an empty secret");
     check_cipher(name, spec);
     const Cryptsetup cryptsetup;
-    make_room(fd, name, format);
+    make_room(fd, name, format, job);
     check(job, name);
 
     Complaints complaints;

@@ -4,6 +4,7 @@
 
 #include "dynamic_library.hpp"
 #include "file_io.hpp"
+#include "mounts.hpp"
 #include "process_runner.hpp"
 #include "processes.hpp"
 #include "qemu_img.hpp"
@@ -319,6 +320,25 @@ TEST_CASE("what LUKS cannot be is refused, and said without a word to standard e
     CHECK(device == ErrorCode::invalid_argument);
     CHECK(missing == ErrorCode::not_found);
     CHECK(containers.directory.read("printed").empty());
+}
+
+TEST_CASE("that a file system is full is said of a container too", "[luks]")
+{
+    Containers containers;
+    if (!containers.usable("cryptsetup"))
+        return;
+    const auto full = containers.directory / "full";
+    ::mkdir(full.c_str(), 0700);
+    if (!private_mounts() || ::mount("none", full.c_str(), "tmpfs", 0, "size=1m") != 0) {
+        WARN("skipped: needs root to mount a file system");
+        return;
+    }
+    containers.directory.write("full/container", "");
+    for (const int version : {1, 2})
+        CHECK(error_code([&] {
+                  format_luks(full + "/container", quick(version), Secret("x"), nullptr);
+              }) == ErrorCode::no_space);
+    ::umount2(full.c_str(), MNT_DETACH);
 }
 
 TEST_CASE("a job that is over formats nothing", "[luks]")
