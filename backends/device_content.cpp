@@ -92,11 +92,9 @@ NewContent convert(const NewVolume& volume)
                     "'" + volume.path() + "': an encrypted copy of '" + source.volume.target.path +
                         "', which is no file of this host",
                     "make a raw copy first");
-    if (!source.untrusted_reference.empty())
+    if (const auto& stranger = source.untrusted_reference)
         throw Error(ErrorCode::not_supported,
-                    "'" + source.volume.target.path + "' refers to '" + source.untrusted_reference +
-                        "', which no active pool has",
-                    "define a pool where it lies, if it is meant to be read");
+                    "'" + source.volume.target.path + "' " + stranger->problem, stranger->remedy);
     for (const auto* def : {&source.volume, &volume.def})
         if (def->target.encryption && def->target.encryption->format == "luks2")
             throw Error(ErrorCode::not_supported,

@@ -399,11 +399,9 @@ ContentPlan plan_conversion(const NewVolume& volume, const std::string& reason)
                     "'" + volume.path() + "' cannot share blocks with '" +
                         source.volume.target.path + "': " + reason,
                     "leave the flag out to convert");
-    if (!source.untrusted_reference.empty())
+    if (const auto& stranger = source.untrusted_reference)
         throw Error(ErrorCode::not_supported,
-                    "'" + source.volume.target.path + "' refers to '" + source.untrusted_reference +
-                        "', which no active pool has",
-                    "define a pool where it lies, if it is meant to be read");
+                    "'" + source.volume.target.path + "' " + stranger->problem, stranger->remedy);
     auto options = conversion_options(volume);
     options.capacity = std::max(options.capacity, source.volume.capacity);
     const auto fill = [options, def = volume.def, from = source, reason,

@@ -13,16 +13,22 @@
 #include "volume_table.hpp"
 
 #include <memory>
+#include <optional>
 
 namespace storage::inline v1 {
+
+/** Where an image leads that a program must not follow: whoever wrote the header may not be who
+ * makes the call. */
+struct UntrustedReference {
+    std::string problem{}; ///< goes on behind the volume's name: "refers to …"
+    std::string remedy{};
+};
 
 /** A volume that another one is made from, as describe() tells it, and whose it is. */
 struct CopySource {
     VolumeDef volume{};
     std::string pool_name{};
-    /** What it is based on that is no volume of an active pool: a tool must not follow it there,
-     * because whoever wrote the header may not be who asks for the copy. "": nothing */
-    std::string untrusted_reference{};
+    std::optional<UntrustedReference> untrusted_reference{};
     OpenContent content{}; ///< its bytes, where it has no path on this host; else null
 };
 

@@ -176,13 +176,10 @@ void refuse_foreign_data(PoolAccess& access, const VolumeDef& volume)
     if (volume.target.format == "raw" || (volume.type && *volume.type == VolumeType::dir) ||
         access.info().volume_formats.empty()) // all of them are raw
         return;
-    const auto file = foreign_data(*access.context, volume.target.path,
-                                   access.active_backend().inspect(volume.name));
-    if (!file.empty())
+    if (const auto file = foreign_data(*access.context, volume.target.path,
+                                       access.active_backend().inspect(volume.name)))
         throw Error(ErrorCode::not_supported,
-                    volume_title(volume.name, *access.pool) + " has data in '" + file +
-                        "', which no active pool has",
-                    "define a pool where it lies, if it is meant to be changed");
+                    volume_title(volume.name, *access.pool) + ' ' + file->problem, file->remedy);
 }
 
 std::uint64_t new_capacity(std::uint64_t before, std::uint64_t number, ResizeFlags flags,
@@ -285,10 +282,8 @@ void require_clone(PoolAccess& access, const Volume& volume, const VolumeDef& de
     const auto title = volume_title(volume.name(), *access.pool);
     if (def.backing.empty())
         throw Error(ErrorCode::invalid_state, title + " is based on nothing already");
-    if (const auto stranger = untrusted_reference(*access.context, volume); !stranger.empty())
-        throw Error(ErrorCode::not_supported,
-                    title + " refers to '" + stranger + "', which no active pool has",
-                    "define a pool where it lies, if it is meant to be read");
+    if (const auto stranger = untrusted_reference(*access.context, volume))
+        throw Error(ErrorCode::not_supported, title + ' ' + stranger->problem, stranger->remedy);
 }
 
 } // namespace

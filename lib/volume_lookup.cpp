@@ -2,6 +2,7 @@
 #include "volume_lookup.hpp"
 
 #include "backing_chain.hpp"
+#include "names.hpp"
 #include "owner_access.hpp"
 #include "pool_call.hpp"
 
@@ -329,6 +330,43 @@ std::vector<Reference> references_into(PoolAccess& access)
 
 namespace {
 
+constexpr auto in_a_pool = "define a pool where it lies, if it is meant to be read";
+
+std::string no_pool_has(const std::string& path)
+{
+    return shown(path) + ", which no active pool has";
+}
+
+std::string not_on_this_host(const std::string& reference)
+{
+    return shown(reference) + ", which is not certainly a file of this host";
+}
+
+/** What is wrong with an image below another one. */
+UntrustedReference broken(const ChainLink& link)
+{
+    switch (link.state) {
+    case ChainState::missing:
+        return {"refers to " + shown(link.path) + ", where nothing is",
+                "bring it back, or base the image on what takes its place"};
+    case ChainState::network:
+        return {"refers to " + not_on_this_host(link.reference),
+                "base it on a volume of a pool, or flatten it with a program that may open that"};
+    case ChainState::unreadable:
+        return {"refers to " + shown(link.path) + ", which cannot be read as an image of format '" +
+                    link.format + "'",
+                "declare the format that it has"};
+    case ChainState::cycle:
+        return {"refers to " + shown(link.path) + ", which is based on it", "base it on another"};
+    case ChainState::too_deep:
+        return {"is based on more than " + std::to_string(chain_limit) + " images",
+                "flatten one of them first"};
+    case ChainState::outside:
+    case ChainState::ok: break;
+    }
+    return {"refers to " + no_pool_has(link.path), in_a_pool};
+}
+
 /** Programs open a chain's images by their paths. */
 void require_own_link(const Volume& volume, const std::string& path)
 {
@@ -338,7 +376,8 @@ void require_own_link(const Volume& volume, const std::string& path)
 
 } // namespace
 
-std::string foreign_data(Context::Impl& context, const std::string& path, const ImageInfo& header)
+std::optional<UntrustedReference> foreign_data(Context::Impl& context, const std::string& path,
+                                               const ImageInfo& header)
 {
     auto own = header;
     own.backing.reset();
@@ -346,28 +385,33 @@ std::string foreign_data(Context::Impl& context, const std::string& path, const 
         const auto volume =
             reference.starts_with('/') ? volume_with_path(context, reference) : std::nullopt;
         if (!volume)
-            return reference;
+            return reference.starts_with('/')
+                       ? UntrustedReference{"has data in " + no_pool_has(reference),
+                                            "define a pool where it lies, if it is meant to be "
+                                            "used"}
+                       : UntrustedReference{"has data in " + not_on_this_host(reference),
+                                            "make it anew, with its data in a volume of a pool"};
         require_own_link(*volume, reference);
     }
-    return {};
+    return std::nullopt;
 }
 
-std::string untrusted_reference(Context::Impl& context, const Volume& volume)
+std::optional<UntrustedReference> untrusted_reference(Context::Impl& context, const Volume& volume)
 {
     for (const auto& link : volume.chain()) {
         if (link.state != ChainState::ok)
-            return link.path.empty() ? link.reference : link.path;
+            return broken(link);
         const auto image = volume_with_path(context, link.path);
         if (image)
             require_own_link(*image, link.path);
         if (link.format == "raw" || link.format == "dir")
             continue;
         if (!image)
-            return link.path;
-        if (auto file = foreign_data(context, link.path, image->inspect()); !file.empty())
+            return UntrustedReference{"refers to " + no_pool_has(link.path), in_a_pool};
+        if (auto file = foreign_data(context, link.path, image->inspect()))
             return file;
     }
-    return {};
+    return std::nullopt;
 }
 
 std::vector<Volume> dependents_of(Context::Impl& context, const std::string& path, Links links)

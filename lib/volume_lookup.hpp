@@ -22,14 +22,15 @@ struct Reference {
 std::vector<Reference> references_into(PoolAccess& access);
 
 /**
- * The first file that an image's header says its data is in, and that no active pool has; "" where
- * there is none. A program that works on the image would open it, whoever wrote the header.
+ * The first file that an image's header says its data is in, and that no active pool has. A program
+ * that works on the image would open it, whoever wrote the header.
  * @param path  of the image
  */
-std::string foreign_data(Context::Impl& context, const std::string& path, const ImageInfo& header);
+std::optional<UntrustedReference> foreign_data(Context::Impl& context, const std::string& path,
+                                               const ImageInfo& header);
 
-/** What the volume's header, or one below it, refers to that no active pool has; "" for nothing. */
-std::string untrusted_reference(Context::Impl& context, const Volume& volume);
+/** The same of the volume and all that it is based on. */
+std::optional<UntrustedReference> untrusted_reference(Context::Impl& context, const Volume& volume);
 
 /** A symbolic link stands for what it leads to, or for itself. */
 enum class Links : bool { followed, themselves };
