@@ -116,12 +116,26 @@ std::uint64_t backing_capacity(const NewVolume& volume)
     return info.virtual_size;
 }
 
+/** A guest writes into a raw image below what it likes, and later that would be taken for a header.
+ */
+void require_place_for_backing_format(const NewVolume& volume)
+{
+    if (volume.def.target.format == "qcow" && backing_format(volume.def) == "raw")
+        throw Error(ErrorCode::not_supported,
+                    "'" + volume.path() +
+                        "': an image of format 'qcow' cannot say that its backing image is raw, "
+                        "so that whoever opens it would guess the format of '" +
+                        volume.def.backing.front().path + "'",
+                    "use format 'qcow2'");
+}
+
 /** For the options of either way to make an image. */
 template <typename Options>
 void add_backing(const NewVolume& volume, Options& options)
 {
     if (volume.def.backing.empty())
         return;
+    require_place_for_backing_format(volume);
     options.backing_path = volume.def.backing.front().path;
     options.backing_format = backing_format(volume.def);
     const auto below = backing_capacity(volume);
@@ -386,7 +400,15 @@ QemuImgOptions conversion_options(const NewVolume& volume)
     if (options.capacity > source.capacity && backing_capacity(volume) > source.capacity)
         refuse("would show more of that behind its source's end",
                "resize it when it is made, or leave the backing image out");
-    options.backing_path = source.backing.front().path;
+    const auto& below = source.backing.front();
+    if (!below.format_declared) { // qemu-img reads the source as what it begins as
+        const auto fd = open_existing(below.path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+        if (const auto info = inspect_file(fd.get(), below.path); is_image(info.format))
+            refuse("whose format nobody declares, and which begins as one of format '" +
+                       std::string(to_string(info.format)) + "', might show something else",
+                   "leave the backing image out");
+    }
+    options.backing_path = below.path;
     return options;
 }
 

@@ -408,7 +408,15 @@ std::optional<UntrustedReference> untrusted_reference(Context::Impl& context, co
             continue;
         if (!image)
             return UntrustedReference{"refers to " + no_pool_has(link.path), in_a_pool};
-        if (auto file = foreign_data(context, link.path, image->inspect()))
+        const auto header = image->inspect();
+        if (!link.format_declared &&
+            (header.backing || header.data_file || !header.extents.empty()))
+            return UntrustedReference{
+                "refers to " + shown(link.path) + " without its format, and that begins as a '" +
+                    link.format + "' image which refers to others: a guest may have written that",
+                "record what it is in the image above, as 'qemu-img rebase -u' does, or flatten it "
+                "with a program that you tell"};
+        if (auto file = foreign_data(context, link.path, header))
             return file;
     }
     return std::nullopt;

@@ -29,7 +29,8 @@ std::vector<Reference> references_into(PoolAccess& access);
 std::optional<UntrustedReference> foreign_data(Context::Impl& context, const std::string& path,
                                                const ImageInfo& header);
 
-/** The same of the volume and all that it is based on. */
+/** The same of the volume and all that it is based on; also an image below whose format nobody
+ * declares and which refers to others itself, because a guest may have written that. */
 std::optional<UntrustedReference> untrusted_reference(Context::Impl& context, const Volume& volume);
 
 /** A symbolic link stands for what it leads to, or for itself. */

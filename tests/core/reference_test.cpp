@@ -47,6 +47,86 @@ public:
 
 } // namespace
 
+TEST_CASE("no new image leaves the format of a raw one below it to be guessed", "[content]")
+{
+    if (!have("qemu-img")) {
+        WARN("skipped: needs qemu-img");
+        return;
+    }
+    Images images;
+    auto& pool = images.pool;
+    const auto base = pool.create_volume(raw_volume("base", mib));
+    pool.create_volume(volume_def("image", "qcow2", mib));
+    const auto on = [&](const std::string& name, const std::string& format,
+                        const std::string& below, const std::string& below_format) {
+        auto def = volume_def(name, format, mib);
+        def.backing = {{.path = below, .format = below_format}};
+        return def;
+    };
+    for (const auto* below_format : {"raw", ""})
+        CHECK(error_code([&] { pool.create_volume(on("no", "qcow", "base", below_format)); }) ==
+              ErrorCode::not_supported);
+    CHECK(error_code([&] {
+              pool.create_volume_from(volume_def("no", "qcow", 0), base, CreateFlags::linked);
+          }) == ErrorCode::not_supported);
+    const auto qcow2 = pool.create_volume(on("qcow2", "qcow2", "base", "raw"));
+    CHECK(error_code([&] { pool.create_volume_from(on("no", "qcow", "base", "raw"), qcow2); }) ==
+          ErrorCode::not_supported);
+    CHECK_FALSE(images.scratch.directory.exists("pool/no"));
+
+    // What has its own header cannot be forged by who writes into it; it is told all the same.
+    const auto qcow = pool.create_volume(on("qcow", "qcow", "image", "qcow2"));
+    CHECK_FALSE(qcow.definition().backing.at(0).format_declared);
+    auto converted = qcow.definition();
+    converted.name = "no";
+    converted.target.format = "qcow2";
+    CHECK(error_code([&] { pool.create_volume_from(converted, qcow); }) ==
+          ErrorCode::not_supported); // on top of the same, said to be raw
+    CHECK_FALSE(images.scratch.directory.exists("pool/no"));
+    const auto qed = pool.create_volume(on("qed", "qed", "base", "raw"));
+    CHECK(qed.definition().backing.at(0).format_declared);
+    CHECK(qed.definition().backing.at(0).format == "raw");
+    // A copy of the bytes of one that is there is no more than that is.
+    const auto old = images.make("old", "-f qcow -b base -F raw");
+    auto def = old.definition();
+    def.name = "copy";
+    CHECK_FALSE(pool.create_volume_from(def, old).definition().backing.at(0).format_declared);
+}
+
+TEST_CASE("an image of a guessed format leads no program on", "[content]")
+{
+    if (!have("qemu-img")) {
+        WARN("skipped: needs qemu-img");
+        return;
+    }
+    Images images;
+    auto& pool = images.pool;
+    auto& directory = images.scratch.directory;
+    directory.write("pool/victim", pattern(mib));
+    // A guest of a raw disk writes a header into it that names another guest's disk.
+    images.make("disk", "-f qcow2 -b victim -F raw");
+    const auto raw = pool.find_volume("disk");
+    const auto top = images.make("top", "-f qcow -b disk -F raw");
+    REQUIRE_FALSE(top.definition().backing.at(0).format_declared);
+    const auto refused = words_of([&] { images.copy(top); });
+    CHECK(has_word(refused, "without its format"));
+    CHECK(has_word(refused, "qemu-img rebase -u"));
+    CHECK(has_word(words_of([&] { pool.find_volume("top").flatten(); }), "without its format"));
+    CHECK_FALSE(directory.exists("pool/copy"));
+    // Nor does one that has its data elsewhere.
+    images.make("disk2", "-f qcow2 -o data_file=victim2,data_file_raw=on");
+    const auto top2 = images.make("top2", "-f qcow -b disk2 -F raw");
+    CHECK(has_word(words_of([&] { images.copy(top2); }), "without its format"));
+    // Declared, it is what it is said to be.
+    const auto said = images.make("said", "-f qcow2 -b disk -F raw");
+    images.copy(said);
+    CHECK((directory.read("pool/copy").substr(0, 4) == "QFI\xfb"));
+    pool.find_volume("copy").delete_storage();
+    // One that refers to nothing shows nobody anything else than its own.
+    images.make("alone", "-f qcow2");
+    images.copy(images.make("top3", "-f qcow -b alone -F qcow2"));
+}
+
 TEST_CASE("what is said of a reference that is not followed is of that reference", "[content]")
 {
     if (!have("qemu-img")) {
