@@ -5,7 +5,6 @@
 #include "job_impl.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <sys/random.h>
 
 namespace storage::inline v1 {
@@ -56,6 +55,25 @@ void RbdContent::abandon() noexcept
     pending_.clear();
 }
 
+std::vector<std::byte> RbdContent::take_buffer()
+{
+    std::vector<std::byte> result;
+    if (spare_.empty()) {
+        result.reserve(request_size);
+    } else {
+        result = std::move(spare_.back());
+        spare_.pop_back();
+    }
+    return result;
+}
+
+/** For the next request: a new vector is filled with zeros first. */
+void RbdContent::keep_buffer(Request request)
+{
+    if (request.data.capacity() != 0)
+        spare_.push_back(std::move(request.data));
+}
+
 void RbdContent::submit(Request request)
 {
     const auto& library = image_.library();
@@ -91,31 +109,30 @@ RbdContent::Request RbdContent::take_first()
     return request;
 }
 
-std::size_t RbdContent::read(std::uint64_t at, std::span<std::byte> buffer)
+std::span<const std::byte> RbdContent::read(std::uint64_t at, std::size_t most)
 {
     const auto holds = [&](const Request& request) {
         return at >= request.at && at - request.at < request.data.size();
     };
     if (!holds(current_)) {
+        keep_buffer(std::exchange(current_, {}));
         while (!pending_.empty() && !holds(pending_.front()))
-            take_first();
+            keep_buffer(take_first());
         auto next = pending_.empty() ? at : pending_.back().at + pending_.back().data.size();
         const auto end = std::max(std::min(data_end_, length_), at + 1);
         while (pending_.size() < requests_at_once && (next < end || pending_.empty())) {
             const auto size = std::min<std::uint64_t>(request_size - next % request_size,
-                                                      std::max(end, at + buffer.size()) - next);
-            submit({.at = next,
-                    .data = std::vector<std::byte>(
-                        static_cast<std::size_t>(std::min(size, length_ - next))),
-                    .is_read = true});
+                                                      std::max(end, at + most) - next);
+            Request request{.at = next, .data = take_buffer(), .is_read = true};
+            request.data.resize(static_cast<std::size_t>(std::min(size, length_ - next)));
+            submit(std::move(request));
             next += size;
         }
         current_ = take_first();
     }
-    const auto skip = static_cast<std::size_t>(at - current_.at);
-    const auto size = std::min(buffer.size(), current_.data.size() - skip);
-    std::memcpy(buffer.data(), current_.data.data() + skip, size);
-    return size;
+    const auto rest = std::span<const std::byte>(current_.data)
+                          .subspan(static_cast<std::size_t>(at - current_.at));
+    return rest.first(std::min(most, rest.size()));
 }
 
 void RbdContent::find_extents()
@@ -148,7 +165,7 @@ void RbdContent::send_collected()
     if (collected_.data.empty())
         return;
     if (pending_.size() >= requests_at_once)
-        take_first();
+        keep_buffer(take_first());
     submit(std::exchange(collected_, {}));
 }
 
@@ -159,8 +176,8 @@ void RbdContent::write(std::uint64_t at, std::span<const std::byte> data)
         if (collected_.at + collected_.data.size() != at)
             send_collected();
         if (collected_.data.empty()) {
-            collected_.at = at;
-            collected_.data.reserve(request_size);
+            collected_ = {.at = at, .data = take_buffer()};
+            collected_.data.clear();
         }
         const auto size = std::min<std::uint64_t>(data.size(), request_size - at % request_size);
         const auto piece = data.first(static_cast<std::size_t>(size));
@@ -194,7 +211,7 @@ void RbdContent::flush()
 {
     send_collected();
     while (!pending_.empty())
-        take_first();
+        keep_buffer(take_first());
     image_.check(image_.library().rbd_flush(image_.get()), "cannot flush it");
 }
 
@@ -240,7 +257,8 @@ public:
             for (auto at = extent.start; at < extent.end;) {
                 const auto piece = std::span(buffer_).first(static_cast<std::size_t>(
                     std::min<std::uint64_t>(buffer_.size(), extent.end - at)));
-                const auto done = pass.verify ? verify(at, piece, before) : write(at, piece, pass);
+                const auto done =
+                    pass.verify ? verify(at, piece.size(), before) : write(at, piece, pass);
                 at += done;
                 advance(job_, done);
                 check(job_, "wiping '" + content_.image().path() + "'");
@@ -260,9 +278,9 @@ private:
         return piece.size();
     }
 
-    std::size_t verify(std::uint64_t at, std::span<std::byte> piece, const WipePass& before)
+    std::size_t verify(std::uint64_t at, std::size_t most, const WipePass& before)
     {
-        const auto found = piece.first(content_.read(at, piece));
+        const auto found = content_.read(at, most);
         for (std::size_t i = 0; i != found.size(); ++i)
             if (before.length != 0 &&
                 found[i] != std::byte{before.pattern[(at + i) % before.length]})

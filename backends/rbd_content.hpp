@@ -25,7 +25,7 @@ public:
     RbdImage& image() { return image_; }
 
     std::uint64_t length() const override { return length_; }
-    std::size_t read(std::uint64_t at, std::span<std::byte> buffer) override;
+    std::span<const std::byte> read(std::uint64_t at, std::size_t most) override;
     Extent next_data(std::uint64_t start, std::uint64_t end) override;
     void write(std::uint64_t at, std::span<const std::byte> data) override;
     void zero(std::uint64_t at, std::uint64_t length) override;
@@ -39,6 +39,8 @@ private:
         RbdCompletion completion{};
         bool is_read{};
     };
+    std::vector<std::byte> take_buffer();
+    void keep_buffer(Request request);
     void submit(Request request);
     Request take_first();
     void send_collected();
@@ -50,8 +52,9 @@ private:
     State state_;
     std::uint64_t length_;
     std::deque<Request> pending_{};
-    Request collected_{}; ///< what is written but not yet sent
-    Request current_{};   ///< what was read last
+    std::vector<std::vector<std::byte>> spare_{}; ///< buffers whose memory is there already
+    Request collected_{};                         ///< what is written but not yet sent
+    Request current_{};                           ///< what was read last
     bool known_{};
     std::vector<Extent> extents_{};
     std::uint64_t data_end_{}; ///< up to where reading ahead makes sense

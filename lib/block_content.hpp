@@ -16,8 +16,9 @@ class BlockContent {
 public:
     virtual ~BlockContent() = default;
     virtual std::uint64_t length() const = 0;
-    /** @return how many bytes were read, at least 1; transfers go forward, so it may read ahead */
-    virtual std::size_t read(std::uint64_t at, std::span<std::byte> buffer) = 0;
+    /** @return at least 1 byte, good until the next call; transfers go forward, so it may read
+     * ahead */
+    virtual std::span<const std::byte> read(std::uint64_t at, std::size_t most) = 0;
     /** As next_data() of a file. */
     virtual Extent next_data(std::uint64_t start, std::uint64_t end) = 0;
     /** May return before the data is where it belongs: see flush(). */

@@ -463,14 +463,14 @@ private:
         return content_ ? content_->next_data(at_, end_) : next_data(fd_, at_, end_, path_);
     }
 
-    std::size_t read(std::uint64_t end)
+    Bytes read(std::uint64_t end)
     {
-        const auto piece = std::span(buffer_).first(
-            static_cast<std::size_t>(std::min<std::uint64_t>(buffer_size, end - at_)));
+        const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(buffer_size, end - at_));
         if (content_)
-            return content_->read(at_, piece);
+            return content_->read(at_, want);
+        buffer_.resize(buffer_size);
         for (;;) {
-            const auto n = ::pread(fd_, piece.data(), piece.size(), static_cast<off_t>(at_));
+            const auto n = ::pread(fd_, buffer_.data(), want, static_cast<off_t>(at_));
             if (n < 0 && errno == EINTR)
                 continue;
             if (n < 0)
@@ -479,7 +479,7 @@ private:
                 throw Error(ErrorCode::invalid_state,
                             "'" + path_ + "' became shorter while it was read",
                             "read it when nobody changes its size");
-            return static_cast<std::size_t>(n);
+            return Bytes(buffer_).first(static_cast<std::size_t>(n));
         }
     }
 
@@ -511,8 +511,7 @@ private:
             count(n);
         }
         while (at_ < end) {
-            buffer_.resize(buffer_size);
-            const auto data = Bytes(buffer_).first(read(end));
+            const auto data = read(end);
             digest_.update(data);
             if (file_)
                 sparse_ ? file_->write_sparse(data) : file_->write(data);
