@@ -155,10 +155,9 @@ RbdConnection::RbdConnection(const PoolDef& def, const Host& host, seconds patie
         // and Ceph has no limit for that.
         const auto code = library_.rados_ioctx_create(cluster_, place.pool.c_str(), &pool_);
         if (code == -ENOENT)
-            throw Error(ErrorCode::not_found,
-                        "the cluster at " + monitors_ + " has no RADOS pool " + shown(place.pool),
-                        "create it ('ceph osd pool create'), or correct the name of the source", {},
-                        ENOENT);
+            throw RbdPlaceGone(
+                "the cluster at " + monitors_ + " has no RADOS pool " + shown(place.pool),
+                "create it ('ceph osd pool create'), or correct the name of the source");
         check(code, "cannot open RADOS pool " + shown(place.pool));
         try_although_full(library_, pool_);
         if (!place.name_space.empty())
@@ -180,12 +179,10 @@ void RbdConnection::enter_namespace(const RbdPlace& place)
     // A user who may use the namespace alone cannot ask.
     const auto code = library_.rbd_namespace_exists(pool_, place.name_space.c_str(), &exists);
     if (code == 0 && !exists)
-        throw Error(ErrorCode::not_found,
-                    "RADOS pool " + shown(place.pool) + " has no namespace " +
-                        shown(place.name_space),
-                    "create it ('rbd namespace create " + place.pool + '/' + place.name_space +
-                        "'), or correct the name of the source",
-                    {}, ENOENT);
+        throw RbdPlaceGone("RADOS pool " + shown(place.pool) + " has no namespace " +
+                               shown(place.name_space),
+                           "create it ('rbd namespace create " + place.pool + '/' +
+                               place.name_space + "'), or correct the name of the source");
     library_.rados_ioctx_set_namespace(pool_, place.name_space.c_str());
 }
 
@@ -342,10 +339,9 @@ void RbdConnection::require_pool()
                                                      name.data(), name.size()) != -ENOENT)
         return;
     broken_ = true; // by its name another pool may be found
-    throw Error(ErrorCode::not_found,
-                "RADOS pool " + shown(place_.substr(0, place_.find('/'))) +
-                    " was deleted from the cluster at " + monitors_,
-                "stop the pool, or create it anew and start the pool again", {}, ENOENT);
+    throw RbdPlaceGone("RADOS pool " + shown(place_.substr(0, place_.find('/'))) +
+                           " was deleted from the cluster at " + monitors_,
+                       "stop the pool, or create it anew and start the pool again");
 }
 
 void try_although_full(const RbdLibrary& library, RadosPool pool)

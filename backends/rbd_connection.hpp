@@ -10,6 +10,7 @@
 #include <basin/job.hpp>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -29,6 +30,15 @@ RbdPlace rbd_place(const PoolDef& def);
 
 /** The monitors as messages name them. */
 std::string rbd_monitors(const PoolDef& def);
+
+/** The RADOS pool, or the namespace in it, is not there, and so nothing that was in it. */
+class RbdPlaceGone final : public Error {
+public:
+    RbdPlaceGone(const std::string& message, std::string remedy)
+        : Error(ErrorCode::not_found, message, std::move(remedy), {}, ENOENT)
+    {
+    }
+};
 
 class RbdConnection : public std::enable_shared_from_this<RbdConnection> {
 public:

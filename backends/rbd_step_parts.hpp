@@ -36,6 +36,30 @@ void clear_away(const RbdStepPool& pool, const std::string& name);
 void settle_names(const RbdStepPool& pool, const std::string& id,
                   std::initializer_list<std::string> names);
 
+/** Nothing is left to take back of what has gone with its pool. */
+template <void (*undo)(StepRun&)>
+void undo_unless_gone(StepRun& run)
+{
+    try {
+        undo(run);
+    } catch (const RbdPlaceGone&) {
+    }
+}
+
+/** Nor to finish, where this is what a recovery does. */
+template <void (*apply)(StepRun&)>
+void finish_unless_gone(StepRun& run)
+{
+    const bool goes_on = !run.evidence("begun").empty() || !run.evidence("client").empty() ||
+                         !run.evidence("ending").empty();
+    try {
+        apply(run);
+    } catch (const RbdPlaceGone&) {
+        if (!goes_on)
+            throw;
+    }
+}
+
 /** Makes a step on an image. */
 Step image_step(std::string_view action, const PoolDef& def, Arguments arguments,
                 StepRecord record);

@@ -232,6 +232,47 @@ TEST_CASE("rbd, simulated: what cannot be recovered while the cluster is down is
     CHECK(stage.context->recover().empty());
 }
 
+TEST_CASE("rbd, simulated: what a deleted RADOS pool took with it is neither undone nor finished",
+          "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    peer.fake->pools_["gone"] = 3;
+    RbdStage stage(peer);
+    auto pool = stage.pool("gone", "gone");
+    pool.create_volume(raw_volume("a", 8 * mib));
+    const auto child = ::fork();
+    if (child == 0) {
+        try {
+            stage.open();
+            Job job;
+            job.set_progress_callback([](const Progress&) { ::_exit(7); });
+            stage.context->find_pool("gone").find_volume("a").delete_storage(BlockerKind::none,
+                                                                             &job);
+        } catch (const Error&) {
+        }
+        ::_exit(1);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(WEXITSTATUS(status) == 7);
+    peer.fake->fail("rbd_aio_write", -EIO);
+    peer.fake->fail("rbd_remove_with_progress", -ETIMEDOUT);
+    CHECK(error_code([&] {
+              pool.upload_volume(raw_volume("half", 8 * mib), source_of(pattern(8 * mib)));
+          }) == ErrorCode::io);
+    peer.fake->pools_.erase("gone");
+    peer.fake->images_.clear();
+    std::set<std::string> told;
+    for (const auto& result : stage.context->recover()) {
+        CHECK_FALSE(result.pending);
+        told.insert(result.operation + ": " + result.message);
+    }
+    CHECK(told ==
+          std::set<std::string>{"vol-upload gone half: undone", "vol-delete gone a: finished"});
+    CHECK(stage.context->recover().empty());
+    CHECK(pool.info().state == PoolState::inaccessible);
+}
+
 TEST_CASE("rbd, simulated: what each answer of Ceph becomes", "[rbd]")
 {
     auto peer = RbdPeer::simulated();
