@@ -418,6 +418,10 @@ Error RbdConnection::error(std::int64_t code, const std::string& what)
                     pool_ ? "Ceph does not accept the values"
                           : "an address is wrong, or the key is not one",
                     pool_ ? "" : "correct the hosts " + monitors_ + ", or the secret");
+    case EDOM:
+        return text(ErrorCode::invalid_argument, "Ceph does not make objects of that size",
+                    "correct rbd_default_order in the pool's config_opts: 12 (4 KiB) to 25 (32 "
+                    "MiB)");
     case ENOMEM: return text(ErrorCode::no_memory, "out of memory");
     case ECANCELED: return text(ErrorCode::cancelled, "cancelled");
     default: return text(ErrorCode::io, std::strerror(number));

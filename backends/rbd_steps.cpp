@@ -50,12 +50,22 @@ int create(const RbdStepPool& pool, const std::string& name, std::uint64_t size)
     return pool.library().rbd_create4(pool->pool(), name.c_str(), size, options.get());
 }
 
+void check_created(const RbdStepPool& pool, int code, const std::string& name)
+{
+    const auto what = "cannot create '" + pool->path_of(name) + "'";
+    if (code != -ENOENT)
+        return pool->check(code, what);
+    pool->require_pool();
+    throw Error(ErrorCode::not_found, what + ": the pool for its data is not there",
+                "correct rbd_default_data_pool in the pool's config_opts", {}, ENOENT);
+}
+
 void apply_create(StepRun& run)
 {
     const RbdStepPool pool(run);
     const auto& name = run.argument("name");
     const auto size = size_argument(run, "size");
-    pool->check(create(pool, name, size), "cannot create '" + pool->path_of(name) + "'");
+    check_created(pool, create(pool, name, size), name);
     run.remember("made", "yes");
     run.work(-1, name);
 }
@@ -75,8 +85,8 @@ void undo_create(StepRun& run)
 void apply_begin(StepRun& run)
 {
     const RbdStepPool pool(run);
-    pool->check(create(pool, run.argument("temporary"), size_argument(run, "size")),
-                "cannot create '" + pool->path_of(run.argument("name")) + "'");
+    check_created(pool, create(pool, run.argument("temporary"), size_argument(run, "size")),
+                  run.argument("name"));
 }
 
 /** Whatever has the random name is ours. */

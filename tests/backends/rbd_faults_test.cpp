@@ -299,6 +299,7 @@ TEST_CASE("rbd, simulated: what each answer of Ceph becomes", "[rbd]")
                                          {-EOPNOTSUPP, ErrorCode::not_supported},
                                          {-ENOSYS, ErrorCode::not_supported},
                                          {-EINVAL, ErrorCode::invalid_argument},
+                                         {-EDOM, ErrorCode::invalid_argument},
                                          {-EIO, ErrorCode::io}}) {
         CAPTURE(code);
         static int number = 0;
