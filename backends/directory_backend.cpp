@@ -102,12 +102,12 @@ public:
     }
     void wipe_volume(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change) override
     {
-        list_wipe(volume, algorithm, change);
+        change.add(wipe_step(volume, algorithm));
     }
     void upload(const VolumeDef& volume, const UploadSource& source, const TransferOptions& options,
                 std::uint64_t& received, Change& change) override
     {
-        list_upload(volume, source, options, received, change);
+        change.add(upload_step(volume, source, options, received));
     }
     void flatten_volume(const VolumeDef& volume, Change& change) override
     {

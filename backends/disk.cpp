@@ -316,14 +316,14 @@ public:
     void wipe_volume(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change) override
     {
         require_data(volume, "wipe");
-        list_wipe(volume, algorithm, change);
+        change.add(wipe_step(volume, algorithm));
     }
 
     void upload(const VolumeDef& volume, const UploadSource& source, const TransferOptions& options,
                 std::uint64_t& received, Change& change) override
     {
         require_data(volume, "replace");
-        list_upload(volume, source, options, received, change);
+        change.add(upload_step(volume, source, options, received));
     }
 
     std::uint64_t download(std::string_view name, const DownloadTarget& target,

@@ -142,7 +142,7 @@ public:
     void wipe_volume(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change) override
     {
         require_usable(volume);
-        list_wipe(volume, algorithm, change);
+        change.add(in_thin_pool(wipe_step(volume, algorithm), volume));
     }
     void upload(const VolumeDef& volume, const UploadSource& source, const TransferOptions& options,
                 std::uint64_t& received, Change& change) override
@@ -150,7 +150,7 @@ public:
         require_usable(volume);
         auto whole = volume; // also what is before the data of an encrypted one
         whole.capacity = volume.physical;
-        list_upload(whole, source, options, received, change);
+        change.add(in_thin_pool(upload_step(whole, source, options, received), volume));
     }
     std::uint64_t download(std::string_view name, const DownloadTarget& target,
                            const TransferOptions& options, Job* job) override
@@ -174,6 +174,14 @@ public:
 private:
     /** What has no device node has no content to be read or written. */
     void require_usable(const VolumeDef& volume) const;
+    /** The step, which tells that the volume's thin pool is full where that is why it fails. */
+    Step in_thin_pool(Step step, const VolumeDef& volume) const
+    {
+        const auto& provisioning = volume.target.provisioning;
+        if (provisioning && provisioning->kind == ProvisioningKind::thin)
+            step.work = telling_full_pool(std::move(step.work), volumes_, provisioning->pool);
+        return step;
+    }
     const LvmLv& snapshot_of(const LvmGroup& group, const LvmLv& lv, const std::string& name) const;
     /** Who wrote to it and closed it made udev look at it, for a moment. */
     bool stays_open(const LvmLv& lv) const
@@ -229,10 +237,13 @@ void LogicalBackend::require_usable(const VolumeDef& volume) const
         throw Error(ErrorCode::not_supported,
                     "'" + volume.target.path + "' is a thin pool: it has no content of its own",
                     "use the volumes in it");
-    if (volume.physical == 0)
-        throw Error(ErrorCode::invalid_state, "'" + volume.target.path + "' is not active",
-                    "activate it (lvchange --activate y), or see why it cannot be: a device of "
-                    "the group may be missing");
+    if (volume.physical != 0)
+        return;
+    const auto group = volumes_.read_group();
+    refuse_other_pool(volumes_.find(group, volume.name), group.name);
+    throw Error(ErrorCode::invalid_state, "'" + volume.target.path + "' is not active",
+                "activate it (lvchange --activate y), or see why it cannot be: a device of "
+                "the group may be missing");
 }
 
 // ---- the pool ----------------------------------------------------------------------------------
@@ -290,7 +301,7 @@ std::string LogicalBackend::start(Change& change)
                     "volume group '" + name + "' is on none of the devices of the definition",
                     "correct the definition's devices, or leave them out");
     const auto inactive = in_order(*group, [](const auto& lv) {
-        return !lv.active && !lv.skip_activation && !is_unfinished(lv);
+        return !lv.active && !lv.skip_activation && !lv.is_other_pool() && !is_unfinished(lv);
     });
     if (!inactive.empty())
         change.add(activate_group_step(name, inactive));
@@ -396,6 +407,7 @@ void LogicalBackend::rename_volume(std::string_view name, const std::string& new
                                    Change& change)
 {
     const auto group = volumes_.read_group();
+    require_whole_group(group);
     require_new_lv(group, new_name);
     change.add(rename_lv_step(group.name, volumes_.find(group, name), new_name));
 }
@@ -408,6 +420,8 @@ void LogicalBackend::resize_volume(const VolumeDef& volume, std::uint64_t capaci
     const auto refuse = [&](const std::string& what, const std::string& remedy) {
         throw Error(ErrorCode::not_supported, "'" + volume.target.path + "' " + what, remedy);
     };
+    require_whole_group(group);
+    refuse_other_pool(lv, group.name);
     if (lv.is_classic_snapshot())
         refuse("is a snapshot: it has the size of its origin", "make a copy of it");
     if (lv.is_classic_origin())
@@ -492,6 +506,7 @@ void LogicalBackend::revert_snapshot(const VolumeDef& volume, const std::string&
     const auto group = volumes_.read_group();
     const auto& lv = volumes_.find(group, volume.name);
     const auto& snapshot = snapshot_of(group, lv, name);
+    require_whole_group(group);
     refuse_open(lv, "going back to a snapshot");
     refuse_open(snapshot, "going back to it");
     if (snapshot.is_thin()) {

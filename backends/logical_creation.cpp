@@ -87,6 +87,7 @@ struct Plan {
     std::string summary{};
     std::string method{};          ///< for the job's facts, of a clone
     std::optional<Command> then{}; ///< run when it is there
+    std::string thin_pool{};       ///< that gives it its space
     bool has_node{true};
     bool thick{};
 };
@@ -248,7 +249,7 @@ Plan Planner::plan_thin(const std::string& pool_name)
                                                request_.source->volume.capacity)
                                     : 0,
                     path_);
-    Plan plan{.lv = new_lv()};
+    Plan plan{.lv = new_lv(), .thin_pool = pool->name};
     plan.command = create_thin(plan.lv, pool->name);
     plan.summary = "make thin volume '" + path_ + "' of " +
                    bytes(plan.lv.extents * group_.extent_size) + " in '" + pool->name + "'";
@@ -275,7 +276,7 @@ Plan Planner::plan_snapshot()
     const auto start = volumes_.directory() + '/';
     const auto* origin =
         backing.starts_with(start) ? group_.find(backing.substr(start.size())) : nullptr;
-    if (!origin || is_unfinished(*origin) || origin->is_thin_pool())
+    if (!origin || is_unfinished(*origin) || origin->is_thin_pool() || origin->is_other_pool())
         refuse(ErrorCode::not_supported,
                "its backing volume " + shown(backing) + " is no volume of group '" + group_.name +
                    "'",
@@ -384,6 +385,7 @@ NewContent Planner::content(const Plan& plan) const
 
 void Planner::list(Change& change)
 {
+    require_whole_group(group_);
     require_new_lv(group_, def_.name);
     if (request_.upload && def_.capacity == 0)
         def_.capacity = upload_length(request_, path_);
@@ -396,6 +398,8 @@ void Planner::list(Change& change)
         check_upload(path_, *request_.upload, *request_.transfer,
                      made.lv.extents * made.lv.extent_size);
     auto filled = made.has_node ? content(made) : NewContent();
+    if (filled.fill && !made.thin_pool.empty())
+        filled.fill = telling_full_pool(std::move(filled.fill), volumes_, made.thin_pool);
     auto create = create_lv_step(made.command, group_.name, tag, made.summary);
     if (!made.method.empty()) {
         create.arguments["method"] = made.method;
@@ -424,6 +428,75 @@ void require_new_lv(const LvmGroup& group, const std::string& name)
         throw Error(ErrorCode::already_exists,
                     "logical volume '" + group.name + '/' + name + "' exists",
                     "choose another name; snapshots are volumes and share their names");
+}
+
+void require_whole_group(const LvmGroup& group)
+{
+    if (group.missing_pvs == 0)
+        return;
+    std::string uuids;
+    for (const auto& pv : group.pvs)
+        if (pv.missing)
+            uuids += (uuids.empty() ? "" : ", ") + pv.uuid;
+    throw Error(
+        ErrorCode::invalid_state,
+        "volume group '" + group.name + "' lacks " + std::to_string(group.missing_pvs) + " of " +
+            std::to_string(group.pvs.size()) + " devices (uuid " + uuids +
+            "): LVM changes it only when it is whole",
+        "bring them back; what lies on the other devices can be read and written meanwhile");
+}
+
+void refuse_other_pool(const LvmLv& lv, const std::string& group)
+{
+    if (lv.is_other_pool())
+        throw Error(ErrorCode::not_supported,
+                    "'" + group + '/' + lv.name + "' is a " + lv.layout.front() +
+                        " pool that no volume uses: it has no content of its own",
+                    "give it to a volume (lvconvert(8)), or delete it");
+}
+
+namespace {
+
+/** What a thin pool has none of any more: "data", "metadata", or "" if it has, or nobody knows. */
+std::string lacking(const LogicalVolumes& volumes, const std::string& pool)
+{
+    constexpr std::uint32_t full = 10000;
+    try {
+        const auto group = volumes.read_group();
+        const auto* found = group.find(pool);
+        if (found && found->data_usage.value_or(0) >= full)
+            return "data";
+        return found && found->metadata_usage.value_or(0) >= full ? "metadata" : "";
+    } catch (const Error&) {
+        return {};
+    }
+}
+
+} // namespace
+
+FileFunction telling_full_pool(FileFunction fill, const LogicalVolumes& volumes,
+                               const std::string& pool)
+{
+    return [fill = std::move(fill), volumes, pool](const FileWork& work) {
+        try {
+            const bool written = fill(work);
+            if (written && ::fsync(work.fd) != 0)
+                throw flush_error(errno, work.path);
+            return written;
+        } catch (const Error& error) {
+            const bool may_be =
+                error.code() == ErrorCode::io || error.code() == ErrorCode::no_space;
+            const auto what = may_be ? lacking(volumes, pool) : std::string();
+            if (what.empty())
+                throw;
+            throw Error(ErrorCode::no_space,
+                        "'" + work.path + "': thin pool '" + pool +
+                            "' is full: it has no space for " + what + " left",
+                        what == "data" ? "make the thin pool larger, or delete volumes in it"
+                                       : "extend its metadata: lvextend --poolmetadatasize",
+                        error.what(), error.os_error());
+        }
+    };
 }
 
 void require_extents(const LvmGroup& group, std::uint64_t extents, std::uint32_t stripes,
@@ -461,7 +534,9 @@ void plan_logical_volume(const LogicalVolumes& volumes, const LogicalRequest& re
 void plan_logical_snapshot(const LvmGroup& group, const LvmLv& volume, const std::string& name,
                            Change& change)
 {
+    require_whole_group(group);
     require_new_lv(group, name);
+    refuse_other_pool(volume, group.name);
     NewLv lv{
         .group = group.name, .name = name, .tag = make_lvm_tag(), .extent_size = group.extent_size};
     const auto title = "snapshot '" + name + "' of '" + volume.name + "'";

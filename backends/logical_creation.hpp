@@ -26,6 +26,18 @@ void plan_logical_volume(const LogicalVolumes& volumes, const LogicalRequest& re
 void plan_logical_snapshot(const LvmGroup& group, const LvmLv& volume, const std::string& name,
                            Change& change);
 
+/** @throws Error invalid_state  a device is missing, so that LVM would refuse */
+void require_whole_group(const LvmGroup& group);
+/** @throws Error not_supported  a pool that has no device */
+void refuse_other_pool(const LvmLv& lv, const std::string& group);
+
+/**
+ * In a thin pool that is full a write to a volume fails as one on a broken disk does (EIO).
+ * @return what does the same as `fill` and flushes; it throws no_space where that was the reason
+ */
+FileFunction telling_full_pool(FileFunction fill, const LogicalVolumes& volumes,
+                               const std::string& pool);
+
 /** @throws Error no_space  the group's devices have not so many extents left */
 void require_extents(const LvmGroup& group, std::uint64_t extents, std::uint32_t stripes,
                      const std::string& what);

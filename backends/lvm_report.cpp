@@ -288,11 +288,42 @@ Command report_command(bool with_volumes)
     return command;
 }
 
+/** Throws where LVM leaves a group out of its report although there is one of that name. */
+void explain_absence(const std::string& group, const std::string& errors)
+{
+    if (errors.find("Multiple VGs found with the same name: skipping " + group) != errors.npos) {
+        constexpr std::string_view before = " is used by VGs ";
+        const auto at = errors.find(before);
+        const auto uuids = at == errors.npos ? std::string_view()
+                                             : std::string_view(errors).substr(at + before.size());
+        throw Error(
+            ErrorCode::invalid_state,
+            "several volume groups are named " + shown(group) +
+                (uuids.empty() ? "" : ": " + shown(uuids.substr(0, uuids.find(".\n")))),
+            "rename all but one (vgrename UUID NAME), or let LVM not see the devices of the "
+            "others (global_filter in lvm.conf(5))",
+            errors);
+    }
+    const auto foreign = "Cannot access VG " + group + " with system ID ";
+    if (const auto at = errors.find(foreign); at != errors.npos) {
+        const auto rest = std::string_view(errors).substr(at + foreign.size());
+        throw Error(ErrorCode::invalid_state,
+                    "volume group " + shown(group) + " belongs to the host with system ID " +
+                        shown(rest.substr(0, rest.find_first_of(" \n"))),
+                    "use it on that host; lvmsystemid(7) says how a host gives a group away",
+                    errors);
+    }
+}
+
 } // namespace
 
 bool LvmLv::is_thin_pool() const
 {
     return contains(layout, "thin") && contains(layout, "pool");
+}
+bool LvmLv::is_other_pool() const
+{
+    return contains(layout, "pool") && !contains(layout, "thin");
 }
 bool LvmLv::is_thin() const
 {
@@ -404,6 +435,7 @@ std::optional<LvmGroup> find_lvm_group(CommandRunner& runner, const std::string&
     for (auto& found : groups)
         if (found.name == group)
             return std::move(found);
+    explain_absence(group, result.errors);
     if (result.exit_status == lvm_failed &&
         result.errors.find("\"" + group + "\" not found") == result.errors.npos)
         throw exit_error(command, result);

@@ -62,6 +62,8 @@ struct LvmLv {
 
     bool is_thin_pool() const;
     bool is_thin() const;
+    /** A cache pool that no volume uses, and such: it has no device, and no content of its own. */
+    bool is_other_pool() const;
     /** A snapshot with a place of its own for differences, that is full one day. */
     bool is_classic_snapshot() const;
     /** It has classic snapshots, which cannot be without it. */
@@ -112,7 +114,8 @@ Command lvm_groups_command();
 /** @throws Error parse_failed  not what LVM prints */
 std::vector<LvmGroup> parse_lvm_report(std::string_view text);
 
-/** @throws Error not_found  there is no such group; those of CommandRunner::run() */
+/** @throws Error not_found  there is no such group; invalid_state  there are several, or it is
+ * another host's; those of CommandRunner::run() */
 LvmGroup read_lvm_group(CommandRunner& runner, const std::string& group, Job* job);
 /** The same; nothing where there is no such group. */
 std::optional<LvmGroup> find_lvm_group(CommandRunner& runner, const std::string& group, Job* job);

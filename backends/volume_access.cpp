@@ -53,22 +53,22 @@ void require_own_data(const VolumeDef& volume)
 
 } // namespace
 
-void list_wipe(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change)
+Step wipe_step(const VolumeDef& volume, WipeAlgorithm algorithm)
 {
     require_content(volume, "wipe");
     const auto& path = volume.target.path;
     require_own_data(volume);
-    change.add(change_file_step(path, {"wipe", std::string(to_string(algorithm)), path},
-                                "overwrite the content of '" + path + "' (" +
-                                    std::string(to_string(algorithm)) + ")",
-                                [algorithm](const FileWork& work) {
-                                    wipe_content(work.fd, algorithm, work.path, work.job);
-                                    return true;
-                                }));
+    return change_file_step(path, {"wipe", std::string(to_string(algorithm)), path},
+                            "overwrite the content of '" + path + "' (" +
+                                std::string(to_string(algorithm)) + ")",
+                            [algorithm](const FileWork& work) {
+                                wipe_content(work.fd, algorithm, work.path, work.job);
+                                return true;
+                            });
 }
 
-void list_upload(const VolumeDef& volume, const UploadSource& source,
-                 const TransferOptions& options, std::uint64_t& received, Change& change)
+Step upload_step(const VolumeDef& volume, const UploadSource& source,
+                 const TransferOptions& options, std::uint64_t& received)
 {
     require_content(volume, "replace");
     const auto& path = volume.target.path;
@@ -79,13 +79,13 @@ void list_upload(const VolumeDef& volume, const UploadSource& source,
                 "make the volume larger first");
     const auto room = is_fixed ? length - options.offset : std::uint64_t{UINT64_MAX};
     check_upload(path, source, options, room);
-    change.add(change_file_step(
+    return change_file_step(
         path, {"pwrite", path},
         "write an upload into '" + path + "' at offset " + std::to_string(options.offset),
         [source, options, room, &received](const FileWork& work) {
             received = receive_content(source, options, work.fd, work.path, room, work.job);
             return true;
-        }));
+        });
 }
 
 std::uint64_t download_content(const std::string& path, const DownloadTarget& target,

@@ -11,11 +11,10 @@ void require_content(const VolumeDef& volume, std::string_view what);
 /** Whether a guest sees the bytes as they are. */
 bool is_plain(const VolumeDef& volume);
 
-// Steps of a change.
-void list_wipe(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change);
+Step wipe_step(const VolumeDef& volume, WipeAlgorithm algorithm);
 /** @param received  is told how many bytes came */
-void list_upload(const VolumeDef& volume, const UploadSource& source,
-                 const TransferOptions& options, std::uint64_t& received, Change& change);
+Step upload_step(const VolumeDef& volume, const UploadSource& source,
+                 const TransferOptions& options, std::uint64_t& received);
 
 /** Gives a caller what is at the path. */
 std::uint64_t download_content(const std::string& path, const DownloadTarget& target,

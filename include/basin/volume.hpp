@@ -321,8 +321,9 @@ public:
      * @return bytes transferred, holes included
      * @throws Error invalid_argument  offset or length beyond the end, or the source is the
      * volume's own file; busy  somebody uses it (see blockers()) and options.allowed does not say
-     * that this may be; permission_denied  also of another user's symbolic link (see Volume); io
-     * the source ended early or does not have the expected digest
+     * that this may be; permission_denied  also of another user's symbolic link (see Volume);
+     * no_space  also where the thin pool of a logical volume is full; io  the source ended early or
+     * does not have the expected digest
      * @capability upload
      */
     std::uint64_t upload(const UploadSource& source, const TransferOptions& options = {},

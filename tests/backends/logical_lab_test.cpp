@@ -1,143 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Pools of type "logical" on LVM itself, in the lab's machine, through the C++ API.
-#include "file_io.hpp"
-#include "lab.hpp"
+#include "logical_lab.hpp"
 #include "logical_stage.hpp"
-#include "process_runner.hpp"
-#include "scratch.hpp"
 
 #include <catch2/catch.hpp>
-#include <fcntl.h>
-#include <fstream>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 
 using namespace storage;
-
-namespace {
-
-constexpr std::uint64_t mib = 1 << 20;
-
-std::string output_of(const std::string& command)
-{
-    ProcessRunner runner;
-    auto text = runner.run({.program = "bash", .arguments = {"-c", command}}, nullptr).output;
-    while (!text.empty() && (text.back() == '\n' || text.back() == ' '))
-        text.pop_back();
-    return text.substr(std::min(text.find_first_not_of(' '), text.size()));
-}
-
-/** A context of its own, disks without anything on them, and LVM's modules. */
-struct Lab {
-    Scratch scratch{};
-    std::optional<Context> context{};
-
-    Lab()
-    {
-        lab_run("modprobe -a dm-mod dm-snapshot dm-thin-pool dm-raid");
-        clean();
-        open();
-    }
-    ~Lab() { clean(); }
-    void clean()
-    {
-        ::unlink("/etc/lvm/lvmlocal.conf");
-        std::system("{ umount /mnt; vgremove --yes --force --force labvg renamed;"
-                    "pvremove --yes --force --force /dev/vda /dev/vdb;"
-                    "wipefs -a /dev/vda /dev/vdb; } > /dev/null 2>&1");
-    }
-    void open()
-    {
-        context.reset();
-        auto options = scratch.options();
-        options.secrets = [](const SecretRequest&) { return Secret("passphrase"); };
-        context.emplace(std::move(options));
-    }
-
-    PoolDef definition(bool with_devices = true)
-    {
-        PoolDef def{.type = "logical", .name = "lvm", .source = {.name = "labvg"}};
-        if (with_devices)
-            def.source.devices = {{.path = lab_disk('a')}, {.path = lab_disk('b')}};
-        return def;
-    }
-    Pool running()
-    {
-        auto pool = context->define_pool(definition());
-        pool.start(BuildMode::no_overwrite);
-        return pool;
-    }
-};
-
-VolumeDef volume(const std::string& name, std::uint64_t capacity,
-                 std::optional<Provisioning> provisioning = {})
-{
-    VolumeDef def{.name = name, .capacity = capacity};
-    def.target.provisioning = std::move(provisioning);
-    return def;
-}
-
-Provisioning thin(const std::string& pool = "")
-{
-    return {.kind = ProvisioningKind::thin, .pool = pool};
-}
-
-Volume make_thin_pool(Pool& pool, std::uint64_t size = 96 * mib, const std::string& name = "tp")
-{
-    return pool.create_volume(volume(name, size, {{.kind = ProvisioningKind::thin_pool}}));
-}
-
-std::string lv(const std::string& name, const std::string& field)
-{
-    return output_of("lvs --noheadings --units b --nosuffix -o " + field + " labvg/" + name);
-}
-
-std::string all_lvs()
-{
-    return output_of("lvs --noheadings -o lv_name,lv_tags labvg 2>&1 | sed 's/ *$//'");
-}
-
-void fill(const std::string& path, char letter, std::size_t size)
-{
-    const auto fd = open_file(path, O_WRONLY);
-    write_at(fd.get(), 0, std::string(size, letter), path);
-    ::fsync(fd.get());
-}
-
-std::string begin_of(const std::string& path, std::size_t size = 4)
-{
-    std::string text(size, '?');
-    const auto fd = open_file(path, O_RDONLY);
-    CHECK(::pread(fd.get(), text.data(), size, 0) == static_cast<ssize_t>(size));
-    return text;
-}
-
-bool has_diagnostic(const Pool& pool, const std::string& name, DiagnosticReason reason)
-{
-    for (const auto& diagnostic : pool.diagnostics())
-        if (diagnostic.name == name && diagnostic.reason == reason)
-            return true;
-    return false;
-}
-
-/** As if the second disk were not there, until it goes. */
-struct WithoutSecondDisk {
-    WithoutSecondDisk()
-    {
-        std::ofstream("/etc/lvm/lvmlocal.conf")
-            << "devices { global_filter=[\"a|^/dev/vda$|\", \"r|.*|\"] }\n";
-    }
-    ~WithoutSecondDisk() { ::unlink("/etc/lvm/lvmlocal.conf"); }
-};
-
-#define ONLY_IN_LAB()                                                                              \
-    if (!in_lab()) {                                                                               \
-        WARN("skipped: not in the lab's machine");                                                 \
-        return;                                                                                    \
-    }
-
-} // namespace
+using namespace logical_lab;
 
 TEST_CASE("logical: a group is built, found, used, and deleted", "[.][lab]")
 {
@@ -596,67 +468,6 @@ TEST_CASE("logical: encrypted volumes have the capacity that was asked for", "[.
     }
     lab_run("cryptsetup --version > /dev/null 2>&1 || exit 0; echo -n passphrase | cryptsetup "
             "open --test-passphrase --key-file - /dev/labvg/luks2");
-}
-
-TEST_CASE("logical: a full thin pool", "[.][lab]")
-{
-    ONLY_IN_LAB()
-    Lab lab;
-    auto pool = lab.running();
-    make_thin_pool(pool, 16 * mib);
-    lab_run("lvchange -qq --errorwhenfull y labvg/tp");
-    auto made = pool.create_volume(volume("t", 100 * mib, thin()));
-    ReadCallback endless = [left = 64 * mib](std::span<std::byte> buffer,
-                                             std::uint64_t&) mutable -> std::size_t {
-        const auto n = std::min<std::uint64_t>(left, buffer.size());
-        std::fill_n(buffer.begin(), n, std::byte{7});
-        left -= n;
-        return n;
-    };
-    const auto code = error_code([&] { made.upload(endless); });
-    CHECK((code == ErrorCode::no_space || code == ErrorCode::io));
-    CHECK(pool.info().details.at("thin_pool.tp.data_percent") == "100.00");
-    CHECK(error_code([&] { pool.create_volume(volume("u", mib, thin())); }) == ErrorCode::no_space);
-    CHECK(error_code([&] { made.create_snapshot("s"); }) == ErrorCode::no_space);
-    pool.refresh();
-    CHECK(pool.info().state == PoolState::degraded);
-    CHECK(has_diagnostic(pool, "tp", DiagnosticReason::incomplete));
-    pool.find_volume("tp").resize(64 * mib);
-    pool.create_volume(volume("u", mib, thin()));
-    CHECK(pool.info().state == PoolState::running);
-}
-
-TEST_CASE("logical: a missing device degrades the pool and loses nothing else", "[.][lab]")
-{
-    ONLY_IN_LAB()
-    Lab lab;
-    auto pool = lab.running();
-    pool.create_volume(volume("whole", 8 * mib));
-    pool.create_volume(volume("half", 8 * mib, {{.stripes = 2}}));
-    pool.stop();
-    {
-        const WithoutSecondDisk without;
-        pool.start();
-        auto info = pool.info();
-        CHECK(info.state == PoolState::degraded);
-        CHECK_THAT(info.reason, Catch::Contains("1 of 2 devices"));
-        CHECK(info.details.at("missing_devices") == "1");
-        CHECK(info.available < info.capacity - info.allocation);
-        CHECK(pool.volume_names() == std::vector<std::string>{"half", "whole"});
-        CHECK(has_diagnostic(pool, "half", DiagnosticReason::incomplete));
-        CHECK(has_diagnostic(pool, "half", DiagnosticReason::inactive));
-        CHECK(has_diagnostic(pool, "[unknown]", DiagnosticReason::incomplete));
-        CHECK_FALSE(has_diagnostic(pool, "whole", DiagnosticReason::incomplete));
-        fill("/dev/labvg/whole", 'w', mib);
-        CHECK(error_code([&] { pool.find_volume("half").wipe(); }) == ErrorCode::invalid_state);
-        CHECK(error_code([&] { pool.create_volume(volume("more", 600 * mib)); }) ==
-              ErrorCode::no_space);
-    }
-    CHECK(pool.info().state == PoolState::running);
-    pool.stop();
-    pool.start();
-    CHECK(lv("half", "lv_active") == "active");
-    CHECK(begin_of("/dev/labvg/whole") == "wwww");
 }
 
 namespace {

@@ -239,6 +239,29 @@ TEST_CASE("lvm: a failing program is an error, a group that is not there none")
     CHECK(code_of([&] { find_lvm_group(not_installed, "vg", nullptr); }) == ErrorCode::unavailable);
 }
 
+TEST_CASE("lvm: a group that LVM leaves out is told from one that is not there")
+{
+    const auto answer = [](const std::string& errors) {
+        return "$ " + quoted(lvm_report_command("vg")) + "\n> {\"report\": []}\n" + errors + "? 5";
+    };
+    ScriptedRunner twice(
+        answer("!   WARNING: VG name vg is used by VGs aaaaaa-1 and bbbbbb-2.\n"
+               "!   Fix duplicate VG names with vgrename uuid, a device filter, or system IDs.\n"
+               "!   Multiple VGs found with the same name: skipping vg\n"
+               "!   Use --select vg_uuid=<uuid> in place of the VG name.\n"));
+    CHECK(code_of([&] { find_lvm_group(twice, "vg", nullptr); }, "'aaaaaa-1 and bbbbbb-2'") ==
+          ErrorCode::invalid_state);
+    const std::string foreign =
+        "!   Cannot access VG vg with system ID elsewhere with unknown local system ID.\n";
+    ScriptedRunner elsewhere(answer(foreign));
+    CHECK(code_of([&] { find_lvm_group(elsewhere, "vg", nullptr); }, "system ID 'elsewhere'") ==
+          ErrorCode::invalid_state);
+    // Another group's trouble is not this one's.
+    ScriptedRunner other(answer("!   Cannot access VG vg2 with system ID elsewhere with unknown.\n"
+                                "!   Volume group \"vg\" not found\n"));
+    CHECK_FALSE(find_lvm_group(other, "vg", nullptr));
+}
+
 TEST_CASE("lvm: values of a report")
 {
     CHECK(parse_lvm_report(report().dump()).at(0).lvs.at(0).created == 5);
