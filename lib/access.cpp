@@ -79,7 +79,7 @@ bool is_network(std::string_view type)
     return std::find(std::begin(types), std::end(types), type) != std::end(types);
 }
 
-std::string quoted(const std::string& path)
+std::string in_quotes(const std::string& path)
 {
     return "'" + path + "'";
 }
@@ -152,7 +152,7 @@ private:
         while (!rest_.empty()) {
             if (!S_ISDIR(status_.st_mode))
                 throw Error(ErrorCode::not_found,
-                            quoted(shown()) + " is no directory: there is nothing in it", {}, {},
+                            in_quotes(shown()) + " is no directory: there is nothing in it", {}, {},
                             ENOTDIR);
             auto name = std::move(rest_.back());
             rest_.pop_back();
@@ -196,13 +196,13 @@ private:
         if (!S_ISLNK(status_.st_mode))
             return;
         if (++links_ > 40)
-            throw system_error(ELOOP, "cannot look at " + quoted(place_));
+            throw system_error(ELOOP, "cannot look at " + in_quotes(place_));
         if (std::all_of(rest_.begin(), rest_.end(), [](const auto& part) { return part.empty(); }))
             check_followed(directory);
         std::string target(PATH_MAX, '\0');
         const auto length = ::readlink(place_.c_str(), target.data(), target.size());
         if (length < 0)
-            throw system_error(errno, "cannot read the link " + quoted(place_));
+            throw system_error(errno, "cannot read the link " + in_quotes(place_));
         target.resize(static_cast<std::size_t>(length));
         place_ = target.starts_with('/') ? "" : above;
         push(target);
@@ -230,7 +230,7 @@ private:
         if (::lstat(shown().c_str(), &status_) == 0)
             return;
         const int error = errno;
-        throw system_error(error, "cannot look at " + quoted(shown()),
+        throw system_error(error, "cannot look at " + in_quotes(shown()),
                            error == EACCES ? "ask as a user who may look there" : "");
     }
 
@@ -277,10 +277,10 @@ private:
     {
         const auto* mount = mount_above();
         if (decides_alone(mount))
-            return "the FUSE program that serves " + quoted(mount->point) +
+            return "the FUSE program that serves " + in_quotes(mount->point) +
                    " may still refuse, which cannot be known from here";
         if (mount && is_network(mount->type))
-            return "the server of " + quoted(mount->point) +
+            return "the server of " + in_quotes(mount->point) +
                    " may still refuse, which cannot be known from here" +
                    (uid_ == 0 ? " (root_squash makes uid 0 nobody)" : "");
         const auto enforcing = lines_or_text(system_.path("/sys/fs/selinux/enforce"));
@@ -303,7 +303,7 @@ private:
         const bool is_file = S_ISREG(status_.st_mode);
         struct ::statvfs fs {};
         if (::statvfs(shown().c_str(), &fs) != 0)
-            throw system_error(errno, "cannot look at " + quoted(shown()));
+            throw system_error(errno, "cannot look at " + in_quotes(shown()));
         if ((wanted & search) && is_file && (fs.f_flag & ST_NOEXEC))
             deny("the file system is mounted noexec", "mount it without noexec");
         if (!(wanted & write))
@@ -312,11 +312,12 @@ private:
             deny("read-only file system", "mount it writable: mount -o remount,rw");
         struct ::statx flags;
         if (::statx(AT_FDCWD, shown().c_str(), AT_SYMLINK_NOFOLLOW, STATX_TYPE, &flags) != 0)
-            throw system_error(errno, "cannot look at " + quoted(shown()));
+            throw system_error(errno, "cannot look at " + in_quotes(shown()));
         if (flags.stx_attributes & STATX_ATTR_IMMUTABLE)
-            deny("immutable", "chattr -i " + quoted(shown()));
+            deny("immutable", "chattr -i " + in_quotes(shown()));
         if ((flags.stx_attributes & STATX_ATTR_APPEND) && is_file)
-            deny("append-only: nothing in it can be overwritten", "chattr -a " + quoted(shown()));
+            deny("append-only: nothing in it can be overwritten",
+                 "chattr -a " + in_quotes(shown()));
     }
 
     bool in_group(std::uint32_t group) const
@@ -376,7 +377,7 @@ private:
         else if (uid_ == 0 && !overrides_)
             rule += "; uid 0 has no CAP_DAC_OVERRIDE here";
         auto remedy =
-            std::string("chmod ") + letter + '+' + letters(missing) + ' ' + quoted(shown());
+            std::string("chmod ") + letter + '+' + letters(missing) + ' ' + in_quotes(shown());
         if (*letter == 'o')
             remedy = acl_remedy(wanted) + ", or " + remedy;
         deny(std::move(rule), std::move(remedy));
@@ -385,7 +386,7 @@ private:
     std::string acl_remedy(unsigned wanted) const
     {
         return "setfacl -m u:" + std::to_string(uid_) + ':' + letters(wanted) + ' ' +
-               quoted(shown());
+               in_quotes(shown());
     }
 
     static std::optional<std::vector<AclEntry>> acl_of(const std::string& path)
@@ -478,7 +479,7 @@ AccessExplanation explain_access(const std::string& path, std::uint32_t uid, std
                                  const SystemRoot& system)
 {
     if (!path.starts_with('/') || path.size() >= PATH_MAX || path.find('\0') != path.npos)
-        throw Error(ErrorCode::invalid_argument, quoted(path) + " is not an absolute path",
+        throw Error(ErrorCode::invalid_argument, in_quotes(path) + " is not an absolute path",
                     "give a path that begins with '/'");
     return AccessWalk(uid, gid, groups, system).run(path, static_cast<unsigned>(mode) & 7);
 }
