@@ -56,11 +56,12 @@ public:
             points.back() = calls; // once it is done for sure
         }
         for (auto point : points)
-            for (int attempt = 0; attempt < 4; ++attempt) {
+            for (int attempt = 0; attempt < 6; ++attempt) {
                 const auto counted = run_and_kill_at(point);
                 if (counted == point)
                     break;
-                point = counted; // not every run has as many; this one came to its end
+                // Not every run has as many: this one came to its end, and the next may be shorter.
+                point = std::max(1, counted - (1 << attempt));
             }
         std::cout << "# killed at " << points.size() << " of " << calls << " system calls";
         if (points.size() < static_cast<std::size_t>(calls))
