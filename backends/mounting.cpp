@@ -190,8 +190,7 @@ void apply_unmount(StepRun& run)
 bool is_source_of(const MountEntry& mount, const std::string& source, const SystemRoot& system)
 {
     struct stat wanted {};
-    // A server's, with cifs //SERVER/SHARE: its root is what was named, a subdirectory too.
-    if (!source.starts_with('/') || source.starts_with("//"))
+    if (!source.starts_with('/')) // a server's; its root is what was named, a subdirectory too
         return mount.source == source;
     if (!is_whole(mount))
         return false;
