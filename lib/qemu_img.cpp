@@ -69,22 +69,11 @@ std::string path_of(Command& command, const QemuImage& image)
     return image.fd < 0 ? image.path : pass_descriptor(command, image.fd);
 }
 
-/** What QEMU takes for a passphrase (crypto/secret_common.c). */
-bool is_passphrase(std::string_view bytes)
-{
-    while (!bytes.empty()) {
-        const auto character = decode_utf8(bytes);
-        if (character.length == 0 || character.value == 0)
-            return false;
-        bytes.remove_prefix(character.length);
-    }
-    return true;
-}
-
 /** Declares the image's secret under a name. */
 void add_secret(Command& command, const QemuImage& image, const std::string& id)
 {
-    if (image.secret && !is_passphrase(image.secret->bytes()))
+    // What QEMU takes for a passphrase (crypto/secret_common.c).
+    if (image.secret && !is_utf8_string(image.secret->bytes()))
         throw not_supported(shown(image.path) +
                                 ": its secret is not UTF-8 without zero bytes, which qemu-img and "
                                 "virtual machines want",

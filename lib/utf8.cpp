@@ -36,6 +36,17 @@ Utf8Character decode_utf8(std::string_view text)
     return {value, length};
 }
 
+bool is_utf8_string(std::string_view bytes) noexcept
+{
+    while (!bytes.empty()) {
+        const auto [value, length] = decode_utf8(bytes);
+        if (length == 0 || value == 0)
+            return false;
+        bytes.remove_prefix(length);
+    }
+    return true;
+}
+
 bool is_plain_text(std::string_view text) noexcept
 {
     while (!text.empty()) {

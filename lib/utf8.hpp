@@ -17,6 +17,9 @@ struct Utf8Character {
 /** Decodes the character at the start of a text that is not empty. */
 Utf8Character decode_utf8(std::string_view text);
 
+/** Whether it is UTF-8 that a C string can hold: without zero bytes. */
+bool is_utf8_string(std::string_view bytes) noexcept;
+
 /** Whether it is UTF-8 that XML can hold, without control characters. */
 bool is_plain_text(std::string_view text) noexcept;
 

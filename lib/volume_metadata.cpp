@@ -19,20 +19,9 @@ constexpr auto nobody_minds = BlockerKind::open | BlockerKind::backing_image |
 constexpr VolumeOperation metadata_operation{"vol-metadata", "changing the metadata of",
                                              Capability::metadata, "keep metadata"};
 
-bool is_text(std::string_view bytes)
-{
-    while (!bytes.empty()) {
-        const auto character = decode_utf8(bytes);
-        if (character.length == 0 || character.value == 0)
-            return false;
-        bytes.remove_prefix(character.length);
-    }
-    return true;
-}
-
 void check_key(PoolAccess& access, const std::string& key, const std::string& title)
 {
-    if (key.empty() || key.size() > longest_key || !is_text(key) || control_character(key))
+    if (key.empty() || key.size() > longest_key || !is_utf8_string(key) || control_character(key))
         throw Error(ErrorCode::invalid_argument,
                     title + ": metadata key " + shown(key) + " is not usable",
                     "use 1 to 255 bytes of UTF-8 without control characters");
@@ -44,7 +33,7 @@ void check_key(PoolAccess& access, const std::string& key, const std::string& ti
 
 void check_value(const std::string& key, const std::string& value, const std::string& title)
 {
-    if (value.size() > longest_value || !is_text(value))
+    if (value.size() > longest_value || !is_utf8_string(value))
         throw Error(ErrorCode::invalid_argument,
                     title + ": the value of metadata key " + shown(key) + " is " +
                         (value.size() > longest_value
