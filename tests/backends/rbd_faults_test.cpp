@@ -9,22 +9,15 @@ using namespace storage;
 
 namespace {
 
-RBD_CASE("a creation that was killed leaves nothing")
+/** Another process works with a context of its own, and dies: the work ends it without a word. */
+template <typename Work>
+void die_in(RbdStage& stage, Work&& work)
 {
-    RbdStage stage(peer);
-    auto pool = stage.pool();
     const auto child = ::fork();
     if (child == 0) {
-        try { // a context of its own: as another process would have
-            RbdStage& copy = stage;
-            copy.open();
-            copy.context->find_pool("ceph").upload_volume(
-                raw_volume("half", 64 * mib),
-                UploadSource([n = 0](std::span<std::byte> buffer, std::uint64_t&) mutable {
-                    if (++n == 9)
-                        ::_exit(7); // without a word, as if killed
-                    return buffer.size();
-                }));
+        try {
+            stage.open();
+            work();
         } catch (const Error&) {
         }
         ::_exit(1);
@@ -32,6 +25,30 @@ RBD_CASE("a creation that was killed leaves nothing")
     int status = 0;
     REQUIRE(::waitpid(child, &status, 0) == child);
     REQUIRE(WEXITSTATUS(status) == 7);
+}
+
+void die_deleting(RbdStage& stage, const std::string& pool, const std::string& volume)
+{
+    die_in(stage, [&] {
+        Job job;
+        job.set_progress_callback([](const Progress&) { ::_exit(7); });
+        stage.context->find_pool(pool).find_volume(volume).delete_storage(BlockerKind::none, &job);
+    });
+}
+
+RBD_CASE("a creation that was killed leaves nothing")
+{
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    die_in(stage, [&] {
+        stage.context->find_pool("ceph").upload_volume(
+            raw_volume("half", 64 * mib),
+            UploadSource([n = 0](std::span<std::byte> buffer, std::uint64_t&) mutable {
+                if (++n == 9)
+                    ::_exit(7);
+                return buffer.size();
+            }));
+    });
     const auto recovered = stage.context->recover();
     REQUIRE(recovered.size() == 1);
     CHECK_FALSE(recovered[0].finished);
@@ -49,21 +66,7 @@ RBD_CASE("a deletion that was killed is finished")
     RbdStage stage(peer);
     auto pool = stage.pool();
     pool.create_volume(raw_volume("a", 8 * mib));
-    const auto child = ::fork();
-    if (child == 0) {
-        try {
-            stage.open();
-            Job job;
-            job.set_progress_callback([](const Progress&) { ::_exit(7); });
-            stage.context->find_pool("ceph").find_volume("a").delete_storage(BlockerKind::none,
-                                                                             &job);
-        } catch (const Error&) {
-        }
-        ::_exit(1);
-    }
-    int status = 0;
-    REQUIRE(::waitpid(child, &status, 0) == child);
-    REQUIRE(WEXITSTATUS(status) == 7);
+    die_deleting(stage, "ceph", "a");
     const auto recovered = stage.context->recover();
     REQUIRE(recovered.size() == 1);
     CHECK(recovered[0].finished);
@@ -240,21 +243,7 @@ TEST_CASE("rbd, simulated: what a deleted RADOS pool took with it is neither und
     RbdStage stage(peer);
     auto pool = stage.pool("gone", "gone");
     pool.create_volume(raw_volume("a", 8 * mib));
-    const auto child = ::fork();
-    if (child == 0) {
-        try {
-            stage.open();
-            Job job;
-            job.set_progress_callback([](const Progress&) { ::_exit(7); });
-            stage.context->find_pool("gone").find_volume("a").delete_storage(BlockerKind::none,
-                                                                             &job);
-        } catch (const Error&) {
-        }
-        ::_exit(1);
-    }
-    int status = 0;
-    REQUIRE(::waitpid(child, &status, 0) == child);
-    REQUIRE(WEXITSTATUS(status) == 7);
+    die_deleting(stage, "gone", "a");
     peer.fake->fail("rbd_aio_write", -EIO);
     peer.fake->fail("rbd_remove_with_progress", -ETIMEDOUT);
     CHECK(error_code([&] {

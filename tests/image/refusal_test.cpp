@@ -23,10 +23,7 @@ public:
 
     void refused(std::size_t offset, const Image& bytes)
     {
-        auto damaged = original_;
-        damaged.replace(offset, bytes.data.size(), bytes.data);
-        write_file(path_, damaged, size_);
-        const auto info = inspect_file(path_);
+        const auto info = inspect_with(offset, bytes);
         INFO("offset " << offset << ": " << findings(info));
         CHECK_FALSE(is_accepted());
         CHECK_FALSE(info.findings.empty());
@@ -35,15 +32,19 @@ public:
     /** What is legal, though QEMU has not got it. */
     void healthy(std::size_t offset, const Image& bytes)
     {
-        auto changed = original_;
-        changed.replace(offset, bytes.data.size(), bytes.data);
-        write_file(path_, changed, size_);
-        const auto info = inspect_file(path_);
+        const auto info = inspect_with(offset, bytes);
         INFO("offset " << offset << ": " << findings(info));
         CHECK(info.findings.empty());
     }
 
 private:
+    ImageInfo inspect_with(std::size_t offset, const Image& bytes) const
+    {
+        auto changed = original_;
+        changed.replace(offset, bytes.data.size(), bytes.data);
+        write_file(path_, changed, size_);
+        return inspect_file(path_);
+    }
     bool is_accepted() const
     {
         return run(look_ + " " + path_ + " >/dev/null 2>&1 && echo yes || echo no") == "yes\n";
