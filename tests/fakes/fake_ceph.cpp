@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "fake_ceph_parts.hpp"
 
+#include <cassert>
+#include <chrono>
+
 namespace fake_ceph {
 namespace {
+
+using namespace std::chrono_literals;
 
 const RbdLibrary& functions(bool with_encryption)
 {
@@ -52,6 +57,10 @@ Cluster::Cluster()
 
 Cluster::~Cluster()
 {
+    // A connection that was given up is closed by a thread that nobody waits for.
+    std::unique_lock lock(mutex);
+    [[maybe_unused]] const bool closed = closed_.wait_for(lock, 30s, [this] { return open_ == 0; });
+    assert(closed && "a connection is never closed");
     replace_rbd_library(nullptr);
     cluster = nullptr;
 }

@@ -5,6 +5,7 @@
 
 #include "rados_library.hpp"
 
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -47,7 +48,8 @@ struct Image {
     bool lost_parent{};    ///< what a flattening leaves behind that ended short of the end
 };
 
-/** One cluster; while it lives, rbd_library() gives its functions. */
+/** One cluster; while it lives, rbd_library() gives its functions. It ends when all connections are
+ * closed. */
 class Cluster {
 public:
     Cluster();
@@ -86,6 +88,8 @@ public:
     std::map<std::string, std::int64_t> pools_{{"rbd", 1}, {"other", 2}};
     std::vector<std::string> options_{};
     int connections_{};
+    int open_{}; ///< connections that are not shut down
+    std::condition_variable_any closed_{};
     std::uint64_t next_id_{0x1000};
 
 private:

@@ -11,6 +11,7 @@ int create2(RadosCluster* result, const char*, const char* name, std::uint64_t)
 {
     ENTER(rados_create2);
     *result = new Connection{.user = name};
+    ++cluster->open_;
     return 0;
 }
 int conf_read_file(RadosCluster, const char*)
@@ -46,6 +47,8 @@ void shutdown(RadosCluster connection)
     const std::lock_guard lock(cluster->mutex);
     cluster->enter("rados_shutdown");
     delete static_cast<Connection*>(connection);
+    --cluster->open_;
+    cluster->closed_.notify_all();
 }
 int fsid(RadosCluster, char* buffer, std::size_t size)
 {
