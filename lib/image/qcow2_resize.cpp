@@ -81,7 +81,8 @@ bool is_plain(const Header& header, Bytes head)
            is_free_of_bitmaps(head.part(0, header.cluster_size()), header.length);
 }
 
-/** Whether the L1 table lies where a table can, and has an entry for all that the guest has. */
+/** Whether the L1 table lies where a table can, with no other in its clusters, and has an entry for
+ * all that the guest has. */
 bool is_sound(const Header& header, std::uint64_t file_size)
 {
     const auto cluster_size = header.cluster_size();
@@ -93,6 +94,8 @@ bool is_sound(const Header& header, std::uint64_t file_size)
            header.l1_offset % cluster_size == 0 && l1_end < max_host_offset &&
            header.l1_offset + header.l1_size * entry_size <= file_size &&
            (l1_end <= header.refcount_offset || refcount_end <= header.l1_offset) &&
+           // One that begins before could reach into them.
+           (header.snapshots == 0 || l1_end <= header.snapshots_offset) &&
            l1_entries_for(header, header.size) <= header.l1_size;
 }
 

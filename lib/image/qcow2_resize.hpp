@@ -14,8 +14,9 @@ namespace storage::inline v1 {
  *
  * Holds the locks by which QEMU keeps others away meanwhile.
  * @return false  nothing was done, qemu-img has to: encryption, a backing file (the new part must
- * hide what it may have there), snapshots with compat 0.10, bitmaps, an external data file, marks
- * (dirty, corrupt) or features not known here, no room in the L1 table's clusters, damage
+ * hide what it may have there), snapshots with compat 0.10 or before the L1 table, bitmaps, an
+ * external data file, marks (dirty, corrupt) or features not known here, no room in the L1 table's
+ * clusters, damage
  * @throws Error invalid_argument  smaller than now, or too large; busy  open in another program;
  * parse_failed  no qcow2 image; no_space, io
  */

@@ -275,7 +275,9 @@ TEST_CASE("qcow2 growth: cases for qemu-img are left alone")
         return left_alone(20 * mib);
     };
     CHECK_FALSE(changed([](Image&) {}));
-    CHECK_FALSE(changed([](Image& image) { image.be32(60, 1).be64(64, 65536); })); // snapshots, 1.1
+    CHECK_FALSE(changed([](Image& image) { image.be32(60, 1).be64(64, 4 * 65536); })); // snapshots
+    for (const int cluster : {0, 1, 3}) // which could reach into the L1 table in cluster 3
+        CHECK(changed([&](Image& image) { image.be32(60, 1).be64(64, cluster * 65536u); }));
     CHECK(changed([](Image& image) { image.be32(4, 2).be32(60, 1); }));   // the same with 0.10
     CHECK(changed([](Image& image) { image.be64(8, 200).be32(16, 4); })); // backing file
     CHECK(changed([](Image& image) { image.be32(32, 2); }));              // encryption
