@@ -6,6 +6,7 @@
 #include "file_io.hpp"
 #include "job_impl.hpp"
 #include "names.hpp"
+#include "passphrase_cost.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -216,7 +217,7 @@ CryptPbkdf pbkdf_of(const LuksFormat& format, const CipherSpec& spec)
     const bool argon = format.version == 2;
     CryptPbkdf pbkdf{.type = argon ? "argon2id" : "pbkdf2",
                      .hash = spec.hash.c_str(),
-                     .time_ms = 2000,
+                     .time_ms = passphrase_cost_ms,
                      .max_memory_kb = argon ? 64U << 10 : 0,
                      .parallel_threads = argon ? 1U : 0};
     if (format.iterations) {

@@ -18,9 +18,9 @@ struct LuksFormat {
      * of 192 bits. */
     Encryption encryption{};
     /**
-     * What guessing one passphrase costs. 0 measures: two seconds of this machine, PBKDF2 for
-     * version 1 and Argon2id with at most 64 MiB and one thread for version 2. Anything else is
-     * that many iterations, with 32 KiB for version 2.
+     * What guessing one passphrase costs. 0 measures: passphrase_cost_ms of this machine, PBKDF2
+     * for version 1 and Argon2id with at most 64 MiB and one thread for version 2. Anything else
+     * is that many iterations, with 32 KiB for version 2.
      */
     std::uint32_t iterations{};
 };

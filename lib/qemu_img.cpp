@@ -3,6 +3,7 @@
 
 #include "job_impl.hpp"
 #include "names.hpp"
+#include "passphrase_cost.hpp"
 #include "utf8.hpp"
 
 #include <algorithm>
@@ -131,8 +132,8 @@ void add_encryption(Options& list, const QemuImage& target, const QemuImgOptions
         if (!options.encryption->ivgen->hash.empty())
             add("ivgen-hash-alg", word("hash", options.encryption->ivgen->hash));
     }
-    if (options.iteration_ms)
-        add("iter-time", std::to_string(options.iteration_ms));
+    if (const auto cost = passphrase_cost_ms.load(); cost != default_passphrase_cost_ms)
+        add("iter-time", std::to_string(cost));
 }
 
 std::string_view name_of(Preallocation preallocation)

@@ -39,7 +39,6 @@ struct QemuImgOptions {
     std::string backing_format{};
     std::optional<Encryption>
         encryption{};              ///< cipher and ivgen, where they are not QEMU's defaults
-    std::uint32_t iteration_ms{};  ///< time for guessing one passphrase; 0: QEMU's 2 s
     Preallocation preallocation{}; ///< vdi, vpc and vhdx know off, and full for a fixed size
     std::string compat{};          ///< qcow2: "0.10" or "1.1"
     std::uint64_t cluster_size{};  ///< 0: the format's default

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What volumes contain when they are created and copied, by image format.
+#include "cheap_passphrases.hpp"
 #include "content.hpp"
 
 using namespace storage;
@@ -376,6 +377,7 @@ TEST_CASE("encrypted volumes open with the secret that the application gave", "[
         WARN("skipped: needs qemu-img");
         return;
     }
+    const CheapPassphrases cheap;
     Scratch scratch;
     auto options = scratch.options();
     std::vector<SecretRequest> requests;

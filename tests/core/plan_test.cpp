@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What a dry run tells is what happens: the programs' arguments, and what is refused.
+#include "cheap_passphrases.hpp"
 #include "scratch.hpp"
 
 #include <basin/context.hpp>
@@ -113,6 +114,7 @@ TEST_CASE("the record of a step has the arguments that qemu-img is given", "[pla
 {
     if (!have_qemu_img())
         return;
+    const CheapPassphrases cheap;
     Stage stage;
     auto& pool = *stage.pool;
     for (const auto format : {"qcow", "qed", "vmdk", "vdi", "vpc", "parallels"})

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Encrypted volumes through the whole library: what opens them, and that their secret is nowhere.
 #include "canary.hpp"
+#include "cheap_passphrases.hpp"
 #include "dynamic_library.hpp"
 #include "process_runner.hpp"
 #include "scratch.hpp"
@@ -116,6 +117,7 @@ public:
 
     std::string volume_keys() const { return keys / "usage/volume"; }
 
+    CheapPassphrases cheap{200}; // as long as the canary needs to look around
     Scratch scratch{};
     TemporaryDirectory keys{}; // not in the scratch directory, where no passphrase may be
     Canary canary{};
@@ -405,7 +407,7 @@ TEST_CASE("a wrong secret and a tool that fails leave no volume and tell nothing
     everything_fails(ErrorCode::not_found);
     for (const auto& [format, encryption] :
          {std::pair{"raw", "luks"}, {"raw", "luks2"}, {"qcow2", "luks"}})
-        CHECK(all.fails([&](Job* job) {
+        CHECK(all.fails([&, format = format, encryption = encryption](Job* job) {
             all.pool->create_volume(encrypted("no", format, encryption, mib), {}, job);
         }) == ErrorCode::not_found);
 

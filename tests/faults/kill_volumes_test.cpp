@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Sudden death during calls that change volumes: each is whole or absent, has its old or its new
 // name and size, and the pool's directory holds nothing else.
+#include "cheap_passphrases.hpp"
 #include "killing.hpp"
 #include "mounts.hpp"
 
@@ -198,9 +199,12 @@ TEST_CASE("killed while resizing: the volume has its old or its new size", "[fau
         std::uint64_t capacity;
         ResizeFlags flags;
     };
-    for (const auto& [format, capacity, flags] :
+    for (const auto& resize :
          {Resize{"raw", 3 * mib, {}}, Resize{"raw", 3 * mib, ResizeFlags::allocate},
           Resize{"raw", 4096, ResizeFlags::shrink}, Resize{"qcow2", 3 * mib, {}}}) {
+        const auto& format = resize.format;
+        const auto capacity = resize.capacity;
+        const auto flags = resize.flags;
         INFO(format << " to " << capacity);
         kill_everywhere(
             [&](Scratch& scratch, Context& context) {
@@ -374,6 +378,7 @@ TEST_CASE("killed while encrypting a new volume: it is whole or absent", "[fault
         WARN("skipped: needs cryptsetup");
         return;
     }
+    const CheapPassphrases cheap;
     const auto with_secret = [](Scratch& scratch) {
         ContextOptions options = scratch.options();
         options.secrets = [](const SecretRequest&) { return Secret("correct horse"); };

@@ -2,6 +2,7 @@
 // qemu-img: the arguments by transcript, the effect by the real program and basin's own inspector.
 #include "qemu_img.hpp"
 
+#include "cheap_passphrases.hpp"
 #include "file_io.hpp"
 #include "process_runner.hpp"
 #include "scratch.hpp"
@@ -16,11 +17,11 @@ using namespace storage;
 namespace {
 
 constexpr std::uint64_t megabyte = 1 << 20;
-constexpr std::uint32_t quick = 10; // milliseconds for guessing a passphrase
 
 struct Images {
     TemporaryDirectory directory{};
     ProcessRunner runner{};
+    CheapPassphrases cheap{};
 
     bool usable() const
     {
@@ -128,7 +129,7 @@ $ qemu-img create -q -f vpc -o force_size=on /p/a 1048576
 $ qemu-img create -q -f vpc -o subformat=fixed,force_size=on /p/a 1048576
 $ qemu-img create -q -f vdi -o static=on /p/a 1048576
 $ qemu-img create -q -f luks --object secret,id=target,file=/proc/self/fd/3 -o key-secret=target,preallocation=falloc /p/a 1048576
-$ qemu-img create -q -f qcow2 --object secret,id=target,file=/proc/self/fd/3 -o encrypt.format=luks,encrypt.key-secret=target,encrypt.cipher-alg=aes-256,encrypt.cipher-mode=cbc,encrypt.hash-alg=sha256,encrypt.ivgen-alg=essiv,encrypt.ivgen-hash-alg=sha1,encrypt.iter-time=10,compat=1.1 /proc/self/fd/10 1048576
+$ qemu-img create -q -f qcow2 --object secret,id=target,file=/proc/self/fd/3 -o encrypt.format=luks,encrypt.key-secret=target,encrypt.cipher-alg=aes-256,encrypt.cipher-mode=cbc,encrypt.hash-alg=sha256,encrypt.ivgen-alg=essiv,encrypt.ivgen-hash-alg=sha1,compat=1.1 /proc/self/fd/10 1048576
 )");
     const auto create = [&](const QemuImage& image, QemuImgOptions options) {
         options.capacity = megabyte;
@@ -150,9 +151,8 @@ $ qemu-img create -q -f qcow2 --object secret,id=target,file=/proc/self/fd/3 -o 
     create({.path = "/p/a", .format = "vdi"}, {.preallocation = Preallocation::full});
     create({.path = "/p/a", .format = "luks", .secret = Secret("passphrase pw")},
            {.preallocation = Preallocation::falloc});
-    create(
-        {.path = "/p/a", .format = "qcow2", .fd = 0, .secret = Secret("passphrase pw")},
-        {.encryption = luks("aes", 256, "cbc", "sha256", "essiv", "sha1"), .iteration_ms = quick});
+    create({.path = "/p/a", .format = "qcow2", .fd = 0, .secret = Secret("passphrase pw")},
+           {.encryption = luks("aes", 256, "cbc", "sha256", "essiv", "sha1")});
 }
 
 TEST_CASE("qemu-img: the arguments that convert images", "[qemu-img]")
@@ -445,7 +445,7 @@ TEST_CASE("names mean nothing to qemu-img where options open the images", "[qemu
             .path = images / name, .format = "qcow2", .secret = key, .virtual_size = megabyte};
         qemu_img_convert(images.runner,
                          {.path = images / ("s" + name), .format = "raw", .virtual_size = megabyte},
-                         encrypted, {.iteration_ms = quick}, nullptr);
+                         encrypted, {}, nullptr);
         CHECK((images.content(encrypted, megabyte) == bytes)); // not shown: large
         CHECK(images.directory.count() == 3);
         for (const auto* prefix : {"", "s"})
@@ -482,7 +482,7 @@ TEST_CASE("qemu-img works on files without a name", "[qemu-img]")
     CHECK(inspect_image(target.get()).virtual_size == 2 * megabyte);
     image.format = "luks";
     image.secret = Secret("key");
-    images.create(image, {.capacity = megabyte, .iteration_ms = quick});
+    images.create(image, {.capacity = megabyte});
     CHECK(inspect_image(target.get()).format == ImageFormat::luks);
     CHECK(images.directory.count() == 1); // "content"
 }
@@ -501,8 +501,7 @@ TEST_CASE("qemu-img encrypts as the definition says", "[qemu-img][luks]")
                 continue; // each takes seconds
             const QemuImage image{
                 .path = images / "image", .format = format, .secret = Secret("key")};
-            images.create(image,
-                          {.capacity = 2 * megabyte, .encryption = wanted, .iteration_ms = quick});
+            images.create(image, {.capacity = 2 * megabyte, .encryption = wanted});
             const auto info = inspected(image.path);
             INFO(format << ' ' << wanted.cipher->name);
             CHECK(info.virtual_size == 2 * megabyte);
@@ -536,7 +535,7 @@ TEST_CASE("qemu-img converts from and to encrypted images without loss", "[qemu-
                              .format = format,
                              .secret = Secret("key " + id),
                              .virtual_size = bytes.size()};
-        qemu_img_convert(images.runner, last, next, {.iteration_ms = quick}, nullptr);
+        qemu_img_convert(images.runner, last, next, {}, nullptr);
         INFO(number << ' ' << format);
         CHECK(inspected(next.path).encryption.has_value());
         CHECK(images.directory.read(id).find(bytes.substr(4096, 64)) == std::string::npos);
@@ -589,10 +588,9 @@ TEST_CASE("a conversion is cancelled in its middle", "[qemu-img]")
             job.cancel();
     });
     CHECK(error_code([&] {
-              qemu_img_convert(images.runner,
-                               {.path = images / "source", .format = "raw", .virtual_size = size},
-                               {.path = images / "target", .format = "luks", .secret = Secret("x")},
-                               {.iteration_ms = quick}, &job);
+              qemu_img_convert(
+                  images.runner, {.path = images / "source", .format = "raw", .virtual_size = size},
+                  {.path = images / "target", .format = "luks", .secret = Secret("x")}, {}, &job);
           }) == ErrorCode::cancelled);
     CHECK(job.progress().done < size);
 }

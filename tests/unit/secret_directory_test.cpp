@@ -3,6 +3,7 @@
 #include "secret_directory.hpp"
 
 #include "canary.hpp"
+#include "cheap_passphrases.hpp"
 #include "luks_format.hpp"
 #include "process_runner.hpp"
 #include "processes.hpp"
@@ -237,7 +238,7 @@ TEST_CASE("a passphrase is in no argument, environment, file, progress or error"
     }
     const Secret secret(canary.passphrase());
     constexpr std::uint64_t size = 2 << 20;
-    constexpr std::uint32_t quick = 10;
+    const CheapPassphrases cheap;
     std::string said;
     const auto fails = [&](const auto& call) {
         try {
@@ -256,8 +257,8 @@ TEST_CASE("a passphrase is in no argument, environment, file, progress or error"
         const QemuImage qcow2{.path = directory / "qcow2", .format = "qcow2", .secret = secret};
         Job job;
         job.set_progress_callback([&](const Progress& progress) { said += progress.phase; });
-        qemu_img_convert(runner, plain, raw, {.iteration_ms = quick}, &job);
-        qemu_img_convert(runner, raw, qcow2, {.iteration_ms = quick}, &job);
+        qemu_img_convert(runner, plain, raw, {}, &job);
+        qemu_img_convert(runner, raw, qcow2, {}, &job);
         for (const auto& step : job.trace())
             said += to_json(step);
 
