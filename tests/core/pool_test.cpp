@@ -329,8 +329,9 @@ TEST_CASE("autostart tells of marked pools whose definitions are left out", "[po
     CHECK(results[0].started);
     for (const auto& [name, code] :
          {std::pair("broken", ErrorCode::invalid_xml), {"twin", ErrorCode::already_exists}}) {
-        const auto found = std::find_if(results.begin(), results.end(),
-                                        [&](const auto& one) { return one.pool_name == name; });
+        const auto found =
+            std::find_if(results.begin(), results.end(),
+                         [&, name = name](const auto& one) { return one.pool_name == name; });
         REQUIRE(found != results.end());
         CHECK_FALSE(found->started);
         REQUIRE(found->error);

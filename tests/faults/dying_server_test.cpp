@@ -154,7 +154,7 @@ TEST_CASE("each call of a server hangs in turn: deadlines hold, nothing is lost"
             Job job;
             job.set_timeout(150ms);
             const auto begin = std::chrono::steady_clock::now();
-            const auto code = error_code([&] { call(pool, job); });
+            const auto code = error_code([&, &call = call] { call(pool, job); });
             const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
                 std::chrono::steady_clock::now() - begin);
             CHECK((code == ErrorCode{} || code == ErrorCode::timed_out));
@@ -199,7 +199,7 @@ TEST_CASE("each call of a server fails in turn: the error is told, nothing is lo
                 INFO(kind_name << " fails with " << error << ", " << name);
                 stage.disk.fails(kind, error);
                 Job job;
-                const auto what = error_of([&] { call(pool, job); });
+                const auto what = error_of([&, &call = call] { call(pool, job); });
                 stage.disk.works();
                 stage.tidy(pool);
                 failed += what.code() != ErrorCode{};
