@@ -506,7 +506,8 @@ PoolSizes rbd_pool_sizes(RbdConnection& connection, const RbdPlace& place)
         sizes.available = std::min(sizes.available, quota - std::min(quota, sizes.allocation));
         sizes.details["quota"] = std::to_string(quota);
     }
-    sizes.capacity = sizes.allocation + sizes.available;
+    if (__builtin_add_overflow(sizes.allocation, sizes.available, &sizes.capacity))
+        sizes.capacity = UINT64_MAX;
     return sizes;
 }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// What a program prints as its answer: LVM's report, and what basin-partition says of a disk. It is
-// refused as a whole, or everything taken from it can be used as a name.
+// What a program prints as its answer: LVM's report, what basin-partition says of a disk, what
+// qemu-img says of itself and of an image that it checked. It is refused as a whole, or everything
+// taken from it can be used as a name.
 #include "fuzz.hpp"
 
 #include "command.hpp"
 #include "lvm_report.hpp"
 #include "names.hpp"
 #include "partition_table.hpp"
+#include "qemu_img.hpp"
 
 #include <set>
 
@@ -66,6 +68,15 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
     }
     try {
         program.plan(disk, {.size = 1 << 20, .format = "linux"}, nullptr);
+    } catch (const Error&) {
+    }
+    try {
+        qemu_img_check(runner, {.path = "/p/a", .format = "qcow2"}, true, nullptr);
+    } catch (const Error&) {
+    }
+    try {
+        const auto version = qemu_img_version(runner, nullptr);
+        require(!control_character(version), "a version that is none", version);
     } catch (const Error&) {
     }
     return 0;
