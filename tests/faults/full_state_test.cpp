@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// No room for the journal: a change is refused before it begins or is done whole. With room again
-// all goes on. And half a line that a full disk left in a journal.
+// No room for the journal: a change is refused before it begins or is done whole, and a recovery
+// needs none. With room again all goes on. And half a line that a full disk left in a journal.
 #include "killing.hpp"
 #include "mounts.hpp"
 
@@ -129,6 +129,61 @@ TEST_CASE("no room for the journal: a change is refused, or done whole", "[fault
         }
     CHECK(done > 0);
     CHECK(refused > 0);
+}
+
+TEST_CASE("a recovery needs no room", "[faults]")
+{
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    int recovered = 0;
+    for (const auto& one : cases) {
+        if (std::string_view(one.name) ==
+            "upload, resumable") // leaves what it has for the next try
+            continue;
+        for (int point = 1;; ++point) {
+            SmallState stage;
+            NEEDS_SMALL_STATE(stage)
+            auto& scratch = stage.scratch;
+            {
+                Context context(scratch.options());
+                one.prepare(scratch, context);
+            }
+            int counted = 0;
+            const auto result = trace(
+                [&] {
+                    Context own(scratch.options());
+                    mark();
+                    one.work(scratch, own);
+                    return 0;
+                },
+                true,
+                [&](const TracedCall& call) {
+                    counted += changes_something(call);
+                    return Fate{.killed = counted == point};
+                });
+            if (!result.killed) // it ended before
+                break;
+            INFO(one.name << ", killed behind call " << point);
+            await_orphans();
+            stage.fill(0);
+            const auto journals = scratch.directory.count("root/var/journal");
+            recovered += journals > 0;
+            Context context(scratch.options());
+            for (const auto& told : context.recover()) {
+                INFO(told.message);
+                CHECK_FALSE(told.pending);
+            }
+            CHECK(scratch.directory.count("root/var/journal") == 0);
+            const bool done = one.done(scratch, context);
+            for (const auto& path : leftovers(scratch.directory.path()))
+                CHECK(path.find("/root/run/") != path.npos); // goes with the next start
+            stage.clear();
+            if (!done) {
+                one.work(scratch, context);
+                CHECK(one.done(scratch, context));
+            }
+        }
+    }
+    CHECK(recovered > 0);
 }
 
 TEST_CASE("half a line at a journal's end does not spoil what is written behind it", "[faults]")
