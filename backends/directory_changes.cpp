@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "directory_changes.hpp"
 
+#include "content_definition.hpp"
 #include "file_attributes.hpp"
 #include "image/qcow2_resize.hpp"
 #include "image/qcow2_snapshots.hpp"

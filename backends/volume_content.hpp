@@ -32,9 +32,6 @@ struct ContentPlan {
  */
 ContentPlan plan_content(const NewVolume& volume);
 
-/** Refuses what cannot be said of an image of the definition's format. */
-void check_options(const NewVolume& volume);
-
 /** The secret of an encrypted volume, asked for now: the one that is named, else by the path. */
 Secret secret_of(const Encryption& encryption, const std::string& pool_name,
                  const std::string& volume_name, const std::string& path, const Host& host);

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What transfers in both directions share.
+#pragma once
+
+#include "content_writer.hpp"
+#include "digest.hpp"
+#include "job_impl.hpp"
+
+#include <basin/volume.hpp>
+
+#include <cerrno>
+#include <optional>
+
+namespace storage::inline v1 {
+
+inline constexpr std::size_t transfer_buffer_size = std::size_t{1} << 20;
+
+bool is_regular_file(int fd);
+
+/** poll(2) would wait for ever for a negative one. */
+void require_descriptor(int fd, const std::string& what);
+
+/** Waits for a pipe or socket in slices, so that the other end cannot hold the call for ever. */
+void wait_until_ready(int fd, short events, Job* job, const std::string& what);
+
+inline bool would_block(int error)
+{
+    return error == EAGAIN || error == EWOULDBLOCK;
+}
+
+/**
+ * Copies between two files in the kernel. @return bytes copied; 0: at the end, or not possible
+ * here, which the plain way finds out with a name for the error
+ */
+std::uint64_t copy_in_kernel(int from, std::uint64_t from_at, int to, std::uint64_t to_at,
+                             std::uint64_t size);
+
+/** The digest of what passes, if somebody wants it. */
+class DigestCheck {
+public:
+    /** @throws Error invalid_argument  what is expected is no digest */
+    explicit DigestCheck(const TransferOptions& options);
+
+    bool wanted() const { return digest_.has_value(); }
+    void update(Bytes data)
+    {
+        if (digest_)
+            digest_->update(data);
+    }
+    void update_zeros(std::uint64_t length)
+    {
+        if (digest_)
+            digest_->update_zeros(length);
+    }
+    /** @throws Error io  it is another one */
+    void finish(const std::string& what, Job* job);
+
+private:
+    std::string expected_;
+    bool tell_;
+    std::optional<Sha256> digest_{};
+};
+
+} // namespace storage::inline v1
