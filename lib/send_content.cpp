@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace storage::inline v1 {
@@ -40,9 +41,7 @@ public:
             no_signal.emplace(SIGXFSZ); // RLIMIT_FSIZE; EFBIG says it
         }
         enter_phase(job_, "downloading", end_ - at_);
-        if (target_.fd >= 0 && ::isatty(target_.fd)) // whose driver waits until it took all
-            terminal_ = UniqueFd(::open(("/proc/self/fd/" + std::to_string(target_.fd)).c_str(),
-                                        O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+        open_without_waiting();
         if (target_.fd >= 0 && is_regular_file(target_.fd)) {
             const int flags = ::fcntl(target_.fd, F_GETFL);
             const auto start = ::lseek(target_.fd, 0, SEEK_CUR);
@@ -63,6 +62,17 @@ public:
     }
 
 private:
+    /** A terminal's driver waits until it took all, a pipe until there is room for all. Opened anew
+     * they take what they can, and the caller's own descriptor stays as it is. */
+    void open_without_waiting()
+    {
+        struct stat info {};
+        if (target_.fd >= 0 && ::fstat(target_.fd, &info) == 0 &&
+            (S_ISFIFO(info.st_mode) || ::isatty(target_.fd)))
+            ready_only_ = UniqueFd(::open(("/proc/self/fd/" + std::to_string(target_.fd)).c_str(),
+                                          O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    }
+
     void count(std::uint64_t n)
     {
         at_ += n;
@@ -139,10 +149,12 @@ private:
     void write_stream(Bytes data)
     {
         const SignalGuard no_signal(SIGPIPE); // a reader that went away is an error of the call
-        const int fd = terminal_ ? terminal_.get() : target_.fd;
+        const int fd = ready_only_ ? ready_only_.get() : target_.fd;
         while (!data.empty()) {
             wait_until_ready(fd, POLLOUT, job_, what_);
-            auto n = ::send(fd, data.data(), data.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+            auto n = ready_only_
+                         ? ::write(fd, data.data(), data.size())
+                         : ::send(fd, data.data(), data.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
             // A pipe that is ready takes at least PIPE_BUF bytes; more could block for ever.
             if (n < 0 && errno == ENOTSOCK)
                 n = ::write(fd, data.data(), std::min<std::size_t>(data.size(), PIPE_BUF));
@@ -166,7 +178,7 @@ private:
     DigestCheck digest_;
     std::string what_;
     std::optional<FileWriter> file_{};
-    UniqueFd terminal_{};
+    UniqueFd ready_only_{};
     std::vector<std::byte> buffer_{};
 };
 
