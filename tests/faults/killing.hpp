@@ -22,6 +22,7 @@ struct KillOptions {
     bool named_only{false};  ///< as on a file system that has no files without a name
     std::string keeps{};     ///< names that begin so may be left over
     bool every_call{false};  ///< also behind calls that change nothing
+    bool by_program{false};  ///< which lives on for a moment: what it leaves is looked at
     Work at_end{};           ///< takes away what is not the scratch directory's
 };
 
@@ -88,6 +89,8 @@ private:
         const auto result = trace([&] { return in_child(scratch); }, !options_.opening_too, decide);
         INFO("killed after system call " << point << " of " << counted);
         CHECK(result.status == 0);
+        if (options_.by_program)
+            await_orphans();
         storage::Context context(scratch.options());
         const bool is_done = done_(scratch, context);
         if (!result.killed) {
