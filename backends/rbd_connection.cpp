@@ -532,18 +532,24 @@ RbdImage::RbdImage(const std::shared_ptr<RbdConnection>& connection, std::string
     connection_->check(code, "cannot open " + shown(path_));
 }
 
+void close_image(const RbdLibrary& library, RbdHandle handle)
+{
+    std::this_thread::sleep_for(std::chrono::microseconds(1));
+    library.rbd_close(handle);
+}
+
 RbdImage::~RbdImage()
 {
     if (!connection_->is_ours())
         return;
     if (!connection_->is_broken()) {
-        library().rbd_close(handle_);
+        close_image(library(), handle_);
         return;
     }
     keep_this_library();
     // Each part of closing would wait for an answer again.
     quiet_thread([connection = connection_, handle = handle_] {
-        connection->library().rbd_close(handle);
+        close_image(connection->library(), handle);
     }).detach();
 }
 

@@ -165,6 +165,13 @@ private:
     std::shared_ptr<RbdConnection> connection_;
 };
 
+/**
+ * Closes an image. The thread of librbd (16) that has told that it is open looks at it once more
+ * (ImageState::complete_action_unlock()), and may find it freed where a busy machine lets that
+ * thread wait: who closes it gives way first.
+ */
+void close_image(const RbdLibrary& library, RbdHandle handle);
+
 /** An image that is open. */
 class RbdImage {
 public:

@@ -112,7 +112,7 @@ private:
         if (code == -ENOENT)
             return;
         use->check(code, "cannot look at '" + path_ + "'");
-        use.library().rbd_close(handle);
+        close_image(use.library(), handle);
         refuse(ErrorCode::already_exists, "it exists", "choose another name");
     }
 
@@ -220,7 +220,7 @@ private:
             RbdHandle handle{};
             if (RbdImage::try_open(*use, image, handle) < 0)
                 return false;
-            use.library().rbd_close(handle);
+            close_image(use.library(), handle);
             return true;
         };
         const auto whole = source.image;

@@ -131,7 +131,7 @@ public:
                         "refresh the pool and look again", {}, ENOENT);
         pool->check(code, "cannot open '" + name + "'");
     }
-    ~SourceImage() { library_.rbd_close(handle_); }
+    ~SourceImage() { close_image(library_, handle_); }
     SourceImage(const SourceImage&) = delete;
     SourceImage& operator=(const SourceImage&) = delete;
     RbdHandle get() const { return handle_; }
