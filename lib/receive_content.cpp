@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -305,7 +306,7 @@ void check_upload(const std::string& path, const UploadSource& source,
 {
     const DigestCheck digest(options); // that it is one
     if (!source.read)
-        require_descriptor(source.fd, "uploading to '" + path + "'");
+        require_descriptor(source.fd, O_RDONLY, "uploading to '" + path + "'");
     if (options.length > room)
         throw does_not_fit(path, options, options.length, room);
     const auto most = options.length ? options.length : room;

@@ -37,7 +37,7 @@ public:
     {
         std::optional<SignalGuard> no_signal;
         if (!target_.write) {
-            require_descriptor(target_.fd, what_);
+            require_descriptor(target_.fd, O_WRONLY, what_);
             no_signal.emplace(SIGXFSZ); // RLIMIT_FSIZE; EFBIG says it
         }
         enter_phase(job_, "downloading", end_ - at_);

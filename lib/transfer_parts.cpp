@@ -26,11 +26,18 @@ bool is_regular_file(int fd)
     return ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
 }
 
-void require_descriptor(int fd, const std::string& what)
+void require_descriptor(int fd, int access, const std::string& what)
 {
-    if (fd < 0 || ::fcntl(fd, F_GETFD) < 0)
-        throw Error(ErrorCode::invalid_argument,
-                    what + ": descriptor " + std::to_string(fd) + " is not open", "open it first");
+    const auto which = what + ": descriptor " + std::to_string(fd);
+    const int flags = fd < 0 ? -1 : ::fcntl(fd, F_GETFL);
+    if (flags < 0)
+        throw Error(ErrorCode::invalid_argument, which + " is not open", "open it first");
+    const int mode = flags & O_ACCMODE;
+    if ((flags & O_PATH) != 0 || (mode != access && mode != O_RDWR)) {
+        const std::string use = access == O_RDONLY ? "reading" : "writing";
+        throw Error(ErrorCode::invalid_argument, which + " is not open for " + use,
+                    "open it for " + use + "; of a pipe, give the other end");
+    }
 }
 
 void wait_until_ready(int fd, short events, Job* job, const std::string& what)

@@ -17,8 +17,12 @@ inline constexpr std::size_t transfer_buffer_size = std::size_t{1} << 20;
 
 bool is_regular_file(int fd);
 
-/** poll(2) would wait for ever for a negative one. */
-void require_descriptor(int fd, const std::string& what);
+/**
+ * poll(2) would wait for ever for a negative one, and for the wrong end of a pipe.
+ * @param access  O_RDONLY or O_WRONLY: what it has to be open for
+ * @throws Error invalid_argument
+ */
+void require_descriptor(int fd, int access, const std::string& what);
 
 /** Waits for a pipe or socket in slices, so that the other end cannot hold the call for ever. */
 void wait_until_ready(int fd, short events, Job* job, const std::string& what);

@@ -10,6 +10,41 @@
 using namespace storage;
 using namespace content;
 
+namespace {
+
+/** Downloads to where nobody reads, until the buffers between are full; then it is cancelled. */
+void require_cancel(int reader, int target)
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    scratch.directory.write("pool/volume", std::string(mib, 'x'));
+    const auto volume = pool.find_volume("volume");
+    Job job;
+    std::atomic<bool> ended{}, had_to_read{};
+    std::thread other([&] {
+        struct pollfd entry {
+            reader, POLLIN, 0
+        };
+        ::poll(&entry, 1, -1);
+        for (int i = 0; i < 10; ++i) // until its buffers are full
+            ::usleep(10000);
+        job.cancel();
+        for (int i = 0; i < 1000 && !ended; ++i)
+            ::usleep(10000);
+        for (char buffer[4096]; !ended; had_to_read = true)
+            if (::poll(&entry, 1, 100) > 0 && ::read(reader, buffer, sizeof buffer) <= 0)
+                break;
+    });
+    CHECK(error_code([&] { volume.download(target, {}, &job); }) == ErrorCode::cancelled);
+    ended = true;
+    other.join();
+    CHECK_FALSE(had_to_read);
+    CHECK((::fcntl(target, F_GETFL) & O_NONBLOCK) == 0); // it is the caller's
+}
+
+} // namespace
+
 TEST_CASE("uploads and downloads through descriptors and callbacks carry every byte", "[content]")
 {
     Scratch scratch;
@@ -92,34 +127,44 @@ TEST_CASE("a download to a terminal that nobody reads is cancelled", "[content]"
     }
     const int terminal = ::open(::ptsname(reader), O_RDWR | O_NOCTTY | O_CLOEXEC);
     REQUIRE(terminal >= 0);
+    require_cancel(reader, terminal);
+    ::close(terminal);
+    ::close(reader);
+}
+
+TEST_CASE("a download to a pipe that nobody reads is cancelled", "[content]")
+{
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    require_cancel(ends[0], ends[1]);
+    ::close(ends[0]);
+    ::close(ends[1]);
+}
+
+TEST_CASE("a descriptor that is open for the other direction is refused", "[content]")
+{
     Scratch scratch;
     Context context(scratch.options());
     auto pool = scratch.running_pool(context);
-    scratch.directory.write("pool/volume", std::string(mib, 'x'));
-    const auto volume = pool.find_volume("volume");
-    Job job;
-    std::atomic<bool> ended{}, had_to_read{};
-    std::thread other([&] {
-        struct pollfd entry {
-            reader, POLLIN, 0
-        };
-        ::poll(&entry, 1, -1);
-        for (int i = 0; i < 10; ++i) // until its buffers are full
-            ::usleep(10000);
-        job.cancel();
-        for (int i = 0; i < 1000 && !ended; ++i)
-            ::usleep(10000);
-        for (char buffer[4096]; !ended; had_to_read = true)
-            if (::poll(&entry, 1, 100) > 0 && ::read(reader, buffer, sizeof buffer) <= 0)
-                break;
-    });
-    CHECK(error_code([&] { volume.download(terminal, {}, &job); }) == ErrorCode::cancelled);
-    ended = true;
-    other.join();
-    CHECK_FALSE(had_to_read);
-    CHECK((::fcntl(terminal, F_GETFL) & O_NONBLOCK) == 0); // it is the caller's
-    ::close(terminal);
-    ::close(reader);
+    auto volume = pool.create_volume(raw_volume("v", 100));
+    scratch.directory.write("file", "content");
+    const auto file = [&](int flags) {
+        return UniqueFd(::open((scratch.directory / "file").c_str(), flags | O_CLOEXEC));
+    };
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    const UniqueFd out(ends[0]), in(ends[1]);
+    const auto refused = [](const auto& call) {
+        Job job;
+        job.set_timeout(std::chrono::seconds(10)); // not for ever, if it is not
+        return error_code([&] { call(&job); }) == ErrorCode::invalid_argument;
+    };
+    const auto read_only = file(O_RDONLY), write_only = file(O_WRONLY), path_only = file(O_PATH);
+    for (const auto* fd : {&in, &write_only, &path_only})
+        CHECK(refused([&](Job* job) { volume.upload(fd->get(), {}, job); }));
+    for (const auto* fd : {&out, &read_only, &path_only})
+        CHECK(refused([&](Job* job) { volume.download(fd->get(), {}, job); }));
+    CHECK(volume.upload(file(O_RDWR).get()) == 7);
 }
 
 TEST_CASE("the four cases of offset and length, and their limits", "[content]")
