@@ -445,7 +445,7 @@ TEST_CASE("killed while deleting a snapshot or going back to one: the image is s
                 CHECK((content == after || (reverts && content == before)));
                 return reverts ? content == before : volume.snapshots().empty();
             },
-            {.most = 30, .by_program = true});
+            {.most = 30, .awaits_programs = true});
 }
 
 TEST_CASE("killed while flattening: a clone still or independent, with all its content", "[faults]")
@@ -484,7 +484,7 @@ TEST_CASE("killed while flattening: a clone still or independent, with all its c
             }
             return done;
         },
-        {.most = 30, .by_program = true});
+        {.most = 30, .awaits_programs = true});
 }
 
 TEST_CASE("killed while making a snapshot: it is there or not, and the image is sound", "[faults]")
@@ -509,5 +509,5 @@ TEST_CASE("killed while making a snapshot: it is there or not, and the image is 
             CHECK(snapshots.size() <= 1);
             return !snapshots.empty();
         },
-        {.most = 40, .by_program = true});
+        {.most = 40, .awaits_programs = true});
 }

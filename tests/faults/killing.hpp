@@ -18,12 +18,12 @@ using Done = std::function<bool(Scratch&, storage::Context&)>;
 
 struct KillOptions {
     int most{0}; ///< so many points, chosen at random; 0, or with BASIN_KILL_EVERYWHERE: every one
-    bool opening_too{false}; ///< counts the opening of the Context as part of the work
-    bool named_only{false};  ///< as on a file system that has no files without a name
-    std::string keeps{};     ///< names that begin so may be left over
-    bool every_call{false};  ///< also behind calls that change nothing
-    bool by_program{false};  ///< which lives on for a moment: what it leaves is looked at
-    Work at_end{};           ///< takes away what is not the scratch directory's
+    bool opening_too{false};     ///< counts the opening of the Context as part of the work
+    bool named_only{false};      ///< as on a file system that has no files without a name
+    std::string keeps{};         ///< names that begin so may be left over
+    bool every_call{false};      ///< also behind calls that change nothing
+    bool awaits_programs{false}; ///< looks when what the killed process ran has ended, too
+    Work at_end{};               ///< takes away what is not the scratch directory's
 };
 
 /** Until the programs ended that a killed process left. */
@@ -89,9 +89,9 @@ private:
         const auto result = trace([&] { return in_child(scratch); }, !options_.opening_too, decide);
         INFO("killed after system call " << point << " of " << counted);
         CHECK(result.status == 0);
-        if (options_.by_program)
-            await_orphans();
         storage::Context context(scratch.options());
+        if (options_.awaits_programs)
+            await_orphans();
         const bool is_done = done_(scratch, context);
         if (!result.killed) {
             CHECK(is_done);
