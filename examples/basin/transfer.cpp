@@ -40,6 +40,8 @@ public:
     {
         if (fd_ < 0)
             fail(path_, errno);
+        if (!own_)
+            require_standard(flags & O_ACCMODE);
     }
     ~File()
     {
@@ -63,6 +65,17 @@ public:
     }
 
 private:
+    void require_standard(int access) const
+    {
+        const int mode = ::fcntl(fd_, F_GETFL) & O_ACCMODE;
+        if (mode == access || mode == O_RDWR)
+            return;
+        const std::string use =
+            access == O_RDONLY ? "input is not open for reading" : "output is not open for writing";
+        throw Error(ErrorCode::io, "file '-': standard " + use,
+                    "redirect it, or give the path of a file", {}, EBADF);
+    }
+
     std::string path_;
     int fd_;
     bool own_;

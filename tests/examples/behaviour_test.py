@@ -168,8 +168,12 @@ def missing_standard_descriptors_are_errors_and_nobody_elses_files(basin):
         status, _, text = run('<&- >&-', *arguments)
         equal((status, text if '--json' not in arguments else error), (1, error), arguments)
         equal(run('>/dev/full', *arguments)[0], 1)
-    equal(run('<&- >&-', 'vol-download', 'v', '-', 'vms')[0], 1)
-    equal(run('<&-', 'vol-upload', 'v', '-', 'vms')[0], 1)
+    for redirections in '<&- >&-', f'1<{content}':
+        equal(run(redirections, 'vol-download', 'v', '-', 'vms')[::2],
+              (1, "error: file '-': standard output is not open for writing\nhint: redirect it, or give the path of a file\n"))
+    for redirections in '<&-', f'0>>{content}':
+        equal(run(redirections, 'vol-upload', 'v', '-', 'vms')[::2],
+              (1, "error: file '-': standard input is not open for reading\nhint: redirect it, or give the path of a file\n"))
     equal(run('<&-', 'pool-define', '-')[0], 1)
     equal(run('<&- >&- 2>&-', 'vol-download', 'v', basin.path('copy'), 'vms')[0], 1) # it cannot say so
     equal(open(basin.path('copy'), encoding='ascii').read(), 'x' * (1 << 20))
