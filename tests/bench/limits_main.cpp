@@ -31,6 +31,8 @@ int refresh(const Arguments& arguments)
     report("first_2", time({.read_header = true, .threads = 2}));
     report("first_skip_holes", time({.read_header = true, .skip_holes = true}));
     report("again", time({}));
+    const auto volumes = list_directory(dir);
+    report("list", seconds([&] { sink = std::vector<ListedVolume>(volumes).size(); }));
     return 0;
 }
 

@@ -53,7 +53,8 @@ int main(int argc, char** argv)
             must(rbd_create4(pool, ("bare" + std::to_string(i)).c_str(), 1 << 30, options),
                  "rbd_create4");
     });
-    measure("names", [&] { list(pool, count); });
+    measure(
+        "names", [&] { list(pool, count); }, 9);
     measure("list", [&] {
         for (const auto& name : list(pool, count)) {
             rbd_image_t image = nullptr;

@@ -39,7 +39,8 @@ try {
         for (long i = 0; i != count; ++i)
             pool.create_volume(volume("v" + std::to_string(i), 1 << 30));
     });
-    measure("names", [&] { pool.volume_names(); });
+    measure(
+        "names", [&] { pool.volume_names(); }, 9);
     measure("list", [&] {
         pool.refresh();
         pool.volume_entries();
