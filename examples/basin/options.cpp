@@ -61,6 +61,7 @@ public:
             throw UsageError(error.what());
         }
         hand_over();
+        refuse_values_of_flags();
         return app_.remaining();
     }
 
@@ -86,6 +87,16 @@ private:
             if (value->count() > 0)
                 into->set(option->name,
                           option->takes == Takes::flag ? std::string() : joined(value->results()));
+    }
+
+    /** CLI11 takes --overwrite=false, and would say that the flag was given. */
+    void refuse_values_of_flags() const
+    {
+        for (const auto& [option, flag, into] : parsed_)
+            for (const auto& value : flag->results())
+                if (option->takes == Takes::flag && value != "true")
+                    throw UsageError("--" + std::string(option->name) +
+                                     " takes no value, such as '" + value + "'");
     }
 
     static std::string joined(const std::vector<std::string>& values)

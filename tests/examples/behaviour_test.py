@@ -147,6 +147,14 @@ def an_empty_value_is_no_value(basin):
     equal(basin.json('vol-names', 'vms'), ['a'])
 
 
+def a_flag_takes_no_value(basin):
+    basin.define_vms()
+    for arguments in (('--dry-run=false', 'pool-destroy', 'vms'), ('pool-destroy', 'vms', '--dry-run=no'),
+                      ('pool-build', 'vms', '--overwrite=false'), ('pool-list', '--all=0')):
+        true(' takes no value' in basin.fails(2, *arguments), arguments)
+    basin.ok('pool-list', '--all')
+
+
 def a_negative_size_takes_away(basin):
     basin.define_vms()
     basin.ok('vol-create-as', 'vms', 'a', '1M', '--allocation', '0')
@@ -277,7 +285,8 @@ main([a_dry_run_of_any_changing_verb_changes_nothing, a_dry_run_of_autostart_lis
       each_class_of_error_has_its_exit_status,
       errors_name_the_object_and_a_way_out, ignored_parts_of_a_definition_are_warned_of,
       the_root_may_come_from_the_environment, unwritable_output_is_an_error,
-      a_size_that_is_none_is_shown_whole, a_way_out_is_one_that_there_is, an_empty_value_is_no_value, a_negative_size_takes_away,
+      a_size_that_is_none_is_shown_whole, a_way_out_is_one_that_there_is, an_empty_value_is_no_value, a_flag_takes_no_value,
+      a_negative_size_takes_away,
       missing_standard_descriptors_are_errors_and_nobody_elses_files,
       a_reader_that_has_enough_is_no_error_to_talk_about, a_definition_may_come_from_standard_input,
       a_failed_edit_asks_on_a_terminal_and_tries_again,
