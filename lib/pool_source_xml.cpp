@@ -6,6 +6,7 @@
 #include "registry.hpp"
 #include "xml_parts.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace storage::inline v1 {
@@ -53,17 +54,31 @@ std::vector<SourceHost> read_hosts(const XmlElement& source)
     return result;
 }
 
+/** As mount(8) names a device. */
+bool is_device_tag(std::string_view text)
+{
+    constexpr std::string_view tags[] = {"UUID=", "LABEL=", "PARTUUID=", "PARTLABEL="};
+    return std::any_of(std::begin(tags), std::end(tags), [text](std::string_view tag) {
+        return text.starts_with(tag) && text.size() > tag.size();
+    });
+}
+
 std::vector<SourceDevice> read_devices(const XmlElement& source, const BackendInfo& info)
 {
     std::vector<SourceDevice> result;
     // Libvirt's schema has one rule for all types but iscsi-direct, whose devices are targets.
     const bool targets_only = info.source_required.has(SourceField::initiator);
+    const bool is_local = !info.source_required.has(SourceField::host);
     for (const auto& element : source.children("device")) {
         const auto path = element.attribute("path");
         element.check_strictly(
             "path",
-            is_iqn(path) || (!targets_only && (path.starts_with('/') || is_generic_name(path))),
+            is_iqn(path) || (!targets_only && (path.starts_with('/') || is_generic_name(path))) ||
+                (is_local && is_device_tag(path)),
             targets_only ? "is not an IQN (iqn.YYYY-MM.domain[:text])"
+            : is_local   ? "is neither an absolute path nor UUID=, LABEL=, PARTUUID= or "
+                           "PARTLABEL= with a value, nor an IQN, nor a word of letters, "
+                           "digits, '_', '+' and '-'"
                          : "is neither an IQN nor an absolute path nor a word of "
                            "letters, digits, '_', '+' and '-'");
         result.push_back({.path = element.required_attribute("path"),

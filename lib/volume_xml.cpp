@@ -28,7 +28,11 @@ std::string read_format(const XmlElement& parent, const Reading& reading)
     const auto& formats = reading.info.volume_formats;
     if (formats.empty())
         return {};
-    const auto word = parent.child("format").choice_or_empty("type", formats);
+    const auto element = parent.child("format");
+    // So libvirt described volumes of network pools before it knew that they are raw.
+    if (reading.describe && element.attribute("type") == "unknown")
+        return std::string(formats.front());
+    const auto word = element.choice_or_empty("type", formats);
     return word.empty() ? std::string(formats.front()) : word;
 }
 
