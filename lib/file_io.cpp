@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "file_io.hpp"
 
+#include "owner_rights.hpp"
+
 #include <array>
 #include <cerrno>
 #include <cstdint>
@@ -99,6 +101,8 @@ UniqueFd open_file(const std::string& path, int flags, unsigned mode)
     while (!fd && open_again(errno, attempts));
     if (!fd)
         throw system_error(errno, "cannot open '" + path + "'");
+    if (mode != 0)
+        restore_owner_rights(fd.get(), mode);
     return fd;
 }
 
@@ -176,7 +180,7 @@ namespace {
 /** Whether it is there now; flushed, where its parent can be read. */
 bool make_directory(const std::string& path, unsigned mode)
 {
-    if (::mkdir(path.c_str(), mode) != 0)
+    if (make_directory_at(AT_FDCWD, path, mode) != 0)
         return errno == EEXIST;
     const auto parent = parent_directory(path);
     if (::access(parent.c_str(), R_OK) == 0)

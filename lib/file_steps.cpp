@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "file_attributes.hpp"
 #include "job_impl.hpp"
+#include "owner_rights.hpp"
 #include "step_parts.hpp"
 
 #include <algorithm>
@@ -200,7 +201,7 @@ void apply_make_tree(StepRun& run)
     const auto mode_at = [&](std::size_t depth) -> mode_t {
         return depth == part.names.size() && number_argument(run, "mode") ? 0700 : 0777;
     };
-    if (::mkdir(temporary.c_str(), mode_at(1)) != 0)
+    if (make_directory_at(AT_FDCWD, temporary, mode_at(1)) != 0)
         throw system_error(errno, "cannot make a directory in '" + part.parent + "'");
     run.declare("identity", file_identity(temporary));
     // Who may write the parent could put a link there, and another directory get the attributes.
@@ -209,7 +210,7 @@ void apply_make_tree(StepRun& run)
         throw replaced(temporary);
     for (std::size_t depth = 2; depth <= part.names.size(); ++depth) {
         const auto& name = part.names[depth - 1];
-        if (::mkdirat(directory.get(), name.c_str(), mode_at(depth)) != 0)
+        if (make_directory_at(directory.get(), name, mode_at(depth)) != 0)
             throw system_error(errno, "cannot make directory '" + path + "'");
         auto next = open_made(directory.get(), name, path);
         if (::fsync(directory.get()) != 0 && errno != EINVAL) // see sync_directory()

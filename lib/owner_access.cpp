@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "owner_access.hpp"
 
+#include "owner_rights.hpp"
+
 #include <cerrno>
 #include <climits>
 #include <fcntl.h>
@@ -66,6 +68,8 @@ UniqueFd Actor::open(int directory, const std::string& name, int flags, mode_t m
             do
                 fd = UniqueFd(::openat(directory, name.c_str(), flags | O_CLOEXEC, mode));
             while (!fd && errno == EINTR);
+            if (fd && mode != 0)
+                restore_owner_rights(fd.get(), mode);
             return fd;
         },
         [&](UserId user) { return open_as(user, directory, name, flags, mode); });
@@ -73,7 +77,7 @@ UniqueFd Actor::open(int directory, const std::string& name, int flags, mode_t m
 
 int Actor::mkdir(int directory, const std::string& name, mode_t mode) const
 {
-    return attempt([&] { return ::mkdirat(directory, name.c_str(), mode); },
+    return attempt([&] { return make_directory_at(directory, name, mode); },
                    [&](UserId user) { return mkdir_as(user, directory, name, mode); });
 }
 

@@ -2,6 +2,7 @@
 #include "pool_lock.hpp"
 
 #include "job_impl.hpp"
+#include "owner_rights.hpp"
 #include "signal_guard.hpp"
 
 #include <algorithm>
@@ -145,7 +146,9 @@ UniqueFd LockDirectory::open(const std::string& name) const
         make_directories(path_, 0700);
         fd = open_file(file, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
     }
-    if (!fd)
+    if (fd)
+        restore_owner_rights(fd.get(), 0600);
+    else
         throw system_error(errno, "cannot open lock file '" + file + "'",
                            "basin needs a run-time directory that this user may write");
     return fd;

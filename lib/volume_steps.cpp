@@ -5,6 +5,7 @@
 #include "file_attributes.hpp"
 #include "job_impl.hpp"
 #include "owner_access.hpp"
+#include "owner_rights.hpp"
 #include "step_parts.hpp"
 
 #include <array>
@@ -316,7 +317,7 @@ void apply_create_by_tool(StepRun& run)
         throw exists_already(directory_path, name);
     const auto hidden = temporary_name();
     run.declare("hidden", hidden);
-    if (::mkdirat(directory.get(), hidden.c_str(), 0700) != 0)
+    if (make_directory_at(directory.get(), hidden, 0700) != 0)
         throw system_error(errno, "cannot create '" + path + "'");
     const auto made = join(join(directory_path, hidden), name);
     run.work(-1, made);

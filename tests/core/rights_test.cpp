@@ -379,7 +379,7 @@ TEST_CASE("in a user namespace root works where its user may", "[rights]")
 TEST_CASE("the host's umask neither counts nor changes", "[rights]")
 {
     const auto owner = ::geteuid();
-    for (const mode_t mask : {0, 077}) {
+    for (const mode_t mask : {0, 077, 0277, 0777}) {
         INFO(mask);
         Place place(owner, owner, 0755, owner);
         const auto before = ::umask(mask);
@@ -390,6 +390,33 @@ TEST_CASE("the host's umask neither counts nor changes", "[rights]")
         for (const auto& name : made_names())
             CHECK(rights_of(place.pool + '/' + name).starts_with("0640 "));
     }
+}
+
+TEST_CASE("what basin makes for itself is its owner's also where a umask takes that", "[rights]")
+{
+    Scratch scratch;
+    const auto before = ::umask(0777);
+    const auto outcome = error_code([&] {
+        Context context(scratch.options());
+        auto def = scratch.dir_pool();
+        def.target.path = scratch.target("above/pool");
+        auto pool = context.define_pool(def);
+        context.event_fd();
+        pool.build();
+        pool.start();
+        pool.set_autostart(true);
+        pool.create_volume(volume("raw"));
+    });
+    ::umask(before);
+    CHECK(outcome == ErrorCode{});
+    for (const auto* top : {"root", "above"})
+        for (const auto& entry :
+             std::filesystem::recursive_directory_iterator(scratch.directory / top)) {
+            INFO(entry.path());
+            if (!entry.is_symlink())
+                CHECK(rights_of(entry.path()).starts_with(entry.is_directory() ? "07" : "0600 "));
+        }
+    CHECK(rights_of(scratch.directory / "above").starts_with("0700 "));
 }
 
 TEST_CASE("a new file gets the group of a set-group-ID directory", "[rights]")
