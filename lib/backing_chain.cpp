@@ -353,7 +353,8 @@ std::vector<std::string> references_of(std::string_view directory, const ImageIn
     if (header.backing)
         add_target(header.backing->path, resolve_reference(header.backing->path, directory,
                                                            declared_format(*header.backing)));
-    if (header.data_file)
+    // VMDK's is an extent, all of which begin at the directory of the image.
+    if (header.data_file && header.format != ImageFormat::vmdk)
         add_target(header.data_file->path, resolve_data_file(header.data_file->path, directory));
     for (const auto& extent : header.extents)
         add_target(extent, resolve_reference(extent, directory));

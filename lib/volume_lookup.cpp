@@ -374,6 +374,21 @@ void require_own_link(const Volume& volume, const std::string& path)
         open_content(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 }
 
+/** Of an image that is damaged it is not certain where a program would be led. */
+const ImageFinding* damage_of(const ImageInfo& header)
+{
+    const auto found = std::find_if(
+        header.findings.begin(), header.findings.end(),
+        [](const ImageFinding& finding) { return finding.issue != ImageIssue::marked_dirty; });
+    return found == header.findings.end() ? nullptr : &*found;
+}
+
+/** Of VMDK: a part that is an image may have its data in further files. */
+bool may_lead_on(const ImageInfo& part)
+{
+    return part.format == ImageFormat::vmdk && (!part.extents.empty() || damage_of(part));
+}
+
 } // namespace
 
 std::optional<UntrustedReference> foreign_data(Context::Impl& context, const std::string& path,
@@ -392,13 +407,18 @@ std::optional<UntrustedReference> foreign_data(Context::Impl& context, const std
                        : UntrustedReference{"has data in " + not_on_this_host(reference),
                                             "make it anew, with its data in a volume of a pool"};
         require_own_link(*volume, reference);
+        if (!header.extents.empty() && may_lead_on(volume->inspect()))
+            return UntrustedReference{"has data in " + shown(reference) +
+                                          ", which has data in further files",
+                                      "convert it with a program that you tell"};
     }
     return std::nullopt;
 }
 
 std::optional<UntrustedReference> untrusted_reference(Context::Impl& context, const Volume& volume)
 {
-    for (const auto& link : volume.chain()) {
+    const auto chain = volume.chain();
+    for (const auto& link : chain) {
         if (link.state != ChainState::ok)
             return broken(link);
         const auto image = volume_with_path(context, link.path);
@@ -416,6 +436,11 @@ std::optional<UntrustedReference> untrusted_reference(Context::Impl& context, co
                     link.format + "' image which refers to others: a guest may have written that",
                 "record what it is in the image above, as 'qemu-img rebase -u' does, or flatten it "
                 "with a program that you tell"};
+        const bool is_below = &link != &chain.front();
+        if (const auto* damage = is_below ? damage_of(header) : nullptr)
+            return UntrustedReference{"refers to " + shown(link.path) +
+                                          ", which is damaged: " + damage->message,
+                                      "check it with qemu-img check"};
         if (auto file = foreign_data(context, link.path, header))
             return file;
     }

@@ -86,21 +86,28 @@ std::optional<Header> read_footer(Inspection& image)
 void describe_descriptor(Inspection& image, const Header& header)
 {
     const auto offset = multiply(header.descriptor_offset, sector);
-    const auto length = multiply(header.descriptor_length, sector);
-    if (offset == 0 || length == 0)
+    auto length = multiply(header.descriptor_length, sector);
+    // Of an image without a capacity QEMU takes all from the text, however long the header has it:
+    // the files with the data, too.
+    const bool is_all = header.capacity == 0 && offset != 0;
+    if (!is_all && (offset == 0 || length == 0))
         return;
     image.within_file("the descriptor", offset,
                       length); // where it is cut off, its start still tells
-    const auto descriptor = read_vmdk_descriptor(image, offset, length);
+    if (is_all)
+        length = image.source.size() - std::min(offset, image.source.size());
+    auto descriptor = read_vmdk_descriptor(image, offset, length);
     auto& info = image.info;
     info.variant = descriptor.create_type;
     info.uuid = descriptor.uuid;
     info.backing = descriptor.parent;
     if (info.variant.empty() && !descriptor.version.empty()) // one of several extents has no text
         image.find(ImageIssue::malformed, "the descriptor has no createType");
-    // ESX keeps the size in the descriptor alone.
-    if (header.capacity == 0)
-        image.set_virtual_size(multiply(descriptor.sectors, sector));
+    if (!is_all)
+        return;
+    image.set_virtual_size(multiply(descriptor.sectors, sector));
+    info.extents = std::move(descriptor.extents);
+    info.data_file = std::move(descriptor.first_flat);
 }
 
 void inspect_esx_sparse(Inspection& image)
@@ -124,8 +131,10 @@ void inspect_vmdk(Inspection& image)
 {
     const Bytes head = image.source.head();
     if (head.matches(0, "COWD")) {
-        if (image.has_header(32))
+        if (image.has_header(32)) {
             inspect_esx_sparse(image);
+            check_vmdk_parent(image, sector);
+        }
         return;
     }
     if (!image.has_header(79))
@@ -142,6 +151,7 @@ void inspect_vmdk(Inspection& image)
         header = read_footer(image).value_or(at_start);
     describe_header(image, header);
     describe_descriptor(image, at_start);
+    check_vmdk_parent(image, sector);
 }
 
 } // namespace storage::inline v1::image

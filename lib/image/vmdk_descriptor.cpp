@@ -10,7 +10,7 @@ namespace {
 constexpr std::size_t max_length = 64 << 10;
 constexpr std::size_t max_extents = 256;
 constexpr std::size_t max_path_length = 1023;
-constexpr std::string_view blank = " \t\r";
+constexpr std::string_view blank = " \t\r\v\f"; // isspace(3), as QEMU has it
 constexpr std::string_view first_line = "# disk descriptorfile";
 
 char lower(char c)
@@ -165,6 +165,34 @@ VmdkDescriptor read_vmdk_descriptor(Inspection& image, std::uint64_t offset, std
     return Reader(image).read(text.substr(0, text.find('\0')));
 }
 
+void check_vmdk_parent(Inspection& image, std::uint64_t offset)
+{
+    constexpr std::size_t part_length = 20 * 512;
+    constexpr std::string_view key = "parentFileNameHint";
+    auto text = image.source.head().part(offset, part_length).text();
+    std::vector<std::byte> buffer;
+    if (text.size() < part_length && text.find('\0') == text.npos) {
+        buffer.resize(part_length);
+        text = image.source.read(offset, buffer).text();
+    }
+    text = text.substr(0, text.find('\0'));
+    std::string_view hint;
+    if (const auto found = text.find(key); found != text.npos) {
+        const auto start =
+            std::min(found + key.size() + std::string_view("=\"").size(), text.size());
+        hint = text.substr(start, text.find('"', start) - start);
+    }
+    auto& backing = image.info.backing;
+    if (hint == (backing ? std::string_view(backing->path) : std::string_view()))
+        return;
+    image.find(ImageIssue::malformed,
+               "QEMU would not look for the parent that the descriptor names");
+    if (!hint.empty())
+        backing = ImageReference{.path = image.take_text("the parent's file name", hint),
+                                 .format = "vmdk",
+                                 .format_declared = true};
+}
+
 bool is_vmdk_descriptor(Bytes head)
 {
     auto text = head.text();
@@ -195,6 +223,7 @@ void inspect_vmdk_descriptor(Inspection& image)
     info.backing = std::move(descriptor.parent);
     info.extents = std::move(descriptor.extents);
     info.data_file = std::move(descriptor.first_flat);
+    check_vmdk_parent(image, 0);
     if (info.version != "1" && info.version != "2" && info.version != "3")
         image.find(ImageIssue::unsupported_version,
                    "descriptor version '" + info.version + "' is not known");

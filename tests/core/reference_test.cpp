@@ -156,3 +156,78 @@ TEST_CASE("what is said of a reference that is not followed is of that reference
     const auto round = images.make("top", "-f qcow2 -b circle -F qcow2");
     CHECK_THAT(words_of([&] { images.copy(round); }), Catch::Contains("which is based on it"));
 }
+
+TEST_CASE("a VMDK image of several files in one pool is copied", "[content]")
+{
+    if (!have("qemu-img")) {
+        WARN("skipped: needs qemu-img");
+        return;
+    }
+    Images images;
+    auto& pool = images.pool;
+    const auto data = pattern(mib);
+    for (const std::string subformat : {"monolithicFlat", "twoGbMaxExtentSparse"}) {
+        INFO(subformat);
+        images.scratch.directory.write("data", data);
+        REQUIRE(std::system(("cd '" + (images.scratch.directory / "pool") +
+                             "' && qemu-img convert -f raw -O vmdk -o subformat=" + subformat +
+                             " ../data " + subformat)
+                                .c_str()) == 0);
+        pool.refresh();
+        CHECK(words_of([&] { images.copy(pool.find_volume(subformat)); }).empty());
+        CHECK((images.scratch.directory.read("pool/copy") == data));
+        pool.find_volume("copy").delete_storage();
+        for (const auto& name : pool.volume_names())
+            if (name.starts_with(subformat + "-"))
+                CHECK(error_code([&] { pool.find_volume(name).delete_storage(); }) ==
+                      ErrorCode::busy);
+    }
+}
+
+TEST_CASE("a VMDK image shows no file of the host, wherever it names that", "[content]")
+{
+    if (!have("qemu-img")) {
+        WARN("skipped: needs qemu-img");
+        return;
+    }
+    Images images;
+    auto& pool = images.pool;
+    auto& directory = images.scratch.directory;
+    directory.write("secret", pattern(mib));
+    const std::string text = "# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\n";
+    // A sparse file without a capacity: grains of 2 sectors, tables of 512, the text in sector 1.
+    std::string sparse("KDMV\1\0\0\0\2", 9);
+    sparse.resize(512);
+    sparse[20] = sparse[45] = 2;
+    sparse[28] = 1;
+    sparse +=
+        text + "createType=\"monolithicFlat\"\nRW 2048 FLAT \"" + (directory / "secret") + "\" 0\n";
+    sparse.resize(65536);
+    directory.write("pool/sparse", sparse);
+    directory.write("pool/outer",
+                    text + "createType=\"twoGbMaxExtentSparse\"\nRW 2048 SPARSE \"sparse\"\n");
+    auto old = sparse; // QEMU takes version 0 for 1
+    old[4] = 0;
+    directory.write("pool/old", old);
+    directory.write("pool/outer2",
+                    text + "createType=\"twoGbMaxExtentSparse\"\nRW 2048 SPARSE \"old\"\n");
+    images.make("top", "-f qcow2 -b old -F vmdk");
+    directory.write("pool/comment", text + "createType=\"twoGbMaxExtentSparse\"\n# "
+                                           "parentFileNameHint=\"nbd://127.0.0.1:1/x\"\n"
+                                           "RW 2048 ZERO\n");
+    pool.refresh();
+    const auto refused = [&](const std::string& name) {
+        const auto words = words_of([&] { images.copy(pool.find_volume(name)); });
+        CHECK_FALSE(directory.exists("pool/copy"));
+        return words;
+    };
+    CHECK_THAT(refused("sparse"), Catch::Contains("secret', which no active pool has"));
+    CHECK_THAT(refused("outer"), Catch::Contains("which has data in further files"));
+    CHECK_THAT(refused("old"), Catch::Contains("VMDK version 0 is not known"));
+    CHECK_THAT(refused("outer2"), Catch::Contains("which has data in further files"));
+    CHECK_THAT(refused("top"), Catch::Contains("which is damaged: VMDK version 0 is not known"));
+    CHECK_THAT(refused("comment"), Catch::Contains("QEMU would not look for the parent"));
+    const Giver giver(sparse);
+    CHECK_THAT(words_of([&] { pool.upload_volume(volume_def("new", "vmdk", 0), giver.fd()); }),
+               Catch::Contains("keeps data in other files"));
+}

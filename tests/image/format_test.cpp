@@ -217,6 +217,54 @@ TEST_CASE("VMDK: ESX sparse extents", "[image]")
     CHECK(info.virtual_size == 1 << 20);
 }
 
+TEST_CASE("VMDK: what QEMU follows is told, wherever it stands", "[image]")
+{
+    const auto sparse = [](const std::string& text) {
+        auto image = vmdk_sample().image;
+        image.data.resize(512);
+        return image.text(512, "# Disk DescriptorFile\nversion=1\n" + text).resize(16384);
+    };
+    const std::string flat = "createType=\"monolithicFlat\"\nRW 16 FLAT \"/etc/shadow\" 0\n";
+    const ImageReference shadow{"/etc/shadow", "raw", true, ""};
+    // Without a capacity the data lies where the text says; its length in the header is not asked.
+    for (const unsigned length : {20, 0, 1}) {
+        auto image = sparse("#" + std::string(600, ' ') + '\n' + flat);
+        const auto info = inspect(image.le64(12, 0).le64(36, length), 65536);
+        CHECK(info.extents == std::vector<std::string>{"/etc/shadow"});
+        CHECK(info.data_file == shadow);
+        CHECK(info.virtual_size == 8192);
+    }
+    CHECK(inspect(sparse(flat), 65536).extents.empty()); // with one it lies in the file itself
+    const std::string text = "# Disk DescriptorFile\nversion=1\n";
+    for (const auto* blank : {"\f", "\v", " \v\t", "\r\f"})
+        CHECK(inspect(text + blank + flat.substr(flat.find("RW"))).data_file == shadow);
+
+    const ImageReference parent{"/etc/x", "vmdk", true, ""};
+    const std::string hint = "parentFileNameHint=\"/etc/x\"\n";
+    for (const auto& odd : std::vector<std::string>{
+             "# " + hint, "a=b " + hint, hint + "parentFileNameHint=\"base.vmdk\"\n",
+             "RW 16 ZERO " + hint, "parentFileNameHint:'/etc/x\"\n"}) {
+        INFO(odd);
+        auto info = inspect(sparse(odd), 65536);
+        CHECK(info.backing == parent);
+        CHECK(has(info, ImageIssue::malformed));
+        info = inspect(text + odd + flat);
+        CHECK(info.backing == parent);
+        CHECK(has(info, ImageIssue::malformed));
+    }
+    auto info = inspect(sparse(hint).le64(28, 0), 65536); // no descriptor, says the header
+    CHECK(info.backing == parent);
+    CHECK(has(info, ImageIssue::malformed));
+    Image cowd(512);
+    cowd.text(0, "COWD").le32(4, 1).le32(12, 2048).le32(16, 1).le32(20, 4).le32(24, 1);
+    CHECK(inspect(cowd.text(512, hint), 8192).backing == parent);
+    // Where QEMU does not look for it, it would read zeros instead of what the parent has.
+    info = inspect(sparse("#" + std::string(12000, ' ') + '\n' + hint).le64(36, 40), 65536);
+    CHECK(info.backing == parent);
+    CHECK(has(info, ImageIssue::malformed));
+    CHECK(inspect(sparse(hint + "createType=\"monolithicSparse\"\n"), 65536).findings.empty());
+}
+
 TEST_CASE("VMDK: text that only begins like a descriptor", "[image]")
 {
     auto info = inspect("# Disk DescriptorFile\nThis page explains the format.\n");
