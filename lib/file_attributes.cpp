@@ -121,6 +121,28 @@ void write_zeros(int fd, std::uint64_t start, std::uint64_t end, const std::stri
     }
 }
 
+/** Writes what is there already, so that it gets blocks; behind the end of the file zeros. */
+void write_again(int fd, std::uint64_t start, std::uint64_t end, const std::string& path, Job* job)
+{
+    std::vector<char> buffer(std::size_t{1} << 20);
+    while (start < end) {
+        check(job, "allocating '" + path + "'");
+        const auto want =
+            static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), end - start));
+        const auto n = ::pread(fd, buffer.data(), want, static_cast<off_t>(start));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            throw system_error(errno, "cannot read '" + path + "'");
+        if (n == 0)
+            return write_zeros(fd, start, end, path, job);
+        const auto size = static_cast<std::size_t>(n);
+        write_at(fd, start, std::string_view(buffer.data(), size), path);
+        start += size;
+        advance(job, size);
+    }
+}
+
 void allocate(int fd, int mode, std::uint64_t start, std::uint64_t end, const std::string& path,
               Job* job)
 {
@@ -135,7 +157,7 @@ void allocate(int fd, int mode, std::uint64_t start, std::uint64_t end, const st
             if (errno == EINTR)
                 continue;
             if (errno == EOPNOTSUPP || errno == ENOSYS)
-                return write_zeros(fd, start, end, path, job);
+                return write_again(fd, start, end, path, job);
             throw system_error(
                 errno, "cannot allocate " + std::to_string(end) + " bytes for '" + path + "'",
                 "free some space, or ask for a smaller allocation");

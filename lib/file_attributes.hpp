@@ -26,8 +26,10 @@ void set_copy_on_write(int fd, bool on, bool required, const std::string& path);
  * @throws Error no_space
  */
 void require_free_space(const std::string& at, std::uint64_t bytes, const std::string& path);
-/** Allocates the first `length` bytes: by fallocate(2), else by writing zeros; shows progress. Does
- * nothing where the file system has not as much free, and throws no_space. */
+/** Allocates the first `length` bytes, whose content stays: by fallocate(2), else by writing it
+ * once more; shows progress. Does nothing where the file system has not as much free, and throws
+ * no_space.
+ * @param fd  open for reading and writing */
 void allocate_range(int fd, std::uint64_t length, const std::string& path, Job* job);
 /** Writes zeros to [start, end); shows progress. */
 void fill_with_zeros(int fd, std::uint64_t start, std::uint64_t end, const std::string& path,
