@@ -145,10 +145,10 @@ bool rename_over_nothing(const Actor& actor, int from_directory, const std::stri
     // Some file systems (NFS, older FUSE) do not know the flag.
     if (actor.link(from_directory, from, to_directory, to) == 0)
         return actor.unlink(from_directory, from) == 0;
-    if (errno != EPERM)
+    if (errno != EPERM && errno != ENOSYS && errno != EOPNOTSUPP)
         return false;
-    // Nor second names (vfat; no directory has them). Other users of basin are kept out by the
-    // lock.
+    // Nor second names (vfat, some of FUSE; no directory has them). Other users of basin are kept
+    // out by the lock.
     struct stat info {};
     if (::fstatat(to_directory, to.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
         errno = EEXIST;
@@ -469,12 +469,10 @@ void apply_rename_volume(StepRun& run)
         if (errno != EINVAL)
             throw system_error(errno, "cannot rename '" + join(directory_path, name) + "' to '" +
                                           new_name + "'");
-        // No such flag here: for a moment the file has both names.
+        // No such flag here: for a moment a file may have both names.
         run.declare("two_names", "yes");
-        if (actor.link(directory.get(), name, directory.get(), new_name) != 0)
+        if (!rename_over_nothing(actor, directory.get(), name, directory.get(), new_name))
             throw cannot_create(directory_path, new_name);
-        if (actor.unlink(directory.get(), name) != 0)
-            throw system_error(errno, "cannot remove '" + join(directory_path, name) + "'");
     }
     flush_directory(directory.get(), directory_path);
 }

@@ -24,11 +24,25 @@ int tells_no_holes(const TracedCall& call)
     return seeks ? EINVAL : call.number == SYS_ioctl ? ENOTTY : 0;
 }
 
+// NFS, FUSE
+int renames_plainly(const TracedCall& call)
+{
+    if (call.number == SYS_renameat2 && call.arguments[4] != 0)
+        return EINVAL;
+    return opens_unnamed(call) ? EOPNOTSUPP : 0;
+}
+
+template <int Error>
+int has_no_second_names(const TracedCall& call)
+{
+    return call.number == SYS_linkat ? Error : renames_plainly(call);
+}
+
 int knows_nothing(const TracedCall& call)
 {
     if (call.number == SYS_copy_file_range)
         return EOPNOTSUPP;
-    for (const auto refuses : {allocates_nothing, tells_no_holes})
+    for (const auto refuses : {allocates_nothing, tells_no_holes, has_no_second_names<EPERM>})
         if (const int error = refuses(call); error != 0)
             return error;
     return 0;
@@ -94,6 +108,11 @@ std::string everything(Scratch& scratch, Context& context)
 
     copy.rename("renamed");
     has("renamed", bytes);
+    auto directory = pool.create_volume(volume_def("directory", "dir", 0));
+    directory.rename("directories");
+    expect(scratch.directory.exists("pool/directories"), "renamed directory");
+    expect(error_of([&] { directory.rename("copy"); }).code() == ErrorCode::already_exists,
+           "renamed over a volume");
     has("copy", content);
     copy.wipe();
     has("renamed", std::string(bytes.size(), '\0'));
@@ -112,6 +131,8 @@ TEST_CASE("a file system that knows less gets the same content", "[faults]")
     const auto& [what, refusal] = GENERATE(table<std::string, Refusal>({
         {"allocation", allocates_nothing},
         {"holes", tells_no_holes},
+        {"second names", has_no_second_names<EPERM>},
+        {"second names, as FUSE says it", has_no_second_names<ENOSYS>},
         {"all of it", knows_nothing},
     }));
     INFO("without " << what);
