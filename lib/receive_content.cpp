@@ -152,6 +152,13 @@ private:
     {
         if (length > left())
             throw too_much(path_, room_);
+        for (; digest_.wanted() && length > hole_piece; length -= hole_piece)
+            take_zeros(hole_piece);
+        take_zeros(length);
+    }
+
+    void take_zeros(std::uint64_t length)
+    {
         digest_.update_zeros(length);
         if (options_.sparse) {
             writer_.write_zeros(length);

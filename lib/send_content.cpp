@@ -54,6 +54,9 @@ public:
                 give_hole(data.start - at_);
             give_data(data.end);
         }
+        // A hole that was found behind a new end is none.
+        if (!content_ && content_length(fd_, path_) < end_)
+            throw became_shorter();
         if (file_) {
             file_->finish();
             ::lseek(target_.fd, static_cast<off_t>(file_->position()), SEEK_SET);
@@ -71,6 +74,12 @@ private:
             (S_ISFIFO(info.st_mode) || ::isatty(target_.fd)))
             ready_only_ = UniqueFd(::open(("/proc/self/fd/" + std::to_string(target_.fd)).c_str(),
                                           O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    }
+
+    Error became_shorter() const
+    {
+        return Error(ErrorCode::invalid_state, "'" + path_ + "' became shorter while it was read",
+                     "read it when nobody changes its size");
     }
 
     void count(std::uint64_t n)
@@ -99,14 +108,20 @@ private:
             if (n < 0)
                 throw system_error(errno, "cannot read '" + path_ + "' at " + std::to_string(at_));
             if (n == 0)
-                throw Error(ErrorCode::invalid_state,
-                            "'" + path_ + "' became shorter while it was read",
-                            "read it when nobody changes its size");
+                throw became_shorter();
             return Bytes(buffer_).first(static_cast<std::size_t>(n));
         }
     }
 
     void give_hole(std::uint64_t length)
+    {
+        const bool at_once = !digest_.wanted() && (file_ || target_.write);
+        for (; !at_once && length > hole_piece; length -= hole_piece)
+            give_zeros(hole_piece);
+        give_zeros(length);
+    }
+
+    void give_zeros(std::uint64_t length)
     {
         digest_.update_zeros(length);
         if (file_) {

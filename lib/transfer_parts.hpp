@@ -14,6 +14,8 @@
 namespace storage::inline v1 {
 
 inline constexpr std::size_t transfer_buffer_size = std::size_t{1} << 20;
+// Of a hole whose zeros are hashed or written: small enough to be cancelled soon.
+inline constexpr std::uint64_t hole_piece = std::uint64_t{64} << 20;
 
 bool is_regular_file(int fd);
 

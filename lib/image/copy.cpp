@@ -52,9 +52,9 @@ public:
 
     void hole(std::uint64_t length)
     {
-        if (digest_)
-            digest_->update_zeros(length);
-        advance(job_, length);
+        for (; digest_ && length > piece; length -= piece)
+            skip(piece);
+        skip(length);
     }
 
     void finish(const std::string& why_no_reflink)
@@ -70,6 +70,14 @@ private:
     static constexpr std::uint64_t piece = std::uint64_t{16} << 20;
     static constexpr std::size_t buffer_size = std::size_t{1} << 20;
     static constexpr std::size_t zero_block = 4096;
+
+    void skip(std::uint64_t length)
+    {
+        check(job_, "copying '" + source_name_ + "'");
+        if (digest_)
+            digest_->update_zeros(length);
+        advance(job_, length);
+    }
 
     /** 0: nothing copied, to be tried again or the plain way. */
     std::uint64_t copy_in_kernel(std::uint64_t at, std::size_t size)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <poll.h>
 
@@ -139,6 +140,63 @@ TEST_CASE("a download to a pipe that nobody reads is cancelled", "[content]")
     require_cancel(ends[0], ends[1]);
     ::close(ends[0]);
     ::close(ends[1]);
+}
+
+TEST_CASE("the digest of a hole ends with the deadline", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    constexpr std::uint64_t size = std::uint64_t{256} << 30; // minutes
+    auto volume = pool.create_volume(raw_volume("volume", size));
+    Job job;
+    const auto ends_soon = [&](const auto& call) {
+        using namespace std::chrono_literals;
+        job.set_timeout(200ms);
+        const auto start = std::chrono::steady_clock::now();
+        CHECK(error_code(call) == ErrorCode::timed_out);
+        CHECK(std::chrono::steady_clock::now() - start < 20s);
+        CHECK(job.progress().done > 0);
+    };
+    ends_soon([&] {
+        volume.download(WriteCallback([](auto, auto) {}), {.sparse = true, .digest = true}, &job);
+    });
+    ends_soon([&] {
+        volume.upload(ReadCallback([](auto, std::uint64_t& hole) {
+                          hole = size;
+                          return std::size_t{0};
+                      }),
+                      {.sparse = true, .digest = true}, &job);
+    });
+    ends_soon(
+        [&] { pool.create_volume_from(raw_volume("copy", 0), volume, CreateFlags::digest, &job); });
+}
+
+TEST_CASE("a volume that is cut off while it is read has no zeros in place of its data",
+          "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    for (const bool sparse : {true, false}) {
+        INFO("sparse: " << sparse);
+        scratch.directory.write("pool/volume", std::string(4 * mib, 'x'));
+        const auto volume = pool.find_volume("volume");
+        const WriteCallback cut([&](std::span<const std::byte>, std::uint64_t) {
+            REQUIRE(::truncate(volume.path().c_str(), 2 * mib) == 0);
+        });
+        CHECK(error_code([&] { volume.download(cut, {.sparse = sparse}); }) ==
+              ErrorCode::invalid_state);
+        // What is a hole by then, behind the new end.
+        scratch.directory.write("pool/volume", std::string(mib, 'x') + std::string(mib, '\0'));
+        REQUIRE(::truncate(volume.path().c_str(), mib) == 0);
+        REQUIRE(::truncate(volume.path().c_str(), 4 * mib) == 0);
+        const WriteCallback cut_again([&](std::span<const std::byte>, std::uint64_t) {
+            REQUIRE(::truncate(volume.path().c_str(), mib) == 0);
+        });
+        CHECK(error_code([&] { volume.download(cut_again, {.sparse = sparse}); }) ==
+              ErrorCode::invalid_state);
+    }
 }
 
 TEST_CASE("a descriptor that is open for the other direction is refused", "[content]")
