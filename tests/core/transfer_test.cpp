@@ -153,10 +153,9 @@ TEST_CASE("the digest of a hole ends with the deadline", "[content]")
     const auto ends_soon = [&](const auto& call) {
         using namespace std::chrono_literals;
         job.set_timeout(200ms);
-        const auto start = std::chrono::steady_clock::now();
         CHECK(error_code(call) == ErrorCode::timed_out);
-        CHECK(std::chrono::steady_clock::now() - start < 20s);
         CHECK(job.progress().done > 0);
+        CHECK(job.progress().done < size);
     };
     ends_soon([&] {
         volume.download(WriteCallback([](auto, auto) {}), {.sparse = true, .digest = true}, &job);
