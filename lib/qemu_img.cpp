@@ -86,13 +86,15 @@ void add_secret(Command& command, const QemuImage& image, const std::string& id)
 }
 
 /** The image as QEMU's options to open it: nothing is guessed, and the file's name is only a name.
- */
-std::string image_options(Command& command, const QemuImage& image, const std::string& id)
+ * @param prefix  "", or "file." where another node is above it */
+std::string image_options(Command& command, const QemuImage& image, const std::string& id,
+                          const std::string& prefix = {})
 {
-    std::string result = "driver=" + image.format;
+    auto result = prefix + "driver=" + image.format;
     if (image.secret)
-        result += (image.format == "luks" ? ",key-secret=" : ",encrypt.key-secret=") + id;
-    return result + ",file.filename=" + escaped(path_of(command, image));
+        result +=
+            ',' + prefix + (image.format == "luks" ? "key-secret=" : "encrypt.key-secret=") + id;
+    return result + ',' + prefix + "file.filename=" + escaped(path_of(command, image));
 }
 
 using Options = std::vector<std::string>;
@@ -386,11 +388,15 @@ Command qemu_img_resize_command(const QemuImage& image, const QemuImgResize& res
 Command qemu_img_clear_command(const QemuImage& image, std::uint64_t offset, std::uint64_t length)
 {
     check_image(image, false);
-    // The one writing of qemu-img 7.2 that goes to a place: a benchmark of one request.
-    Command command{.program = "qemu-img",
-                    .arguments = {"bench", "-q", "-w", "-c", "1", "-d", "1", "--pattern=0", "-o",
-                                  std::to_string(offset), "-s", std::to_string(length)}};
-    add_image(command, image, true);
+    // A copy of nothing but zeros, onto a raw node that shows that part of the image alone.
+    Command command{
+        .program = "qemu-img",
+        .arguments = {"convert", "-n", "-t", "writeback", "--image-opts", "--target-image-opts"}};
+    add_secret(command, image, "image");
+    const auto size = ",size=" + std::to_string(length);
+    command.arguments.push_back("driver=null-co,read-zeroes=on" + size);
+    command.arguments.push_back("driver=raw,offset=" + std::to_string(offset) + size + ',' +
+                                image_options(command, image, "image", "file."));
     return command;
 }
 

@@ -189,7 +189,8 @@ $ qemu-img resize -q -f qcow2 /p/a,b 4096
 $ qemu-img resize -q --shrink --preallocation=falloc -f raw /p/a 4096
 $ qemu-img resize -q --object secret,id=image,file=/proc/self/fd/3 --image-opts driver=luks,key-secret=image,file.filename=/p/a,,b 4096
 $ qemu-img resize -q --object secret,id=image,file=/proc/self/fd/3 --image-opts driver=qcow2,encrypt.key-secret=image,file.filename=/proc/self/fd/10 4096
-$ qemu-img bench -q -w -c 1 -d 1 --pattern=0 -o 512 -s 1024 -f qcow2 /p/a
+$ qemu-img convert -n -t writeback --image-opts --target-image-opts driver=null-co,read-zeroes=on,size=1024 driver=raw,offset=512,size=1024,file.driver=qcow2,file.file.filename=/p/a
+$ qemu-img convert -n -t writeback --image-opts --target-image-opts --object secret,id=image,file=/proc/self/fd/3 driver=null-co,read-zeroes=on,size=1024 driver=raw,offset=512,size=1024,file.driver=qcow2,file.encrypt.key-secret=image,file.file.filename=/p/a,,b
 $ qemu-img snapshot -q -c -a,b --image-opts driver=qcow2,file.filename=/p/a,,b
 $ qemu-img snapshot -q -a s --image-opts driver=qcow2,file.filename=/p/a
 $ qemu-img snapshot -q -d s --object secret,id=image,file=/proc/self/fd/3 --image-opts driver=qcow2,encrypt.key-secret=image,file.filename=/p/a
@@ -220,6 +221,8 @@ $ qemu-img check --output=json -f qcow2 /p/a
                     {.capacity = 4096}, nullptr);
     const QemuImage image{.path = "/p/a", .format = "qcow2"};
     qemu_img_clear(runner, image, 512, 1024, nullptr);
+    qemu_img_clear(runner, {.path = "/p/a,b", .format = "qcow2", .secret = Secret("passphrase 1")},
+                   512, 1024, nullptr);
     qemu_img_snapshot(runner, {.path = "/p/a,b", .format = "qcow2"}, SnapshotAction::create, "-a,b",
                       nullptr);
     qemu_img_snapshot(runner, image, SnapshotAction::apply, "s", nullptr);
