@@ -227,6 +227,9 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
             const auto open = qemu_image(volume, pool, host);
             if (cut > wanted.capacity)
                 qemu_img_clear(host.runner, open, wanted.capacity, cut - wanted.capacity, work.job);
+            if (wanted.preallocation != Preallocation::off)
+                cut_unused_end(open_content(work.path, O_RDWR | O_NONBLOCK | O_NOCTTY).get(),
+                               work.path);
             qemu_img_resize(host.runner, open, wanted, work.job);
             return true;
         });

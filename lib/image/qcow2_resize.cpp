@@ -5,12 +5,16 @@
 #include "image/inspection.hpp"
 #include "image/qcow2_layout.hpp"
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <fcntl.h>
 #include <optional>
+#include <span>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 namespace storage::inline v1 {
 
@@ -128,10 +132,11 @@ struct Growth {
     std::string first_sector; ///< as it is
 };
 
-/** @return nothing: see grow_qcow2() */
-std::optional<Growth> plan_growth(int fd, std::uint64_t new_capacity, const std::string& path)
+using HeadBuffer = std::array<std::byte, ImageSource::head_length>;
+
+/** The start of a qcow2 image. */
+Bytes read_start(int fd, HeadBuffer& buffer, const std::string& path)
 {
-    std::array<std::byte, ImageSource::head_length> buffer{};
     const auto named_read = [&] {
         try {
             return read_head(fd, buffer);
@@ -142,6 +147,70 @@ std::optional<Growth> plan_growth(int fd, std::uint64_t new_capacity, const std:
     const Bytes head(named_read());
     if (!head.matches(0, magic) || (head.be32(4) != 2 && head.be32(4) != 3) || !head.has(0, sector))
         throw Error(ErrorCode::parse_failed, "'" + path + "' is not a qcow2 image");
+    return head;
+}
+
+/** As much of a range as the file has. */
+std::vector<std::byte> read_range(int fd, std::uint64_t offset, std::uint64_t length,
+                                  const std::string& path)
+{
+    std::vector<std::byte> bytes(length);
+    std::size_t done = 0;
+    while (done < length) {
+        const auto n =
+            ::pread(fd, bytes.data() + done, length - done, static_cast<off_t>(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            throw system_error(errno, "cannot read '" + path + "'");
+        if (n == 0)
+            break;
+        done += static_cast<std::size_t>(n);
+    }
+    bytes.resize(done);
+    return bytes;
+}
+
+/** How many counts of a refcount block there are up to the last that is not 0. */
+std::uint64_t counts_in_use(std::span<const std::byte> block, std::uint64_t bits)
+{
+    const auto last = std::find_if(block.rbegin(), block.rend(),
+                                   [](std::byte byte) { return byte != std::byte{}; });
+    if (last == block.rend())
+        return 0;
+    const auto bytes = static_cast<std::uint64_t>(block.rend() - last);
+    if (bits >= 8)
+        return divide_up(bytes * 8, bits);
+    const auto width = static_cast<std::uint64_t>(std::bit_width(std::to_integer<unsigned>(*last)));
+    return (bytes - 1) * (8 / bits) + divide_up(width, bits);
+}
+
+/** Where the last cluster in use ends, by the reference counts. */
+std::uint64_t end_of_use(int fd, const Header& header, const std::string& path)
+{
+    constexpr std::uint64_t offset_bits = ~std::uint64_t{511};
+    const auto cluster_size = header.cluster_size();
+    const auto bits = std::uint64_t{1} << header.refcount_order;
+    const auto entries =
+        std::min(header.refcount_clusters * cluster_size / entry_size, max_refcount_table_entries);
+    const auto table = read_range(fd, header.refcount_offset, entries * entry_size, path);
+    for (auto i = table.size() / entry_size; i-- > 0;) {
+        const auto offset = Bytes(table).be64(i * entry_size) & offset_bits;
+        if (offset == 0)
+            continue;
+        const auto used = counts_in_use(read_range(fd, offset, cluster_size, path), bits);
+        if (used > 0)
+            return (i * (cluster_size * 8 / bits) + used) * cluster_size;
+    }
+    throw Error(ErrorCode::invalid_state, "'" + path + "' is damaged: it counts no cluster",
+                "check it with qemu-img check");
+}
+
+/** @return nothing: see grow_qcow2() */
+std::optional<Growth> plan_growth(int fd, std::uint64_t new_capacity, const std::string& path)
+{
+    HeadBuffer buffer{};
+    const auto head = read_start(fd, buffer, path);
     const Header header(head);
     const auto size = rounded_size(new_capacity);
     if (size < header.size)
@@ -192,6 +261,21 @@ bool grow_qcow2(int fd, std::uint64_t new_capacity, const std::string& path)
     write_at(fd, 0, first, path);
     flush(fd, path);
     return true;
+}
+
+void cut_unused_end(int fd, const std::string& path)
+{
+    const ImageLock lock(fd, path);
+    HeadBuffer buffer{};
+    const Header header(read_start(fd, buffer, path));
+    if (header.has(dirty_bit))
+        throw Error(ErrorCode::invalid_state,
+                    "'" + path + "' was not closed cleanly: it is not known what of it is in use",
+                    "repair it with qemu-img check -r all, or allocate nothing");
+    const auto size = file_size_of(fd, path);
+    const auto end = end_of_use(fd, header, path);
+    if (size != UINT64_MAX && end < size && ::ftruncate(fd, static_cast<off_t>(end)) != 0)
+        throw system_error(errno, "cannot cut off the unused end of '" + path + "'");
 }
 
 } // namespace storage::inline v1

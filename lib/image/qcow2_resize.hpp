@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Grows qcow2 images where that is a matter of the header alone.
+// Grows qcow2 images where that is a matter of the header alone, and prepares others for it.
 #pragma once
 
 #include <cstdint>
@@ -24,5 +24,12 @@ bool grow_qcow2(int fd, std::uint64_t new_capacity, const std::string& path);
 
 /** Whether grow_qcow2() would do it, going by what the file has now. It is only read. */
 bool can_grow_qcow2(int fd, std::uint64_t new_capacity, const std::string& path);
+
+/**
+ * Makes an image file, open for reading and writing, end with its last cluster in use, as QEMU does
+ * when an image shrinks: where it grows and allocates, it takes for zeros what lies behind that.
+ * @throws Error invalid_state  not closed cleanly, or damaged; busy  open in another program
+ */
+void cut_unused_end(int fd, const std::string& path);
 
 } // namespace storage::inline v1

@@ -7,6 +7,7 @@
 
 #include <basin/context.hpp>
 #include <catch2/catch.hpp>
+#include <fstream>
 
 using namespace storage;
 
@@ -199,6 +200,36 @@ TEST_CASE("what was cut off a qcow2 volume does not come back", "[content]")
     volume.delete_snapshot("s");
     volume.resize(mib, ResizeFlags::shrink, BlockerKind::none, &job);
     CHECK(job.plan().at(0).call.at(1) == "resize"); // no cluster stays in part
+}
+
+TEST_CASE("what is allocated to a qcow2 volume that grows reads as zeros", "[content]")
+{
+    if (!have_tools())
+        return;
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto def = qcow2("v");
+    for (const std::uint32_t bits : {1, 16, 64}) {
+        INFO(bits << " bits");
+        def.target.refcount_bits = bits;
+        auto volume = pool.create_volume(def);
+        REQUIRE(succeeds("qemu-io -f qcow2 -c 'write -P 7 0 2M' " + volume.path()));
+        {
+            // What QEMU freed, and left at the end of the file.
+            std::ofstream file(volume.path(), std::ios::binary | std::ios::app);
+            file << std::string(3 * mib, 'x');
+        }
+        for (const auto capacity : {5 * mib, 32 * mib}) {
+            volume.resize(capacity, ResizeFlags::allocate);
+            const auto read = "qemu-io -f qcow2 -c 'read -P 7 0 2M' -c 'read -P 0 2M " +
+                              std::to_string(capacity - 2 * mib) + "' " + volume.path();
+            CHECK(succeeds(read));
+            CHECK(succeeds("qemu-img check " + volume.path()));
+            CHECK(volume.info().allocation > capacity - 2 * mib);
+        }
+        volume.delete_storage();
+    }
 }
 
 TEST_CASE("an encrypted qcow2 volume shrinks to a part of a cluster", "[content]")
