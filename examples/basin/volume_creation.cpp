@@ -174,7 +174,9 @@ void vol_clone(Call& call)
 {
     const auto source = call.volume();
     auto pool = source.pool();
-    const auto def = copy_of(source.definition(), call.text("newname"));
+    auto def = copy_of(source.definition(), call.text("newname"));
+    if (call.given("linked")) // the pool's own for that: the original's may know no backing image
+        def.target.format.clear();
     if (!print_only(call, format_volume(def, pool.type()), to_json(def)))
         create_from(call, pool, def, source, " cloned from ");
 }

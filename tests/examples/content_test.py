@@ -5,6 +5,7 @@ import os
 import pty
 import resource
 import select
+import shutil
 import signal
 import subprocess
 
@@ -228,6 +229,18 @@ def what_is_in_the_way_is_told_and_may_be_allowed(basin):
     equal([link['state'] for link in basin.json('vol-chain', 'top.qcow2', 'vms')], ['ok', 'missing'])
 
 
+def a_linked_clone_is_a_qcow2_image(basin):
+    need(basin, 'backing_images', 'create_from')
+    if not shutil.which('qemu-img'):
+        raise Skip('needs qemu-img')
+    for original in 'raw', 'qcow2', 'vdi', 'vmdk':
+        basin.ok('vol-create-as', 'vms', original, '1M', '--format', original)
+        basin.ok('vol-clone', original, 'top', 'vms', '--linked')
+        chain = basin.json('vol-chain', 'top', 'vms')
+        equal([(link['format'], link['state']) for link in chain], [('qcow2', 'ok'), (original, 'ok')])
+        basin.ok('vol-delete', 'top', '--pool', 'vms')
+
+
 def a_clone_becomes_independent(basin):
     need(basin, 'flatten_volume', 'create_from')
     basin.ok('vol-create-as', 'vms', 'base.img', '1M')
@@ -266,4 +279,4 @@ main([content_is_carried_in_and_out, a_dash_is_standard_input_and_output, a_new_
       a_file_that_tells_no_length_is_read_to_its_end,
       a_limit_on_files_is_an_error_and_no_kill,
       an_ordinary_user_has_the_copy_of_what_is_roots,
-      a_clone_becomes_independent, a_terminal_shows_how_fast_it_goes])
+      a_linked_clone_is_a_qcow2_image, a_clone_becomes_independent, a_terminal_shows_how_fast_it_goes])
