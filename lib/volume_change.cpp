@@ -170,16 +170,23 @@ void Volume::delete_storage(BlockerKind allowed, Job* job)
 
 namespace {
 
-/** A program that changes an image in place would change these files, too. */
-void refuse_foreign_data(PoolAccess& access, const VolumeDef& volume)
+/** A program that changes an image in place would change these files, too, and opens all that the
+ * image is based on. */
+void refuse_strangers(PoolAccess& access, const VolumeDef& volume)
 {
     if (volume.target.format == "raw" || (volume.type && *volume.type == VolumeType::dir) ||
         access.info().volume_formats.empty()) // all of them are raw
         return;
-    if (const auto file = foreign_data(*access.context, volume.target.path,
-                                       access.active_backend().inspect(volume.name)))
+    auto& context = *access.context;
+    const auto header = access.active_backend().inspect(volume.name);
+    const auto stranger =
+        header.backing
+            ? untrusted_reference(context, Volume::Access::make(access.pool, volume.name))
+            : foreign_data(context, volume.target.path, header);
+    if (stranger)
         throw Error(ErrorCode::not_supported,
-                    volume_title(volume.name, *access.pool) + ' ' + file->problem, file->remedy);
+                    volume_title(volume.name, *access.pool) + ' ' + stranger->problem,
+                    stranger->remedy);
 }
 
 std::uint64_t new_capacity(std::uint64_t before, std::uint64_t number, ResizeFlags flags,
@@ -221,7 +228,7 @@ void Volume::resize(std::uint64_t number, ResizeFlags flags, BlockerKind allowed
                                   const auto volume = backend.describe(name);
                                   const auto capacity = new_capacity(volume.capacity, number, flags,
                                                                      volume_title(name, *pool));
-                                  refuse_foreign_data(now, volume);
+                                  refuse_strangers(now, volume);
                                   backend.resize_volume(volume, capacity, flags, change);
                               }))
                 access.update_others();
@@ -394,7 +401,7 @@ Snapshot Volume::create_snapshot(const std::string& name, Job* job)
                                 title + " already has a snapshot '" + name + "'",
                                 "choose another name");
                 const auto def = backend.describe(volume);
-                refuse_foreign_data(now, def);
+                refuse_strangers(now, def);
                 backend.create_snapshot(def, name, change);
             });
         if (!made)
@@ -429,7 +436,7 @@ void change_snapshot(const Volume& target, const std::string& snapshot, Snapshot
                 throw Error(ErrorCode::busy, title + ": snapshot '" + snapshot + "' is protected",
                             "take its protection away first");
             const auto volume = backend.describe(name);
-            refuse_foreign_data(now, volume);
+            refuse_strangers(now, volume);
             (backend.*list)(volume, snapshot, change);
         });
 }

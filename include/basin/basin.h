@@ -2085,9 +2085,10 @@ BASIN_API int basin_volume_delete(basin_volume* volume, uint32_t flags, basin_jo
  * @param flags     0 or BASIN_RESIZE_..., BASIN_ALLOW_..., combined
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active, image damaged),
  *         BASIN_E_INVALID_ARGUMENT (smaller without BASIN_RESIZE_SHRINK), BASIN_E_NOT_SUPPORTED
- *         (see BASIN_CAPABILITY_GROW_VOLUME and _SHRINK_VOLUME), BASIN_E_BUSY (blockers in the
- *         detail), BASIN_E_NO_SPACE, BASIN_E_PERMISSION_DENIED, BASIN_E_IO,
- *         BASIN_E_COMMAND_FAILED, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
+ *         (see BASIN_CAPABILITY_GROW_VOLUME and _SHRINK_VOLUME; or the image refers to what no
+ *         active pool has), BASIN_E_BUSY (blockers in the detail), BASIN_E_NO_SPACE,
+ *         BASIN_E_PERMISSION_DENIED, BASIN_E_IO, BASIN_E_COMMAND_FAILED, BASIN_E_CANCELLED or
+ *         BASIN_E_TIMED_OUT
  * @note Blocks until it is done. Thread-safe.
  * @since 0.1
  */
@@ -2284,9 +2285,9 @@ BASIN_API void basin_snapshot_list_free(basin_snapshot** list);
  * @param flags     0
  * @param snapshot  freed with basin_snapshot_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_ALREADY_EXISTS, BASIN_E_INVALID_STATE (pool not
- *         active), BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_SNAPSHOTS), BASIN_E_BUSY,
- *         BASIN_E_NO_SPACE, BASIN_E_IO, BASIN_E_COMMAND_FAILED, BASIN_E_CANCELLED or
- *         BASIN_E_TIMED_OUT
+ *         active), BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_SNAPSHOTS; or the image refers to
+ *         what no active pool has), BASIN_E_BUSY, BASIN_E_NO_SPACE, BASIN_E_IO,
+ *         BASIN_E_COMMAND_FAILED, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
  * @note Blocks until it is done. Thread-safe.
  * @since 0.1
  */

@@ -278,7 +278,7 @@ public:
      * file system is looked at: whoever has one on it makes that smaller before, and checks it.
      * @param capacity  bytes, or with ResizeFlags::delta the difference (with shrink: downwards)
      * @throws Error invalid_argument  smaller without ResizeFlags::shrink; busy; no_space;
-     * invalid_state  the image is damaged
+     * invalid_state  the image is damaged; not_supported  it refers to what no active pool has
      * @capability grow_volume, shrink_volume
      */
     void resize(std::uint64_t capacity, ResizeFlags flags = ResizeFlags::none,
@@ -340,8 +340,9 @@ public:
     /** Lists the snapshots, oldest first. @capability snapshots */
     std::vector<Snapshot> snapshots() const;
     /** Saves the present state under a name; in a logical pool as a volume of that name.
-     * @throws Error already_exists; busy  a process has the volume open, where that matters: a
-     * logical volume may be in use, its snapshot is then as after a power cut */
+     * @throws Error already_exists; not_supported  an image refers to what no active pool has; busy
+     * a process has the volume open, where that matters: a logical volume may be in use, its
+     * snapshot is then as after a power cut */
     Snapshot create_snapshot(const std::string& name, Job* job = nullptr);
     /** Forgets a snapshot; the present state stays. @throws Error not_found; busy  also where it is
      * protected */

@@ -157,6 +157,37 @@ TEST_CASE("what is said of a reference that is not followed is of that reference
     CHECK_THAT(words_of([&] { images.copy(round); }), Catch::Contains("which is based on it"));
 }
 
+TEST_CASE("no change of an image leads a program to what no pool has", "[content]")
+{
+    if (!have("qemu-img")) {
+        WARN("skipped: needs qemu-img");
+        return;
+    }
+    Images images;
+    auto& directory = images.scratch.directory;
+    images.pool.create_volume(raw_volume("base", mib));
+    directory.write("stranger", pattern(mib));
+    for (const std::string& reference :
+         {std::string("nbd://127.0.0.1:1/x"), directory / "stranger"}) {
+        INFO(reference);
+        auto volume = images.make("top", "-f qcow2 -b '" + reference + "' -F raw");
+        const auto before = directory.read("pool/top");
+        for (const auto& words : {words_of([&] { volume.resize(2 * mib); }),
+                                  words_of([&] { volume.resize(mib / 2, ResizeFlags::shrink); }),
+                                  words_of([&] { volume.resize(2 * mib, ResizeFlags::allocate); }),
+                                  words_of([&] { volume.create_snapshot("s"); })})
+            CHECK_THAT(words, Catch::Contains("refers to '" + reference));
+        CHECK((directory.read("pool/top") == before));
+        volume.delete_storage();
+    }
+    auto volume = images.make("top", "-f qcow2 -b base -F raw");
+    volume.create_snapshot("s");
+    volume.revert_snapshot("s");
+    volume.delete_snapshot("s");
+    volume.resize(2 * mib);
+    CHECK(volume.info().capacity == 2 * mib);
+}
+
 TEST_CASE("a VMDK image of several files in one pool is copied", "[content]")
 {
     if (!have("qemu-img")) {
