@@ -18,9 +18,19 @@ std::string text_of(const pugi::xml_node& node)
     auto text = stream.str();
     while (text.ends_with('\n'))
         text.pop_back();
-    // pugixml prints <a />. What is within values has no '>' of its own.
-    for (auto at = text.find(" />"); at != text.npos; at = text.find(" />", at))
-        text.erase(at, 1);
+    // pugixml prints <a /> and leaves '>' in values as it is, where libxml2, and so virsh, do not.
+    bool in_tag = false;
+    bool in_value = false;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        if (text[at] == '"')
+            in_value = in_tag && !in_value;
+        else if (in_value && text[at] == '>')
+            text.replace(at, 1, "&gt;");
+        else if (!in_value && (text[at] == '<' || text[at] == '>'))
+            in_tag = text[at] == '<';
+        else if (in_tag && !in_value && text.compare(at, 3, " />") == 0)
+            text.erase(at, 1);
+    }
     return text;
 }
 

@@ -91,6 +91,11 @@ def parts_of_xml_are_virsh_s(basin):
         same(basin, before, f'pool-dumpxml vms --wrap --xpath {expression}')
     for expression in ('/volume/name', '//capacity', '/volume/target/path/text()', '//format/@type'):
         same(basin, before, f'vol-dumpxml a.img vms --xpath={expression}')
+    odd = basin.write('odd.xml', "<pool type='fs'><name>odd</name><source><device path='/a />b'/><vendor name='c\" /'/></source>"
+                      "<target><path>/t \" /</path></target></pool>")
+    basin.ok('pool-define', odd)
+    for expression in ('//device', '/pool/source', '//path'):
+        same(basin, [f'pool-define {odd}'], f'pool-dumpxml odd --xpath {expression}')
     equal(basin.ok('-q', 'pool-dumpxml', 'vms', '--xpath', 'concat(name, "<", count(//path))'), 'vms<1\n')
     equal(basin.ok('-q', 'pool-dumpxml', 'vms', '--xpath', 'count(//path)', '--wrap'), '<nodes>1</nodes>\n')
     for expression in ('///', 'nosuch()', '/pool['):
