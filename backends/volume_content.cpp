@@ -237,6 +237,14 @@ QemuImgOptions tool_options(const NewVolume& volume)
                            .refcount_bits = def.target.refcount_bits};
     add_backing(volume, options);
     check_capacity(def.target.format, options.capacity, volume.path());
+    if (def.target.format == "qcow2")
+        check_qcow2({.capacity = options.capacity,
+                     .compat = options.compat,
+                     .cluster_size = options.cluster_size,
+                     .extended_l2 = options.extended_l2,
+                     .lazy_refcounts = options.lazy_refcounts,
+                     .refcount_bits = options.refcount_bits},
+                    volume.path());
     require_room_of_image(volume, options.capacity);
     return options;
 }

@@ -186,6 +186,14 @@ TEST_CASE("an image is made with the capacity that was asked for, or not at all"
     CHECK(scratch.directory.count("pool") == 0);
     CHECK(create("vpc", 2040 * 1024 * mib) == ErrorCode{});
     CHECK(pool.find_volume("image").info().capacity == 2040 * 1024 * mib);
+    // Of qcow2 the limit depends on the clusters: 128 GiB.
+    const auto source = pool.create_volume(raw_volume("source", 200 * 1024 * mib));
+    auto small = volume_def("copy", "qcow2", 0);
+    small.target.cluster_size = 512;
+    CHECK(error_code([&] { pool.create_volume_from(small, source); }) == ErrorCode::not_supported);
+    small.capacity = 200 * 1024 * mib;
+    small.target.encryption = Encryption{.format = "luks", .secrets = {{.usage = "key"}}};
+    CHECK(error_code([&] { pool.create_volume(small); }) == ErrorCode::not_supported);
 }
 
 TEST_CASE("a damaged image is neither copied nor resized", "[content]")
