@@ -205,6 +205,10 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
                             volume_title(given.name, *pool) +
                                 ": a linked clone of an encrypted raw volume",
                             "make a copy instead");
+            if (from.volume.type == VolumeType::dir || from.volume.type == VolumeType::ploop)
+                throw Error(ErrorCode::not_supported,
+                            volume_title(given.name, *pool) + ": a linked clone of a directory",
+                            "use a volume that is an image");
             const auto formats = access.info().volume_formats;
             const bool has_qcow2 = formats.empty() || std::find(formats.begin(), formats.end(),
                                                                 "qcow2") != formats.end();

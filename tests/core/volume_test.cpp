@@ -104,6 +104,9 @@ TEST_CASE("a directory can be a volume", "[volume]")
     CHECK(volume.info().type == VolumeType::dir);
     CHECK(volume.snapshots().empty());
     CHECK(error_code([&] { volume.create_snapshot("s"); }) == ErrorCode::not_supported);
+    for (const auto flags : {CreateFlags::none, CreateFlags::linked})
+        CHECK(error_code([&] { pool.create_volume_from(raw_volume("copy", 0), volume, flags); }) ==
+              ErrorCode::not_supported);
     struct stat info {};
     REQUIRE(::stat(volume.path().c_str(), &info) == 0);
     CHECK((info.st_mode & 07777) == 0750);
