@@ -225,11 +225,43 @@ void OpenDisk::make(const std::string& table)
         ped_disk_set_flag(table_.get(), PED_DISK_CYLINDER_ALIGNMENT, 0);
 }
 
+std::string OpenDisk::first_sector() const
+{
+    std::string sector(sector_size(), '\0');
+    if (!ped_device_read(device_, sector.data(), 0, 1))
+        throw Refusal("io", "cannot read '" + path_ + "': " + said());
+    return sector;
+}
+
+void OpenDisk::write_first_sector(const std::string& sector)
+{
+    if (!ped_device_write(device_, sector.data(), 0, 1))
+        throw Refusal("io", "cannot write to '" + path_ + "': " + said());
+}
+
+/** Where a dos table has no boot code, libparted writes some, and another identity of the disk, by
+ * which its partitions are known (PARTUUID); one without identity gets one. */
+void OpenDisk::commit()
+{
+    constexpr std::size_t identity = 440;
+    const std::string none(4, '\0');
+    auto sector = table_name() == "dos" ? first_sector() : std::string(512, '\0');
+    const bool is_there = sector.compare(510, 2, "\x55\xaa") == 0;
+    const bool has_identity = sector.compare(identity, none.size(), none) != 0;
+    if (is_there && has_identity && sector[0] == 0) {
+        sector.replace(0, 4, "\xcd\x18\xeb\xfe"); // int 18h: nothing to boot from here
+        write_first_sector(sector);
+    }
+    if (!ped_disk_commit_to_dev(table_.get()))
+        throw Refusal("io", "cannot write the partition table of '" + path_ + "': " + said());
+    if (is_there && !has_identity)
+        write_first_sector(first_sector().replace(identity, none.size(), none));
+}
+
 void OpenDisk::write()
 {
     require_listener();
-    if (!ped_disk_commit_to_dev(table_.get()))
-        throw Refusal("io", "cannot write the partition table of '" + path_ + "': " + said());
+    commit();
     if (!ped_device_sync(device_))
         throw Refusal("io", "cannot flush '" + path_ + "': " + said());
     read_entries();

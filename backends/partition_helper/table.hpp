@@ -101,6 +101,9 @@ private:
         std::string name{};
     };
     void lock(std::chrono::milliseconds patience);
+    std::string first_sector() const;
+    void write_first_sector(const std::string& sector);
+    void commit();
     void read_entries();
     const Entry* entry(const PedPartition& partition) const;
 
