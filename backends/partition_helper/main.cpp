@@ -47,8 +47,9 @@ Json answer()
     for (const auto& each : operations) {
         if (each.name != request.operation)
             continue;
-        const bool write = each.write && !request.plan;
-        install_handler(write);
+        install_handler(!each.write    ? Handling::read
+                        : request.plan ? Handling::plan
+                                       : Handling::write);
         return each.run(request);
     }
     throw Refusal("invalid_argument", "request: unknown operation '" + request.operation + "'");

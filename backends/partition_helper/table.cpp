@@ -28,7 +28,7 @@ namespace partition_helper {
 namespace {
 
 std::vector<std::string> messages;
-bool mends = false;
+Handling handling = Handling::read;
 
 PedExceptionOption on_exception(PedException* exception)
 {
@@ -36,10 +36,11 @@ PedExceptionOption on_exception(PedException* exception)
     if (messages.size() < message_limit && exception->message)
         messages.emplace_back(exception->message);
     const auto allowed = exception->options;
-    // A GPT whose copy is not at the end of a disk that grew: writing puts it there.
-    if ((allowed & PED_EXCEPTION_FIX) && mends)
+    // A GPT whose copy is not at the end of a disk that grew: writing puts it there. A plan's disk
+    // is open for reading, and libparted goes on when it is told that this does not matter.
+    if ((allowed & PED_EXCEPTION_FIX) && handling != Handling::read)
         return PED_EXCEPTION_FIX;
-    if ((allowed & PED_EXCEPTION_IGNORE) && !mends)
+    if ((allowed & PED_EXCEPTION_IGNORE) && handling != Handling::write)
         return PED_EXCEPTION_IGNORE;
     if ((allowed & PED_EXCEPTION_IGNORE) && (allowed & PED_EXCEPTION_FIX) == 0 &&
         exception->type <= PED_EXCEPTION_WARNING)
@@ -94,9 +95,9 @@ std::string said()
     return result.empty() ? "libparted does not say why" : result;
 }
 
-void install_handler(bool write)
+void install_handler(Handling how)
 {
-    mends = write;
+    handling = how;
     ped_exception_set_handler(on_exception);
 }
 

@@ -21,9 +21,14 @@ std::vector<std::string> take_messages();
 /** Everything that libparted said, for an error. */
 std::string said();
 
-/** Sets libparted's handler: it never asks, keeps what is said, and mends nothing but for `write`.
- */
-void install_handler(bool write);
+enum class Handling {
+    read,
+    plan, ///< as if it were written: mends in memory
+    write ///< mends what it reads
+};
+
+/** Sets libparted's handler: it never asks, and keeps what is said. */
+void install_handler(Handling how);
 
 struct PartitionInfo {
     int number{};

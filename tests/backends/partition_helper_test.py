@@ -373,6 +373,13 @@ def a_disk_that_grew():
     os.truncate(path, 128 * MIB)
     before = digest(path)
     assert ask("read", path)["warnings"]
+    # What is planned in the new space can be made.
+    plan = ask("create", path, size=90 * MIB, plan=True)["partition"]
+    assert digest(path) == before
+    made = ask("create", path, size=90 * MIB)["partition"]
+    assert (made["number"], made["start"], made["length"]) == (plan["number"], plan["start"], plan["length"])
+    check_against_sfdisk(path)
+    ask("delete", path, **identity(made))
     now = ask("resize", path, size=100 * MIB, **identity(part))["partition"]
     assert now["length"] >= 100 * MIB and now["guid"] == part["guid"]
     check_against_sfdisk(path)
