@@ -163,6 +163,18 @@ void need_partitions(const OpenDisk& disk)
                       "attach a loop device with 'losetup --partscan'");
 }
 
+/** What will write the table. */
+void require_changeable(const OpenDisk& disk)
+{
+    disk.require_writable();
+    if (disk.is_hybrid())
+        throw Refusal("not_supported",
+                      "'" + disk.path() +
+                          "' has a hybrid table: a gpt, and in the dos table before "
+                          "it partitions that libparted would delete",
+                      "change it with gdisk, which can also make a plain gpt of it");
+}
+
 bool same_guid(std::string_view a, std::string_view b)
 {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
@@ -389,7 +401,7 @@ Json clear(const Request& request)
 Json create(const Request& request)
 {
     OpenDisk disk(request, !request.plan);
-    disk.require_writable();
+    require_changeable(disk);
     need_partitions(disk);
     disk.read(request);
     if (disk.partitions().size() >= partition_limit)
@@ -434,7 +446,7 @@ Json create(const Request& request)
 Json remove(const Request& request)
 {
     OpenDisk disk(request, true);
-    disk.require_writable();
+    require_changeable(disk);
     disk.read(request);
     auto& part = find(disk, request);
     const int number = part.num;
@@ -466,7 +478,7 @@ Json remove(const Request& request)
 Json resize(const Request& request)
 {
     OpenDisk disk(request, true);
-    disk.require_writable();
+    require_changeable(disk);
     disk.read(request);
     auto& part = find(disk, request);
     const auto sectors = sectors_for(disk, request.size);
@@ -511,6 +523,8 @@ Json resize(const Request& request)
 Json sync(const Request& request)
 {
     OpenDisk disk(request, true);
+    if (disk.is_hybrid())
+        install_handler(Handling::read); // mending would write it
     disk.read(request);
     need_partitions(disk);
     update_kernel(disk);

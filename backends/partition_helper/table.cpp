@@ -296,6 +296,22 @@ void OpenDisk::require_writable() const
                       "make it writable (blockdev --setrw), or choose another disk");
 }
 
+bool OpenDisk::is_hybrid() const
+{
+    unsigned char sector[512]{};
+    if (::pread(fd_, sector, sizeof sector, 0) != static_cast<ssize_t>(sizeof sector) ||
+        sector[510] != 0x55 || sector[511] != 0xaa)
+        return false;
+    bool is_gpt = false;
+    bool has_others = false;
+    for (std::size_t entry = 446; entry < 510; entry += 16) {
+        const auto type = sector[entry + 4];
+        is_gpt |= type == 0xee;
+        has_others |= type != 0xee && type != 0;
+    }
+    return is_gpt && has_others;
+}
+
 std::string OpenDisk::table_name() const
 {
     return basin_table_name(table_->type->name);

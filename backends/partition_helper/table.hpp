@@ -81,6 +81,8 @@ public:
     void clear_ends(std::int64_t first, std::int64_t length);
     /** @throws Refusal permission_denied  the device takes no writes, whoever asks */
     void require_writable() const;
+    /** Whether it is a gpt whose dos table has partitions besides the one that protects it. */
+    bool is_hybrid() const;
 
     PedDisk& table() const { return *table_; }
     std::string table_name() const;

@@ -366,6 +366,27 @@ def a_damaged_or_foreign_table():
     assert run("wipefs", "--noheadings", "--output", "TYPE", path).split() == ["gpt", "gpt", "PMBR"]
 
 
+def a_hybrid_table():
+    """libparted would write a plain one: whoever goes by the dos table finds its partitions no more."""
+    path = image(64 * MIB)
+    ask("label", path, table="gpt")
+    part = ask("create", path, size=10 * MIB)["partition"]
+    with open(path, "r+b") as file:
+        file.seek(446 + 16)
+        file.write(bytes([0x80, 0, 0, 0, 0x0c, 0, 0, 0]) + (2048).to_bytes(4, "little") + (20480).to_bytes(4, "little"))
+    os.truncate(path, 128 * MIB) # mending it would write, too
+    before = digest(path)
+    assert places(ask("read", path)) == {1: (part["start"], part["length"])}
+    for operation, members in (("create", {"size": MIB}), ("create", {"size": MIB, "plan": True}),
+                               ("delete", identity(part)), ("resize", {"size": 20 * MIB, **identity(part)})):
+        assert "hybrid" in refused("not_supported", operation, path, **members), operation
+    refused("already_exists", "label", path, table="gpt", keep=True)
+    ask("sync", path)
+    assert digest(path) == before
+    ask("label", path, table="gpt")
+    ask("create", path, size=MIB)
+
+
 def a_disk_that_grew():
     path = image(32 * MIB)
     ask("label", path, table="gpt")
@@ -681,7 +702,8 @@ def reading_opens_nothing_for_writing():
 CASES = [
     tables_of_every_type, tables_that_cannot_be_made, types_of_every_format, types_that_a_table_lacks,
     plans_write_nothing_and_come_true, best_fit_and_alignment_at_random, four_primaries_and_then_logical_ones,
-    a_new_partition_has_nothing_of_an_old_one, partitions_are_named_by_their_identity, a_damaged_or_foreign_table, a_disk_that_grew, a_dos_table_of_another_tool_stays_the_same_disk,
+    a_new_partition_has_nothing_of_an_old_one, partitions_are_named_by_their_identity, a_damaged_or_foreign_table, a_hybrid_table,
+    a_disk_that_grew, a_dos_table_of_another_tool_stays_the_same_disk,
     what_the_table_cannot_address, sectors_of_4096_bytes, as_many_partitions_as_there_can_be, requests_that_are_none,
     a_disk_that_another_tool_locked, an_image_that_can_only_be_read, loop_devices_follow_the_table,
     partitions_in_use_on_a_loop_device, a_loop_device_that_can_only_be_read,
