@@ -127,7 +127,8 @@ private:
     std::map<int, Extent> taken_{};
 };
 
-/** Makes the kernel's partitions those of the table, leaving alone what agrees. */
+/** Makes the kernel's partitions those of the table, leaving alone what agrees. Before a change it
+ * finds out what the kernel would not take afterwards: another tool's change to what is in use. */
 void update_kernel(OpenDisk& disk)
 {
     const auto& kernel = disk.kernel();
@@ -456,6 +457,7 @@ Json remove(const Request& request)
                 throw Refusal("busy",
                               shown(number) + " of '" + disk.path() + "' holds " + shown(each->num),
                               "delete the logical partitions first");
+    update_kernel(disk);
     const auto before = numbers(disk);
     if (!ped_disk_delete_partition(&disk.table(), &part))
         throw Refusal("io", "cannot delete " + shown(number) + ": " + said());
@@ -504,6 +506,8 @@ Json resize(const Request& request)
                                   shown(each->num) + ", which ends behind " +
                                   std::to_string(disk.bytes(end - first + 1)) + " bytes",
                               "delete the logical partition, or ask for more");
+    if (!request.plan)
+        update_kernel(disk);
     PedGeometry geometry;
     if (!ped_geometry_init(&geometry, &disk.device(), first, end - first + 1))
         throw Refusal("no_space", "cannot resize " + shown(part.num) + ": " + said());

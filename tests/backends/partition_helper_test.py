@@ -617,6 +617,19 @@ def what_the_table_forgot_is_still_in_use():
             before = digest(path)
             refused("busy", "create", device, size=15 * MIB)
             assert digest(path) == before
+    # Nor is anything else changed whose end the kernel could not be told.
+    path = image()
+    ask("label", path, table="gpt")
+    first, second, third = (ask("create", path, size=10 * MIB)["partition"] for _ in range(3))
+    with Loop(path) as device:
+        ask("sync", device)
+        with open(device + "p3", "rb"):
+            ask("delete", path, **identity(third))
+            run("blockdev", "--flushbufs", device)
+            before = digest(path)
+            refused("busy", "resize", device, size=5 * MIB, **identity(second))
+            refused("busy", "delete", device, **identity(first))
+            assert digest(path) == before
 
 
 def the_kernel_learns_of_a_table():
