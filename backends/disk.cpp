@@ -430,7 +430,8 @@ private:
     {
         if (disk.table.is_damaged)
             throw Error(ErrorCode::invalid_state,
-                        "the first header of the gpt of '" + disk.path + "' is damaged",
+                        "the first header of the gpt of '" + disk.path +
+                            "' is damaged, or the dos table that protects it",
                         "bring it back from the copy at the disk's end (fdisk, gdisk), then "
                         "start the pool");
     }

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <unistd.h>
 
 namespace storage::inline v1 {
@@ -68,6 +69,24 @@ bool is_protective(std::string_view start)
     return false;
 }
 
+/** The same where there is a header too: the kernel, libblkid and libparted go by the type. */
+bool admits_gpt(std::string_view start)
+{
+    for (std::size_t entry = 446; entry < 510; entry += 16)
+        if (byte(start, entry + 4) == 0xee)
+            return true;
+    return false;
+}
+
+std::optional<TableSignature> gpt_header(std::string_view start)
+{
+    for (const std::size_t sector_size : {512, 4096})
+        if (has(start, sector_size, "EFI PART") && start.size() >= sector_size + 72)
+            return TableSignature{.format = "gpt",
+                                  .disk_id = guid_text(start.substr(sector_size + 56, 16))};
+    return std::nullopt;
+}
+
 } // namespace
 
 // The order matters: a gpt disk has a protective dos table, and any of them may have boot code.
@@ -77,9 +96,10 @@ TableSignature table_signature(std::string_view start)
     for (std::size_t sector = 0; sector < lvm_sectors; ++sector)
         if (has(start, sector * 512, "LABELONE") && has(start, sector * 512 + 24, "LVM2 001"))
             return {.format = "lvm2"};
-    for (const std::size_t sector_size : {512, 4096})
-        if (has(start, sector_size, "EFI PART") && start.size() >= sector_size + 72)
-            return {.format = "gpt", .disk_id = guid_text(start.substr(sector_size + 56, 16))};
+    const bool has_mark = has(start, 510, "\x55\xaa"sv);
+    const auto header = gpt_header(start);
+    if (header && has_mark && admits_gpt(start))
+        return *header;
     if (has(start, 0, "\x0b\xe5\xa9\x41"sv))
         return {.format = "dvh"};
     if (has(start, 0, "ER"))
@@ -88,14 +108,15 @@ TableSignature table_signature(std::string_view start)
         return {.format = "bsd"};
     if (has(start, 508, "\xda\xbe"sv))
         return {.format = "sun"};
-    if (!has(start, 510, "\x55\xaa"sv))
-        return {};
+    if (!has_mark)
+        return header ? TableSignature{.format = "gpt", .is_damaged = true} : TableSignature();
     if (has(start, 4, "IPL1"))
         return {.format = "pc98"};
     if (is_boot_sector(start))
         return {};
     if (is_protective(start))
         return {.format = "gpt", .is_damaged = true};
+    // With a header it is what was written over a gpt, and left that where it was.
     return {.format = "dos", .disk_id = dos_id(start)};
 }
 

@@ -9,7 +9,7 @@ namespace storage::inline v1 {
 
 struct TableSignature {
     std::string format{};  ///< a source format of disk pools; "": none of them
-    bool is_damaged{};     ///< gpt: the disk is marked as one, but its first header is not there
+    bool is_damaged{};     ///< gpt: of the dos table that marks it and its first header one lacks
     std::string disk_id{}; ///< as libblkid writes it: gpt, dos; "" for the others
     bool operator==(const TableSignature&) const = default;
 };

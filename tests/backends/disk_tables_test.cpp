@@ -107,6 +107,58 @@ TEST_CASE("disk: a gpt whose first header is damaged is neither empty nor a dos 
     }
 }
 
+TEST_CASE("disk: a dos table that was written over a gpt", "[disk]")
+{
+    DiskPool on("gpt");
+    if (!on.disk)
+        return;
+    auto pool = on.running();
+    pool.stop();
+    // As by a program that writes the first sector alone.
+    std::string header(512, '\0');
+    {
+        const auto fd = open_file(on.disk->path(), O_RDWR);
+        REQUIRE(::pread(fd.get(), header.data(), 512, 512) == 512);
+    }
+    REQUIRE(std::system(("echo size=10MiB | sfdisk -q -X dos " + on.disk->path()).c_str()) == 0);
+    {
+        const auto fd = open_file(on.disk->path(), O_RDWR);
+        REQUIRE(::pwrite(fd.get(), header.data(), 512, 512) == 512);
+        REQUIRE(::fsync(fd.get()) == 0);
+    }
+    REQUIRE(header.substr(0, 8) == "EFI PART");
+    const auto before = on.bytes();
+    CHECK(contains(message_of([&] { pool.start(); }), "of type 'dos', not 'gpt'"));
+    CHECK((on.bytes() == before));
+    on.def.source.format = "dos";
+    on.def.uuid = pool.uuid();
+    pool = on.context->define_pool(on.def);
+    pool.build(BuildMode::keep);
+    CHECK(error_code([&] { pool.build(BuildMode::no_overwrite); }) == ErrorCode::already_exists);
+    pool.start();
+    CHECK(pool.volume_names() == std::vector{on.volume_name(1)});
+    CHECK(pool.create_volume(partition(MiB)).name() == on.volume_name(2));
+}
+
+TEST_CASE("disk: a gpt that nothing protects is none that can be changed, and not empty", "[disk]")
+{
+    DiskPool on("gpt");
+    if (!on.disk)
+        return;
+    auto pool = on.running();
+    pool.stop();
+    const auto fd = open_file(on.disk->path(), O_RDWR);
+    REQUIRE(::pwrite(fd.get(), std::string(512, '\0').data(), 512, 0) == 512);
+    REQUIRE(::fsync(fd.get()) == 0);
+    const auto before = on.bytes();
+    for (const auto mode : {BuildMode::keep, BuildMode::no_overwrite})
+        CHECK(error_code([&] { pool.build(mode); }) == ErrorCode::already_exists);
+    const auto message = message_of([&] { pool.start(); });
+    CHECK(contains(message, "the dos table that protects it"));
+    CHECK_FALSE(contains(message, "build"));
+    CHECK((on.bytes() == before));
+}
+
 TEST_CASE("disk: a gpt that was copied to a larger disk", "[disk]")
 {
     DiskPool on("gpt", 64 * MiB);

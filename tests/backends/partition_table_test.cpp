@@ -249,7 +249,19 @@ TEST_CASE("table signature: boot sectors, short disks and physical volumes", "[d
     // A header that the disk ends in.
     auto cut = sector + "EFI PART";
     CHECK(table_signature(cut).format == "dos");
-    cut.resize(512 + 4096, '\0');
-    cut.replace(4096, 8, "EFI PART");
-    CHECK(table_signature(cut).format == "gpt");
+    for (const std::size_t sector_size : {512, 4096}) {
+        auto both = gpt + std::string(8192 - 512, '\0');
+        both.replace(sector_size, 8, "EFI PART");
+        CHECK(table_signature(both).format == "gpt");
+        CHECK_FALSE(table_signature(both).is_damaged);
+        both[454] = '\0'; // as some tools write it, where there are other entries too
+        CHECK(table_signature(both).format == "gpt");
+        // What was written over a gpt is what everybody sees.
+        both[450] = '\x83';
+        CHECK(table_signature(both) == TableSignature{.format = "dos", .disk_id = "12000078"});
+        both.replace(0x36, 3, "FAT");
+        CHECK(table_signature(both) == TableSignature{});
+        both.replace(0, 512, 512, '\0');
+        CHECK(table_signature(both) == TableSignature{.format = "gpt", .is_damaged = true});
+    }
 }
