@@ -187,6 +187,7 @@ public:
             return; // nothing is missing
         if (mode != BuildMode::overwrite)
             require_empty(disk);
+        require_closed(disk.path);
         change.add(label_disk_step({.path = disk.path, .device_number = disk.number},
                                    wanted_format(), mode == BuildMode::overwrite));
     }
@@ -210,6 +211,7 @@ public:
         if (disk.format == "lvm2")
             throw Error(ErrorCode::not_supported, "'" + disk.path + "' is a physical volume of LVM",
                         "use pvremove");
+        require_closed(disk.path);
         change.add(clear_disk_step(disk));
     }
 
@@ -445,6 +447,13 @@ private:
                             "' on it",
                         "choose another device, or build with overwrite to lose what is there");
         require_empty_device(disk.path);
+    }
+
+    /** Of what is mounted or built on it the helper asks the kernel. */
+    void require_closed(const std::string& path) const
+    {
+        require_unused(path, host_.system,
+                       BlockerKind::mounted | BlockerKind::holder | BlockerKind::loop_device);
     }
 
     PartitionTable read_table(Job* job) const

@@ -2,6 +2,7 @@
 // Backend "fs": a file system on a block device, mounted; volumes are its files.
 #include "backend_options.h"
 #include "backends.hpp"
+#include "blockers.hpp"
 #include "command.hpp"
 #include "device_probe.hpp"
 #include "directory_backend.hpp"
@@ -72,14 +73,24 @@ std::vector<std::string> make_words(const FileSystemType& type, const std::strin
     return words;
 }
 
+/** One driver mounts all three, and which it is depends on single features. */
+bool is_same(std::string_view probed, std::string_view wanted)
+{
+    const auto is_ext = [](std::string_view name) {
+        return name == "ext2" || name == "ext3" || name == "ext4";
+    };
+    return probed == wanted || (is_ext(probed) && is_ext(wanted));
+}
+
 /** Nobody may have a device mounted, or in use in another way, that is formatted; and it must be
  * writable. */
-void require_usable(const std::string& device)
+void require_usable(const std::string& device, const SystemRoot& system)
 {
     struct stat info {};
     if (::stat(device.c_str(), &info) != 0)
         throw Error(ErrorCode::not_found, "device '" + device + "' does not exist",
                     "connect it, or correct the definition");
+    require_unused(device, system);
     if (!S_ISBLK(info.st_mode))
         return;
     const UniqueFd fd(::open(device.c_str(), O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC));
@@ -100,13 +111,20 @@ void apply_format(StepRun& run)
     const auto* type = type_of_format(run.argument("format"));
     if (!type)
         throw Error(ErrorCode::internal, "no format '" + run.argument("format") + "'");
-    require_usable(device);
-    if (run.argument("over_data") != "yes")
+    require_usable(device, run.host().system);
+    const bool over_data = run.argument("over_data") == "yes";
+    if (!over_data)
         require_empty_device(device);
     const auto words = make_words(*type, device);
     Command command{.program = words.front()};
     command.arguments.assign(std::next(words.begin()), words.end());
     run.host().runner.run(command, run.job());
+    // What lies at the end (a part of a RAID, zfs) or before the new superblock (a partition table)
+    // mkfs(8) leaves, and then nobody knows what the device is. A dos table before UDF is its own.
+    if (over_data)
+        clear_signatures(device, [&](std::string_view found) {
+            return is_same(found, type->probed) || (type->format == "udf" && found == "dos");
+        });
 }
 
 constexpr std::array actions{mount_action, unmount_action,
@@ -193,7 +211,7 @@ private:
                         type ? "make it with the tools of the system that it is for"
                              : "name the format in <source><format type='…'/>");
         const auto path = device();
-        require_usable(path);
+        require_usable(path, host_.system);
         if (!over_data)
             require_empty_device(path);
         return make_step(
@@ -238,15 +256,6 @@ private:
         if (const auto of_type = options_of(found == std::end(types) ? nullptr : found);
             !of_type.empty())
             arguments["options"] = mount_options(of_type, def_.mount_options);
-    }
-
-    /** One driver mounts all three, and which it is depends on single features. */
-    static bool is_same(std::string_view probed, std::string_view wanted)
-    {
-        const auto is_ext = [](std::string_view name) {
-            return name == "ext2" || name == "ext3" || name == "ext4";
-        };
-        return probed == wanted || (is_ext(probed) && is_ext(wanted));
     }
 
     PoolDef def_;

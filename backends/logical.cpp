@@ -268,6 +268,9 @@ void LogicalBackend::build(BuildMode mode, Change& change)
         throw Error(ErrorCode::invalid_argument,
                     "there is no volume group '" + name + "', and no device to make it of",
                     "list devices in the definition's source");
+    for (const auto& device : devices) // LVM asks the kernel only what is mounted or built on it
+        require_unused(device, host_.system,
+                       BlockerKind::mounted | BlockerKind::holder | BlockerKind::loop_device);
     if (present)
         change.add(remove_group_step(name, present->uuid, true));
     else if (!overwrite)

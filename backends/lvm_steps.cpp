@@ -161,6 +161,9 @@ void apply_create_pv(StepRun& run)
     if (!overwrite)
         require_empty_device(device);
     run.declare("uuid", make_lvm_uuid());
+    // However often --force is given, LVM takes no disk with a partition table or of a RAID.
+    if (overwrite)
+        clear_signatures(device, nullptr);
     run_lvm(run, create_pv(device, run.evidence("uuid"), overwrite));
 }
 

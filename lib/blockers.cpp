@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 namespace storage::inline v1 {
 namespace {
@@ -270,6 +271,21 @@ std::vector<Blocker> file_blockers(const std::string& path, const SystemRoot& sy
     if (!found.empty() && usage_of(path) == Usage::unused)
         std::erase_if(found, [](const auto& b) { return b.kind == BlockerKind::open; });
     return found;
+}
+
+void require_unused(const std::string& path, const SystemRoot& system, BlockerKind allowed)
+{
+    constexpr useconds_t most = 256000; // half a second in all
+    for (useconds_t pause = 1000;; pause *= 2) {
+        auto found = file_blockers(path, system);
+        std::erase_if(found, [&](const auto& blocker) { return has(allowed, blocker.kind); });
+        if (found.empty())
+            return;
+        if (pause > most)
+            throw Error(ErrorCode::busy, "'" + path + "' is in use: " + found.front().message,
+                        "end its use first");
+        ::usleep(pause);
+    }
 }
 
 std::vector<Blocker> search_blockers(const std::string& path, const SystemRoot& system)

@@ -39,6 +39,14 @@ std::vector<Blocker> file_blockers(const std::string& path, const SystemRoot& sy
 /** The same without asking the kernel for a lease first. Reads all that /proc and /sys show. */
 std::vector<Blocker> search_blockers(const std::string& path, const SystemRoot& system);
 
+/**
+ * Refuses what is in use, and not for a moment only, as by who was told of a change and looks.
+ * @param allowed  kinds that stand in no way
+ * @throws Error busy
+ */
+void require_unused(const std::string& path, const SystemRoot& system,
+                    BlockerKind allowed = BlockerKind::none);
+
 /** What is looked for in the tables of processes and of the kernel. */
 struct BlockedObject {
     std::string path{}; ///< without symbolic links

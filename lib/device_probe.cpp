@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 namespace storage::inline v1 {
 
@@ -35,6 +36,18 @@ std::string value_of(blkid_probe probe, const char* name)
 Error cannot_probe(const std::string& path)
 {
     return system_error(errno ? errno : EIO, "cannot find out what is on '" + path + "'");
+}
+
+/** Looks for file systems, volumes and partition tables. */
+Probe new_probe(int fd, const std::string& path)
+{
+    Probe probe(blkid_new_probe(), blkid_free_probe);
+    errno = 0;
+    if (!probe || blkid_probe_set_device(probe.get(), fd, 0, 0) != 0)
+        throw cannot_probe(path);
+    blkid_probe_enable_superblocks(probe.get(), 1);
+    blkid_probe_enable_partitions(probe.get(), 1);
+    return probe;
 }
 
 struct Tag {
@@ -84,14 +97,9 @@ std::string DeviceContent::text() const
 
 DeviceContent probe_device(int fd, const std::string& path)
 {
-    const Probe probe(blkid_new_probe(), blkid_free_probe);
-    errno = 0;
-    if (!probe || blkid_probe_set_device(probe.get(), fd, 0, 0) != 0)
-        throw cannot_probe(path);
-    blkid_probe_enable_superblocks(probe.get(), 1);
+    const auto probe = new_probe(fd, path);
     blkid_probe_set_superblocks_flags(probe.get(), BLKID_SUBLKS_TYPE | BLKID_SUBLKS_LABEL |
                                                        BLKID_SUBLKS_UUID | BLKID_SUBLKS_USAGE);
-    blkid_probe_enable_partitions(probe.get(), 1);
     errno = 0;
     // 0: found, 1: nothing, -2: more than one, -1: error (libblkid 2.38)
     const int result = blkid_do_safeprobe(probe.get());
@@ -144,6 +152,27 @@ void require_empty_device(const std::string& path)
     if (!content.empty())
         throw Error(ErrorCode::already_exists, "'" + path + "' has " + content.text() + " on it",
                     "choose another device, or build with overwrite to lose what is there");
+}
+
+void clear_signatures(const std::string& path, const std::function<bool(std::string_view)>& is_kept)
+{
+    const auto fd = open_file(path, O_RDWR | O_EXCL | O_NONBLOCK | O_NOCTTY);
+    const auto probe = new_probe(fd.get(), path);
+    blkid_probe_set_superblocks_flags(probe.get(), BLKID_SUBLKS_TYPE | BLKID_SUBLKS_MAGIC);
+    blkid_probe_set_partitions_flags(probe.get(), BLKID_PARTS_MAGIC | BLKID_PARTS_FORCE_GPT);
+    while (blkid_do_probe(probe.get()) == 0) {
+        auto type = value_of(probe.get(), "TYPE");
+        if (type.empty())
+            type = value_of(probe.get(), "PTTYPE");
+        if (is_kept && is_kept(type))
+            continue;
+        errno = 0;
+        if (blkid_do_wipe(probe.get(), 0) != 0)
+            throw system_error(errno ? errno : EIO, "cannot clear what is on '" + path + "'");
+    }
+    if (::fsync(fd.get()) != 0)
+        throw flush_error(errno, path);
+    ::ioctl(fd.get(), BLKRRPART); // where it was a disk's table, the kernel forgets the partitions
 }
 
 std::string linked_device(const std::string& source, const SystemRoot& system)

@@ -2,7 +2,9 @@
 // What is on a device: file system, volume manager, partition table; by libblkid.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 
 namespace storage::inline v1 {
 
@@ -38,6 +40,15 @@ std::string device_content_identity(const std::string& path);
  * @throws Error already_exists  it has content, which is named
  */
 void require_empty_device(const std::string& path);
+
+/**
+ * Takes away all by which libblkid recognises something on the device, as wipefs(8) does, but for
+ * the types that are to be kept; the rest of the content stays.
+ * @param is_kept  asked with libblkid's names, of partition tables too; null: none is kept
+ * @throws Error busy  it is mounted, or part of something
+ */
+void clear_signatures(const std::string& path,
+                      const std::function<bool(std::string_view)>& is_kept);
 
 /**
  * The device that a definition means: an absolute path, or as mount(8) has it UUID=, LABEL=,

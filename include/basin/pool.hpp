@@ -105,7 +105,8 @@ public:
     /**
      * Makes the underlying storage: for a dir pool the directory with its parents, mode, owner,
      * group and label. All of it appears at once or not at all.
-     * @throws Error invalid_state  active; not_supported; permission_denied; io
+     * @throws Error invalid_state  active; busy  something uses what would be formatted;
+     * not_supported; permission_denied; io
      * @capability build_pool
      */
     void build(BuildMode mode = BuildMode::keep, Job* job = nullptr);

@@ -25,6 +25,13 @@ TEST_CASE("disk: what a build may write over", "[disk]")
     CHECK(error_code([&] { pool.build(BuildMode::no_overwrite); }) == ErrorCode::already_exists);
     pool.build(BuildMode::keep); // it is as it should be
     CHECK(probe_device(on.disk->path()).uuid == first.uuid);
+    {
+        // As a guest has it whose disk it is.
+        const auto open = open_file(on.disk->path(), O_RDWR);
+        CHECK(error_code([&] { pool.build(BuildMode::overwrite); }) == ErrorCode::busy);
+        CHECK(error_code([&] { pool.delete_storage(); }) == ErrorCode::busy);
+    }
+    CHECK(probe_device(on.disk->path()).uuid == first.uuid);
     auto seen = pool.expecting(pool.identity());
     seen.build(BuildMode::overwrite);
     CHECK(probe_device(on.disk->path()).uuid != first.uuid);

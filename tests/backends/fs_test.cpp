@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Pools of type fs on loop devices and image files; each file system of the kernel is tried in
 // tests/lab.
+#include "device_probe.hpp"
 #include "file_io.hpp"
 #include "mounts.hpp"
 #include "process_runner.hpp"
@@ -125,6 +126,77 @@ TEST_CASE("a start that builds overwrites only what it may", "[fs]")
     REQUIRE(sh("mount " + fs.device() + ' ' + other));
     CHECK(error_code([&] { pool.build(BuildMode::overwrite); }) == ErrorCode::busy);
     CHECK(sh("umount " + other));
+}
+
+TEST_CASE("a build that overwrites leaves nothing by which the device was something else", "[fs]")
+{
+    Fs fs;
+    NEEDS_ROOT(fs);
+    struct Case {
+        std::string format, before;
+        bool at_end;
+    };
+    for (const auto& [format, before, at_end] :
+         {Case{"ext4", "linux_raid_member", true}, Case{"vfat", "linux_raid_member", true},
+          Case{"btrfs", "linux_raid_member", true}, Case{"ext4", "gpt", false},
+          Case{"btrfs", "gpt", false}, Case{"vfat", "gpt", false}}) {
+        INFO(format << " over " << before);
+        REQUIRE(sh("wipefs -aq " + fs.device()));
+        if (at_end) { // metadata 1.0 of md(4): magic, version, and where it is
+            constexpr std::uint64_t sector = ((128 << 20) / 512 - 16) & ~7;
+            const auto fd = open_file(fs.device(), O_RDWR);
+            std::string block(512, '\1');
+            block.replace(0, 8, std::string("\xfc\x4e\x2b\xa9\1\0\0\0", 8));
+            block.replace(144, 8, reinterpret_cast<const char*>(&sector), 8);
+            REQUIRE(::pwrite(fd.get(), block.data(), 512, sector * 512) == 512);
+            REQUIRE(::fsync(fd.get()) == 0);
+        } else {
+            REQUIRE(sh("echo 'label: gpt' | sfdisk -q " + fs.device()));
+        }
+        REQUIRE(probe_device(fs.device()).type == before);
+        auto pool = fs.context.define_pool(fs.definition(format));
+        CHECK(error_code([&] { pool.build(BuildMode::no_overwrite); }) ==
+              ErrorCode::already_exists);
+        REQUIRE(probe_device(fs.device()).type == before);
+        pool.build(BuildMode::overwrite);
+        if (format == "ext4") { // which every kernel has
+            pool.start();
+            CHECK(fs.is_mounted());
+            pool.stop();
+        }
+        CHECK(probe_device(fs.device()).type == format);
+        CHECK(sh("[ $(wipefs --noheadings --output TYPE " + fs.device() +
+                 " | sort -u) = " + format + " ]"));
+        pool.undefine();
+    }
+}
+
+TEST_CASE("nothing is formatted that a program or a loop device uses", "[fs]")
+{
+    Fs fs;
+    NEEDS_ROOT(fs);
+    REQUIRE(sh("mkfs.btrfs -q " + fs.device()));
+    for (const auto& source : {fs.image(), fs.device()}) {
+        INFO(source);
+        auto def = fs.definition();
+        def.source.devices = {{.path = source}};
+        auto pool = fs.context.define_pool(def);
+        const auto busy = [&](const std::string& words) {
+            try {
+                pool.build(BuildMode::overwrite);
+            } catch (const Error& error) {
+                CHECK_THAT(error.what(), Catch::Contains(words));
+                return error.code() == ErrorCode::busy;
+            }
+            return false;
+        };
+        if (source == fs.image())
+            CHECK(busy("'" + fs.device() + "' shows it"));
+        const auto open = open_file(source, O_RDWR);
+        CHECK(busy("'" + source + "' is in use: "));
+        CHECK(probe_device(fs.device()).type == "btrfs");
+        pool.undefine();
+    }
 }
 
 TEST_CASE("a directory of the file system that is mounted in its place is not the pool", "[fs]")

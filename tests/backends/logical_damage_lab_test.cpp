@@ -205,6 +205,33 @@ TEST_CASE("logical: a cache pool that no volume uses", "[.][lab]")
     CHECK(all_lvs() == "");
 }
 
+TEST_CASE("logical: a group is built over whatever is on a device", "[.][lab]")
+{
+    ONLY_IN_LAB()
+    Lab lab;
+    auto pool = lab.context->define_pool(lab.definition());
+    for (const std::string on_b :
+         {"echo 'label: gpt' | sfdisk -q /dev/vdb", "echo 'label: dos' | sfdisk -q /dev/vdb",
+          "mkfs.btrfs -q -f /dev/vdb", "mkswap -q /dev/vdb"}) {
+        INFO(on_b);
+        lab_run("printf 'label: gpt\\n,10M\\n' | sfdisk -q /dev/vda && " + on_b +
+                " && udevadm settle");
+        CHECK(error_code([&] { pool.build(BuildMode::no_overwrite); }) ==
+              ErrorCode::already_exists);
+        {
+            const auto open = open_file("/dev/vdb", O_RDONLY);
+            CHECK(error_code([&] { pool.build(BuildMode::overwrite); }) == ErrorCode::busy);
+        }
+        CHECK(output_of("blkid -p -o value -s PTTYPE /dev/vda") == "gpt");
+        pool.build(BuildMode::overwrite);
+        CHECK(output_of("vgs --noheadings -o vg_name,pv_count --separator :") == "labvg:2");
+        CHECK(output_of("wipefs --noheadings --output TYPE /dev/vda /dev/vdb | sort -u") ==
+              "LVM2_member");
+        CHECK(::access("/dev/vda1", F_OK) != 0);
+        pool.delete_storage();
+    }
+}
+
 TEST_CASE("logical: 300 volumes cost as many programs as one", "[.][lab]")
 {
     ONLY_IN_LAB()
