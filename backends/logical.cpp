@@ -240,7 +240,7 @@ void LogicalBackend::require_usable(const VolumeDef& volume) const
     if (volume.physical != 0)
         return;
     const auto group = volumes_.read_group();
-    refuse_other_pool(volumes_.find(group, volume.name), group.name);
+    refuse_other_pool(volumes_.find(group, volume.name), group);
     throw Error(ErrorCode::invalid_state, "'" + volume.target.path + "' is not active",
                 "activate it (lvchange --activate y), or see why it cannot be: a device of "
                 "the group may be missing");
@@ -399,10 +399,8 @@ void LogicalBackend::delete_volume(std::string_view name, Change& change)
     const auto& lv = volumes_.find(group, name);
     for (const auto* dependent : dependents_of(group, lv))
         change.add(remove_lv_step(group.name, *dependent));
-    if (lv.is_thin_pool())
-        for (const auto& other : group.lvs)
-            if (other.pool == lv.name)
-                change.add(remove_lv_step(group.name, other));
+    for (const auto* inside : group.volumes_in(lv))
+        change.add(remove_lv_step(group.name, *inside));
     change.add(remove_lv_step(group.name, lv));
 }
 
@@ -424,7 +422,7 @@ void LogicalBackend::resize_volume(const VolumeDef& volume, std::uint64_t capaci
         throw Error(ErrorCode::not_supported, "'" + volume.target.path + "' " + what, remedy);
     };
     require_whole_group(group);
-    refuse_other_pool(lv, group.name);
+    refuse_other_pool(lv, group);
     if (lv.is_classic_snapshot())
         refuse("is a snapshot: it has the size of its origin", "make a copy of it");
     if (lv.is_classic_origin())
@@ -444,7 +442,7 @@ void LogicalBackend::resize_volume(const VolumeDef& volume, std::uint64_t capaci
     const auto present = lv.size / group.extent_size;
     if (lv.is_thin_pool() && extents < present)
         refuse("is a thin pool: LVM does not make it smaller", "make another one");
-    if (extents > present && !lv.is_thin())
+    if (extents > present && !lv.is_thin() && !lv.is_vdo())
         require_extents(group, extents - present, stripes, "'" + volume.target.path + "'");
     if (extents != present)
         change.add(resize_lv_step(group.name, lv, extents, group.extent_size));
@@ -455,13 +453,12 @@ std::vector<Blocker> LogicalBackend::blockers(std::string_view name)
     const auto group = volumes_.read_group();
     const auto& lv = volumes_.find(group, name);
     std::vector<Blocker> result;
-    if (lv.is_thin_pool()) {
-        for (const auto& other : group.lvs)
-            if (other.pool == lv.name)
-                result.push_back({.kind = BlockerKind::volume,
-                                  .message = "thin volume '" + other.name + "' would be lost"});
+    for (const auto* inside : group.volumes_in(lv))
+        result.push_back({.kind = BlockerKind::volume,
+                          .message = (inside->is_thin() ? "thin volume '" : "volume '") +
+                                     inside->name + "' would be lost"});
+    if (lv.is_thin_pool() || lv.is_other_pool())
         return result;
-    }
     if (lv.active)
         result = file_blockers(volumes_.path_of(lv.name), host_.system);
     for (const auto* dependent : dependents_of(group, lv))

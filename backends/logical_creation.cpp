@@ -443,16 +443,23 @@ void require_whole_group(const LvmGroup& group)
         "volume group '" + group.name + "' lacks " + std::to_string(group.missing_pvs) + " of " +
             std::to_string(group.pvs.size()) + " devices (uuid " + uuids +
             "): LVM changes it only when it is whole",
-        "bring them back; what lies on the other devices can be read and written meanwhile");
+        all_returned
+            ? "they are back, but the group was changed meanwhile: if they have what they had, "
+              "vgextend --restoremissing " +
+                  group.name + returned
+            : "bring them back; what lies on the other devices can be read and written meanwhile");
 }
 
-void refuse_other_pool(const LvmLv& lv, const std::string& group)
+void refuse_other_pool(const LvmLv& lv, const LvmGroup& group)
 {
-    if (lv.is_other_pool())
-        throw Error(ErrorCode::not_supported,
-                    "'" + group + '/' + lv.name + "' is a " + lv.layout.front() +
-                        " pool that no volume uses: it has no content of its own",
-                    "give it to a volume (lvconvert(8)), or delete it");
+    if (!lv.is_other_pool())
+        return;
+    const bool is_used = !group.volumes_in(lv).empty();
+    throw Error(ErrorCode::not_supported,
+                "'" + group.name + '/' + lv.name + "' is a " + lv.layout.front() + " pool" +
+                    (is_used ? "" : " that no volume uses") + ": it has no content of its own",
+                is_used ? "use the volume in it"
+                        : "give it to a volume (lvconvert(8)), or delete it");
 }
 
 namespace {
@@ -536,7 +543,7 @@ void plan_logical_snapshot(const LvmGroup& group, const LvmLv& volume, const std
 {
     require_whole_group(group);
     require_new_lv(group, name);
-    refuse_other_pool(volume, group.name);
+    refuse_other_pool(volume, group);
     NewLv lv{
         .group = group.name, .name = name, .tag = make_lvm_tag(), .extent_size = group.extent_size};
     const auto title = "snapshot '" + name + "' of '" + volume.name + "'";

@@ -29,7 +29,7 @@ void plan_logical_snapshot(const LvmGroup& group, const LvmLv& volume, const std
 /** @throws Error invalid_state  a device is missing, so that LVM would refuse */
 void require_whole_group(const LvmGroup& group);
 /** @throws Error not_supported  a pool that has no device */
-void refuse_other_pool(const LvmLv& lv, const std::string& group);
+void refuse_other_pool(const LvmLv& lv, const LvmGroup& group);
 
 /**
  * In a thin pool that is full a write to a volume fails as one on a broken disk does (EIO).

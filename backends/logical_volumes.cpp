@@ -107,10 +107,11 @@ void add_diagnostics(const LvmGroup& group, VolumeTable& table)
                 "its space for differences was full: the snapshot is lost");
         else if (!lv.health.empty())
             add(DiagnosticReason::incomplete, "LVM says: " + lv.health);
-        if (lv.is_other_pool())
-            add(DiagnosticReason::inactive,
-                "is a " + lv.layout.front() + " pool that no volume uses: it has no content");
-        else if (!lv.active)
+        if (lv.is_other_pool()) {
+            if (group.volumes_in(lv).empty())
+                add(DiagnosticReason::inactive,
+                    "is a " + lv.layout.front() + " pool that no volume uses: it has no content");
+        } else if (!lv.active)
             add(DiagnosticReason::inactive,
                 lv.skip_activation ? "is marked to be left out when the group is activated"
                                    : "is not active");

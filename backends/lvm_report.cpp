@@ -329,6 +329,10 @@ bool LvmLv::is_thin() const
 {
     return contains(layout, "thin") && !contains(layout, "pool");
 }
+bool LvmLv::is_vdo() const
+{
+    return contains(layout, "vdo") && !contains(layout, "pool");
+}
 bool LvmLv::is_classic_snapshot() const
 {
     return contains(role, "thicksnapshot");
@@ -374,6 +378,16 @@ const LvmLv* LvmGroup::find_uuid(std::string_view lv_uuid) const
     const auto found =
         std::find_if(lvs.begin(), lvs.end(), [&](const auto& lv) { return lv.uuid == lv_uuid; });
     return found == lvs.end() ? nullptr : &*found;
+}
+
+std::vector<const LvmLv*> LvmGroup::volumes_in(const LvmLv& lv) const
+{
+    std::vector<const LvmLv*> result;
+    if (lv.is_thin_pool() || lv.is_other_pool())
+        for (const auto& other : lvs)
+            if (other.pool == lv.name)
+                result.push_back(&other);
+    return result;
 }
 
 std::vector<const LvmLv*> LvmGroup::thin_pools() const

@@ -46,7 +46,7 @@ struct LvmLv {
     std::string attributes{};
     std::string origin{};                          ///< "[NAME]" where it is hidden
     std::uint64_t origin_size{};                   ///< of a classic snapshot: what it shows
-    std::string pool{};                            ///< the thin pool that it is in
+    std::string pool{};                            ///< the thin or VDO pool that it is in
     std::uint64_t metadata_size{};                 ///< of a thin pool
     std::optional<std::uint32_t> data_usage{};     ///< in 1/100 %, known only while it is active
     std::optional<std::uint32_t> metadata_usage{}; ///< the same, of a thin pool
@@ -62,8 +62,10 @@ struct LvmLv {
 
     bool is_thin_pool() const;
     bool is_thin() const;
-    /** A cache pool that no volume uses, and such: it has no device, and no content of its own. */
+    /** A cache pool that no volume uses, a VDO pool: it has no content of its own. */
     bool is_other_pool() const;
+    /** A volume in a VDO pool. */
+    bool is_vdo() const;
     /** A snapshot with a place of its own for differences, that is full one day. */
     bool is_classic_snapshot() const;
     /** It has classic snapshots, which cannot be without it. */
@@ -99,6 +101,8 @@ struct LvmGroup {
     const LvmLv* find(std::string_view lv_name) const;
     const LvmLv* find_uuid(std::string_view lv_uuid) const;
     std::vector<const LvmLv*> thin_pools() const;
+    /** Of a pool: what is in it, and goes with it. */
+    std::vector<const LvmLv*> volumes_in(const LvmLv& lv) const;
     /** Extents that new volumes can have: vg_free counts devices that are missing, too. */
     std::uint64_t usable_extents() const;
     bool is_exported() const;

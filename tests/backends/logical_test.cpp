@@ -144,6 +144,53 @@ TEST_CASE("logical: a volume that is open for a moment is not in use")
     CHECK(stop(stays) == ErrorCode::busy);
 }
 
+TEST_CASE("logical: a VDO pool takes its volume along, and has no room to give")
+{
+    std::ifstream file(BASIN_TRANSCRIPTS "/lvm/all-kinds");
+    std::string text{std::istreambuf_iterator<char>(file), {}};
+    const auto alter = [&](const std::string& name, const std::string& from,
+                           const std::string& to) {
+        const auto line = text.find("\"lv_name\":\"" + name + '"');
+        const auto at = text.find(from, line);
+        REQUIRE(at < text.find('\n', line));
+        text.replace(at, from.size(), to);
+    };
+    alter("between", "\"lv_layout\":\"linear\"", "\"lv_layout\":\"vdo,pool\"");
+    alter("striped", "\"lv_layout\":\"striped\"", "\"lv_layout\":\"vdo,sparse\"");
+    alter("striped", "\"pool_lv\":\"\"", "\"pool_lv\":\"between\"");
+    const auto ask = [&](auto&& question) {
+        ScriptedRunner lvm(text);
+        LogicalStage stage(lvm);
+        return question(stage);
+    };
+    const auto blockers = ask([](auto& stage) { return stage->blockers("between"); });
+    REQUIRE(blockers.size() == 1);
+    CHECK(blockers[0].kind == BlockerKind::volume);
+    CHECK(blockers[0].message == "volume 'striped' would be lost");
+    const auto diagnostics = ask([](auto& stage) {
+        stage.volumes();
+        return stage.diagnostics;
+    });
+    for (const auto& diagnostic : diagnostics)
+        CHECK(diagnostic.name != "between");
+    const auto resize = [&](const std::string& name) {
+        return ask([&](auto& stage) {
+            std::string words;
+            try {
+                Change change("test");
+                stage->resize_volume({.name = name, .capacity = 64 * mib}, 4096 * mib,
+                                     ResizeFlags::none, change);
+            } catch (const Error& error) {
+                words = std::string(to_string(error.code())) + ": " + error.what();
+            }
+            return words;
+        });
+    };
+    CHECK(resize("between") ==
+          "not_supported: 'labvg/between' is a vdo pool: it has no content of its own");
+    CHECK(resize("striped").empty()); // more than the group has left
+}
+
 TEST_CASE("logical: what is made is said in the definition, or decided by one rule")
 {
     std::string words;
