@@ -435,9 +435,15 @@ void require_whole_group(const LvmGroup& group)
     if (group.missing_pvs == 0)
         return;
     std::string uuids;
-    for (const auto& pv : group.pvs)
-        if (pv.missing)
-            uuids += (uuids.empty() ? "" : ", ") + pv.uuid;
+    std::string returned;
+    bool all_returned = true;
+    for (const auto& pv : group.pvs) {
+        if (!pv.missing)
+            continue;
+        uuids += (uuids.empty() ? "" : ", ") + pv.uuid;
+        returned += is_back(pv) ? ' ' + pv.path : "";
+        all_returned &= is_back(pv);
+    }
     throw Error(
         ErrorCode::invalid_state,
         "volume group '" + group.name + "' lacks " + std::to_string(group.missing_pvs) + " of " +

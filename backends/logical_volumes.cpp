@@ -79,7 +79,10 @@ std::string damage_of(const LvmGroup& group)
 {
     if (group.missing_pvs != 0)
         return std::to_string(group.missing_pvs) + " of " + std::to_string(group.pvs.size()) +
-               " devices of volume group '" + group.name + "' are missing";
+               " devices of volume group '" + group.name + "' are missing" +
+               (std::any_of(group.pvs.begin(), group.pvs.end(), is_back)
+                    ? ", or were when it was changed"
+                    : "");
     for (const auto& lv : group.lvs)
         if (!lv.health.empty())
             return "logical volume '" + lv.name + "': " + lv.health;
@@ -90,9 +93,13 @@ void add_diagnostics(const LvmGroup& group, VolumeTable& table)
 {
     for (const auto& pv : group.pvs)
         if (pv.missing)
-            table.add_diagnostic({.name = pv.path,
-                                  .reason = DiagnosticReason::incomplete,
-                                  .message = "the device with uuid " + pv.uuid + " is missing"});
+            table.add_diagnostic(
+                {.name = pv.path,
+                 .reason = DiagnosticReason::incomplete,
+                 .message = "the device with uuid " + pv.uuid +
+                            (is_back(pv) ? " is back, but was missing when the group was changed: "
+                                           "see vgextend(8), --restoremissing"
+                                         : " is missing")});
     for (const auto& lv : group.lvs) {
         const auto add = [&](DiagnosticReason reason, std::string message) {
             table.add_diagnostic(
@@ -174,6 +181,11 @@ std::optional<Provisioning> provisioning_of(const LvmLv& lv)
 }
 
 } // namespace
+
+bool is_back(const LvmPv& pv)
+{
+    return pv.missing && pv.path.starts_with('/');
+}
 
 std::uint64_t allocation_of(const LvmLv& lv)
 {

@@ -42,5 +42,8 @@ private:
 
 /** What a volume occupies. Of a thin one, as long as it is active, what is written. */
 std::uint64_t allocation_of(const LvmLv& lv);
+/** A device that LVM counts as missing because the group was changed without it, and that is there
+ * again. */
+bool is_back(const LvmPv& pv);
 
 } // namespace storage::inline v1

@@ -118,6 +118,32 @@ TEST_CASE("logical: a missing device is told, and which volumes it takes along")
     CHECK_THAT(health.reason, Catch::Contains("1 of 2 devices"));
 }
 
+TEST_CASE("logical: a device that came back after the group was changed without it")
+{
+    std::ifstream file(BASIN_TRANSCRIPTS "/lvm/missing-device");
+    std::string text{std::istreambuf_iterator<char>(file), {}};
+    const std::string unknown = "\"pv_name\":\"[unknown]\"";
+    REQUIRE(text.find(unknown) != text.npos);
+    text.replace(text.find(unknown), unknown.size(), "\"pv_name\":\"/dev/vdb\"");
+    ScriptedRunner lvm(text + text + text);
+    LogicalStage stage(lvm);
+    CHECK_THAT(stage->health().reason,
+               Catch::Contains("1 of 2 devices") && Catch::EndsWith("or were when it was changed"));
+    stage.volumes();
+    REQUIRE_FALSE(stage.diagnostics.empty());
+    CHECK(stage.diagnostics[0].name == "/dev/vdb");
+    CHECK_THAT(stage.diagnostics[0].message, Catch::Contains("is back"));
+    std::string remedy;
+    try {
+        Change rename("test");
+        stage->rename_volume("linear", "other", rename);
+    } catch (const Error& error) {
+        CHECK(error.code() == ErrorCode::invalid_state);
+        remedy = error.remedy();
+    }
+    CHECK_THAT(remedy, Catch::EndsWith("vgextend --restoremissing labvg /dev/vdb"));
+}
+
 TEST_CASE("logical: a volume that is open for a moment is not in use")
 {
     std::ifstream file(BASIN_TRANSCRIPTS "/lvm/all-kinds");
