@@ -66,6 +66,7 @@ inline constexpr int rbd_format_luks2 = 1;
 inline constexpr int rbd_algorithm_aes128 = 0;
 inline constexpr int rbd_algorithm_aes256 = 1;
 inline constexpr int rbd_option_clone_format = 12;
+inline constexpr std::uint64_t rbd_feature_exclusive_lock = 1 << 2;
 inline constexpr std::uint64_t rbd_feature_object_map = 1 << 3;
 inline constexpr std::uint64_t rbd_feature_fast_diff = 1 << 4;
 inline constexpr std::uint64_t rbd_flag_object_map_invalid = 1 << 0;
@@ -137,6 +138,9 @@ using RbdCallback = void (*)(RbdCompletion, void*);
     F(void, rbd_linked_image_spec_list_cleanup, (RbdLinkedImage*, std::size_t))                    \
     F(int, rbd_watchers_list, (RbdHandle, RbdWatcher*, std::size_t*))                              \
     F(void, rbd_watchers_list_cleanup, (RbdWatcher*, std::size_t))                                 \
+    F(std::int64_t, rbd_list_lockers,                                                              \
+      (RbdHandle, int*, char*, std::size_t*, char*, std::size_t*, char*, std::size_t*, char*,      \
+       std::size_t*))                                                                              \
     F(int, rbd_resize2, (RbdHandle, std::uint64_t, bool, RbdProgress, void*))                      \
     F(int, rbd_flatten_with_progress, (RbdHandle, RbdProgress, void*))                             \
     F(int, rbd_snap_list, (RbdHandle, RbdSnapInfo*, int*))                                         \

@@ -8,6 +8,7 @@
 #include "rbd_creation.hpp"
 #include "rbd_encryption.hpp"
 #include "rbd_images.hpp"
+#include "rbd_locks.hpp"
 #include "rbd_steps.hpp"
 #include "source_identity.hpp"
 #include "transfer.hpp"
@@ -283,7 +284,7 @@ void RbdBackend::wipe_volume(const VolumeDef& volume, WipeAlgorithm algorithm, C
                            algorithm](const FileWork& work) {
                               RbdContent content(pool, host, name, RbdImage::Mode::write,
                                                  RbdContent::State::used, work.job);
-                              content.image().require_id(id);
+                              require_changeable(content.image(), id);
                               forget_encryption(content.image()); // its header goes first
                               wipe_image(content, algorithm, work.job);
                               return true;
@@ -305,7 +306,7 @@ void RbdBackend::upload(const VolumeDef& volume, const UploadSource& source,
          &received](const FileWork& work) {
             RbdContent content(pool, host, name, RbdImage::Mode::write, RbdContent::State::used,
                                work.job);
-            content.image().require_id(id);
+            require_changeable(content.image(), id);
             received = receive_content(source, options, content, work.path, work.job);
             return true;
         }));

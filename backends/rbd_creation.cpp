@@ -8,6 +8,7 @@
 #include "rbd_content.hpp"
 #include "rbd_encryption.hpp"
 #include "rbd_images.hpp"
+#include "rbd_locks.hpp"
 #include "rbd_steps.hpp"
 #include "transfer.hpp"
 
@@ -266,6 +267,8 @@ private:
                        "a clone cannot be encrypted, nor have an encrypted source",
                        "make an encrypted volume, and copy the content into it");
             source.id = image.id();
+            if (source.snapshot.empty()) // which gets one
+                require_changeable(image, source.id);
             size = image.info().size;
         }
         if (def_.capacity != 0 && def_.capacity < size)

@@ -3,6 +3,7 @@
 
 #include "job_impl.hpp"
 #include "rbd_images.hpp"
+#include "rbd_locks.hpp"
 #include "rbd_step_parts.hpp"
 
 #include <algorithm>
@@ -185,7 +186,7 @@ void apply_flatten(StepRun& run)
     if (forget_lost_parent(run, pool))
         return;
     const RbdImage image(pool.shared(), run.argument("name"), RbdImage::Mode::write);
-    image.require_id(run.argument("id"));
+    require_changeable(image, run.argument("id"));
     const bool goes_on = !run.evidence(ending).empty();
     const auto overlap = overlap_of(image);
     if (goes_on && overlap == 0)

@@ -5,6 +5,7 @@
 #include "job_impl.hpp"
 #include "names.hpp"
 #include "rbd_encryption.hpp"
+#include "rbd_locks.hpp"
 #include "signal_guard.hpp"
 
 #include <algorithm>
@@ -400,6 +401,8 @@ std::vector<Blocker> image_blockers(const RbdImage& image)
     else
         result.push_back({.kind = BlockerKind::open,
                           .message = "open by " + std::to_string(count) + " clients"});
+    for (auto& lock : foreign_locks(image))
+        result.push_back({.kind = BlockerKind::open, .message = std::move(lock)});
     for (const auto& snapshot : image_snapshots(image))
         result.push_back({.kind = BlockerKind::snapshot,
                           .message = "snapshot '" + snapshot.name + "' would be lost"});

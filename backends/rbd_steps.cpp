@@ -7,6 +7,7 @@
 #include "numbers.hpp"
 #include "rbd_flatten.hpp"
 #include "rbd_images.hpp"
+#include "rbd_locks.hpp"
 #include "rbd_step_parts.hpp"
 #include "step_parts.hpp"
 
@@ -255,7 +256,7 @@ void apply_remove(StepRun& run)
             clear_away(pool, name);
         return;
     }
-    RbdImage(pool.shared(), name, Mode::read).require_id(run.argument("id"));
+    require_changeable(RbdImage(pool.shared(), name, Mode::read), run.argument("id"));
     run.declare("begun", "yes");
     enter_phase(run.job(), "removing", 0);
     const auto code = remove_image(pool, name);
@@ -280,7 +281,7 @@ void apply_rename(StepRun& run)
 {
     const RbdStepPool pool(run);
     const auto& name = run.argument("name");
-    RbdImage(pool.shared(), name, Mode::read).require_id(run.argument("id"));
+    require_changeable(RbdImage(pool.shared(), name, Mode::read), run.argument("id"));
     rename(pool, name, run.argument("new_name"));
 }
 
@@ -308,7 +309,7 @@ void apply_resize(StepRun& run)
 {
     const RbdStepPool pool(run);
     const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
-    image.require_id(run.argument("id"));
+    require_changeable(image, run.argument("id"));
     const auto size = size_argument(run, "size");
     if (size < image.info().size)
         pass_no_return(run, pool, image);
@@ -319,7 +320,7 @@ void apply_snapshot(StepRun& run)
 {
     const RbdStepPool pool(run);
     const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
-    image.require_id(run.argument("id"));
+    require_changeable(image, run.argument("id"));
     image.check(image.library().rbd_snap_create(image.get(), run.argument("snapshot").c_str()),
                 "cannot make snapshot '" + run.argument("snapshot") + "'");
 }
@@ -328,7 +329,7 @@ void apply_remove_snapshot(StepRun& run)
 {
     const RbdStepPool pool(run);
     const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
-    image.require_id(run.argument("id"));
+    require_changeable(image, run.argument("id"));
     image.check(remove_snapshot(image.library(), image.get(), run.argument("snapshot")),
                 "cannot remove snapshot '" + run.argument("snapshot") + "'");
 }
@@ -337,7 +338,7 @@ void apply_protect(StepRun& run)
 {
     const RbdStepPool pool(run);
     const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
-    image.require_id(run.argument("id"));
+    require_changeable(image, run.argument("id"));
     const auto& library = image.library();
     const auto& snapshot = run.argument("snapshot");
     const bool on = run.argument("on") == "yes";
@@ -358,7 +359,7 @@ void apply_set_metadata(StepRun& run)
 {
     const RbdStepPool pool(run);
     const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
-    image.require_id(run.argument("id"));
+    require_changeable(image, run.argument("id"));
     const auto& library = image.library();
     const auto& key = run.argument("key");
     if (run.argument("remove") == "yes")
@@ -374,7 +375,7 @@ void apply_roll_back(StepRun& run)
 {
     const RbdStepPool pool(run);
     const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
-    image.require_id(run.argument("id"));
+    require_changeable(image, run.argument("id"));
     pass_no_return(run, pool, image);
     enter_phase(run.job(), "rolling back", image.info().num_objs);
     RbdJob progress{}; // half of it back is no state that anybody wants

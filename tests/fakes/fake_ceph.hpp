@@ -44,6 +44,7 @@ struct Image {
     std::shared_ptr<Snapshot> parent_snapshot{};
     std::uint64_t version{1}; ///< of its header
     int writers{};
+    std::string locker{};  ///< who has locked it by a command
     bool has_header{true}; ///< false: what a killed creation leaves behind
     bool lost_parent{};    ///< what a flattening leaves behind that ended short of the end
 };

@@ -192,7 +192,7 @@ int get_id(RbdHandle handle, char* buffer, std::size_t size)
 int get_features(RbdHandle, std::uint64_t* features)
 {
     ENTER(rbd_get_features);
-    *features = rbd_feature_object_map | rbd_feature_fast_diff;
+    *features = rbd_feature_exclusive_lock | rbd_feature_object_map | rbd_feature_fast_diff;
     return 0;
 }
 int get_stripe_unit(RbdHandle, std::uint64_t* unit)
@@ -284,6 +284,20 @@ void watchers_cleanup(RbdWatcher* list, std::size_t count)
     for (std::size_t i = 0; i != count; ++i)
         std::free(list[i].addr);
 }
+std::int64_t lockers(RbdHandle handle, int* is_exclusive, char* tag, std::size_t*, char* clients,
+                     std::size_t*, char* cookies, std::size_t*, char* addresses, std::size_t*)
+{
+    ENTER(rbd_list_lockers);
+    const auto& image = *open_image(handle).image;
+    if (image.locker.empty())
+        return 0;
+    *is_exclusive = 1;
+    *tag = '\0';
+    std::strcpy(clients, image.locker.c_str());
+    std::strcpy(cookies, "by hand");
+    std::strcpy(addresses, "192.0.2.1:0/1");
+    return 1;
+}
 int resize(RbdHandle handle, std::uint64_t size, bool, RbdProgress, void*)
 {
     ENTER(rbd_resize2);
@@ -349,6 +363,7 @@ void add_image_functions(RbdLibrary& library)
     library.rbd_linked_image_spec_list_cleanup = children_cleanup;
     library.rbd_watchers_list = watchers;
     library.rbd_watchers_list_cleanup = watchers_cleanup;
+    library.rbd_list_lockers = lockers;
     library.rbd_resize2 = resize;
     library.rbd_flatten_with_progress = flatten;
     library.rbd_encryption_format = encryption_format;

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Pools of type rbd beside Ceph's other clients: their locks, the trash, mirrors, their files and
+// variables; and images as a cluster's options make them.
+#include "file_io.hpp"
+#include "rbd_stage.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <sys/inotify.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace storage;
+
+namespace {
+
+#define REAL_CLUSTER(peer)                                                                         \
+    const auto peer = RbdPeer::real();                                                             \
+    if (!peer) {                                                                                   \
+        WARN("skipped: no cluster: run this by tests/lab/clusters/ceph run");                      \
+        return;                                                                                    \
+    }
+
+Error error_of(const std::function<void()>& call)
+{
+    try {
+        call();
+    } catch (const Error& error) {
+        return error;
+    }
+    return Error(ErrorCode::internal, "no error");
+}
+
+bool says(const Error& error, const std::string& text)
+{
+    return std::string(error.what()).find(text) != std::string::npos;
+}
+
+// ---- locks -------------------------------------------------------------------------------------
+
+void lock(const RbdPeer& peer, const std::string& image)
+{
+    if (peer.fake)
+        peer.fake->find("rbd", image)->locker = "client.4100";
+    else
+        REQUIRE(RbdPeer::control("rbd lock add rbd/" + image + " 'by hand'"));
+}
+
+void unlock(const RbdPeer& peer, const std::string& image)
+{
+    if (peer.fake)
+        peer.fake->find("rbd", image)->locker.clear();
+    else
+        REQUIRE(RbdPeer::control("rbd lock remove rbd/" + image +
+                                 " 'by hand' $($BASIN_CEPH_SCRIPT rbd lock ls rbd/" + image +
+                                 " | awk '/^client/ { print $1 }')"));
+}
+
+RBD_CASE("who has locked an image is named, and not waited for")
+{
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    auto volume = pool.create_volume(raw_volume("a", 16 * mib));
+    const auto data = pattern(mib);
+    volume.upload(source_of(data));
+    lock(peer, "a");
+    const auto refused = [&](const std::function<void(Job&)>& call) {
+        Job job;
+        job.set_timeout(std::chrono::seconds(10));
+        const auto error = error_of([&] { call(job); });
+        CAPTURE(error.what());
+        CHECK(error.code() == ErrorCode::busy);
+        CHECK(says(error, "client."));
+        CHECK(says(error, "has locked it as 'by hand'"));
+        CHECK_FALSE(error.remedy().empty());
+    };
+    const auto blockers = volume.blockers();
+    REQUIRE(blockers.size() == 1);
+    CHECK(blockers[0].kind == BlockerKind::open);
+    CHECK(blockers[0].message.find("has locked it as 'by hand'") != std::string::npos);
+    for (const auto allowed : {BlockerKind::none, BlockerKind::open}) {
+        refused([&](Job& job) { volume.upload(source_of(data), {.allowed = allowed}, &job); });
+        refused([&](Job& job) { volume.resize(32 * mib, {}, allowed, &job); });
+        refused([&](Job& job) { volume.wipe(WipeAlgorithm::zero, allowed, &job); });
+        refused([&](Job& job) { volume.rename("b", allowed, &job); });
+        refused([&](Job& job) { volume.delete_storage(allowed, &job); });
+    }
+    refused([&](Job& job) { volume.create_snapshot("s", &job); });
+    refused([&](Job& job) { volume.set_metadata("k", "v", &job); });
+    refused([&](Job& job) {
+        pool.create_volume_from(raw_volume("b", 0), volume, CreateFlags::linked, &job);
+    });
+    // Reading disturbs nobody.
+    CHECK((content(volume, {.length = mib}) == data));
+    CHECK(
+        (content(pool.create_volume_from(raw_volume("copy", 0), volume), {.length = mib}) == data));
+    unlock(peer, "a");
+    CHECK(volume.blockers().empty());
+    volume.resize(32 * mib);
+    volume.delete_storage();
+    CHECK(names(pool) == std::vector<std::string>{"copy"});
+}
+
+TEST_CASE("rbd, real: locks that are shared, and images that librbd does not lock", "[.][ceph]")
+{
+    REAL_CLUSTER(peer)
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    REQUIRE(RbdPeer::control("rbd create rbd/plain --size 8M --image-feature layering"));
+    pool.create_volume(raw_volume("shared", 8 * mib));
+    REQUIRE(RbdPeer::control("rbd lock add --shared tag rbd/shared one"));
+    REQUIRE(RbdPeer::control("rbd lock add rbd/plain two"));
+    for (const std::string name : {"shared", "plain"}) {
+        CAPTURE(name);
+        const auto error = error_of([&] { pool.find_volume(name).resize(16 * mib); });
+        CHECK(error.code() == ErrorCode::busy);
+        CHECK(says(error, name == "shared" ? "as 'one', to share it" : "as 'two'"));
+    }
+    // That is not librbd's business there, and nobody waits.
+    auto plain = pool.find_volume("plain");
+    plain.resize(16 * mib, {}, BlockerKind::open);
+    CHECK(plain.info().capacity == 16 * mib);
+    for (const std::string name : {"shared one", "plain two"}) {
+        const auto image = name.substr(0, name.find(' '));
+        REQUIRE(RbdPeer::control("rbd lock remove rbd/" + name +
+                                 " $($BASIN_CEPH_SCRIPT rbd lock ls rbd/" + image +
+                                 " | awk '/^client/ { print $1 }')"));
+    }
+}
+
+} // namespace
