@@ -137,6 +137,20 @@ void check_data_file(Context::Impl& context, const PoolObject& pool, const Volum
                "use a volume of its own");
 }
 
+/** Whether a volume's path in one pool means the same in the other. Those of a cluster are its own,
+ * which the identities of its pools begin with. */
+bool has_same_paths(PoolAccess& access, PoolAccess& other)
+{
+    if (access.pool == other.pool || access.info().volume_type != VolumeType::network ||
+        other.info().volume_type != VolumeType::network)
+        return true;
+    const auto cluster = [](PoolAccess& of) {
+        const auto identity = of.active_backend().health().identity;
+        return identity.substr(0, identity.find(' '));
+    };
+    return cluster(access) == cluster(other);
+}
+
 } // namespace
 
 Volume Pool::create_volume(const VolumeDef& given, CreateFlags flags, Job* job)
@@ -209,6 +223,12 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
                 throw Error(ErrorCode::not_supported,
                             volume_title(given.name, *pool) + ": a linked clone of a directory",
                             "use a volume that is an image");
+            if (!has_same_paths(access, source_access))
+                throw Error(ErrorCode::not_supported,
+                            volume_title(given.name, *pool) + ": a linked clone of " +
+                                volume_title(source.name(), *source_pool) +
+                                ", which is in another cluster",
+                            "make a copy instead");
             const auto formats = access.info().volume_formats;
             const bool has_qcow2 = formats.empty() || std::find(formats.begin(), formats.end(),
                                                                 "qcow2") != formats.end();

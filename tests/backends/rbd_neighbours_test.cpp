@@ -134,4 +134,28 @@ TEST_CASE("rbd, real: locks that are shared, and images that librbd does not loc
     }
 }
 
+// ---- other clusters, other files ---------------------------------------------------------------
+
+TEST_CASE("rbd, simulated: an image of another cluster is no base of a clone", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    auto def = stage.definition("second");
+    def.source.hosts[0].name = "second." + peer.fake->monitor;
+    auto second = stage.context->define_pool(def);
+    second.start();
+    // Both have an image of that path.
+    auto golden = second.create_volume(raw_volume("golden", 8 * mib));
+    golden.upload(source_of(pattern(mib)));
+    const auto error = error_of(
+        [&] { pool.create_volume_from(raw_volume("kid", 0), golden, CreateFlags::linked); });
+    CHECK(error.code() == ErrorCode::not_supported);
+    CHECK(says(error, "'second'"));
+    CHECK(error.remedy() == "make a copy instead");
+    CHECK((content(pool.create_volume_from(raw_volume("copy", 0), golden)) == content(golden)));
+    second.create_volume_from(raw_volume("kid", 0), golden, CreateFlags::linked);
+    second.stop();
+}
+
 } // namespace

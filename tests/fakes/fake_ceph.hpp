@@ -59,7 +59,7 @@ public:
     Cluster& operator=(const Cluster&) = delete;
 
     std::string key{"AQBFakeKeyOfTheTestsAAAAAAAAAAAAAAAAAA=="};
-    std::string monitor{"fake.example"};
+    std::string monitor{"fake.example"}; ///< by "second." before it, it tells of another cluster
     bool has_manager{true};
     std::uint64_t quota{};
     bool full{}; ///< who does not want to try then gets no answer
