@@ -334,7 +334,8 @@ std::uint64_t Volume::upload(const UploadSource& source, const TransferOptions& 
                             volume_title(name, *pool) +
                                 ": an upload into a volume cannot be resumed",
                             "upload into a new volume, or give the offset");
-            if (source->fd >= 0) { // else it is this process that has the volume open
+            // Else it is this process that has the volume open, or its path is none of this host.
+            if (source->fd >= 0 && access.info().volume_type != VolumeType::network) {
                 access.require_started();
                 const auto path = access.active_backend().read(name, nullptr).path;
                 const UniqueFd file(::open(path.c_str(), O_PATH | O_CLOEXEC));

@@ -158,4 +158,21 @@ TEST_CASE("rbd, simulated: an image of another cluster is no base of a clone", "
     second.stop();
 }
 
+TEST_CASE("rbd, simulated: an image's path is that of no file", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    auto volume = pool.create_volume(raw_volume("a", 8 * mib));
+    const auto data = pattern(mib);
+    std::filesystem::create_directory(stage.scratch.directory / "rbd");
+    stage.scratch.directory.write("rbd/a", data);
+    const auto before = std::filesystem::current_path();
+    std::filesystem::current_path(std::string(stage.scratch.directory / "."));
+    const auto in = open_file("rbd/a", O_RDONLY);
+    CHECK(volume.upload(UploadSource(in.get())) == data.size());
+    std::filesystem::current_path(before);
+    CHECK((content(volume, {.length = mib}) == data));
+}
+
 } // namespace
