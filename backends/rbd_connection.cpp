@@ -249,6 +249,11 @@ void RbdConnection::configure(const PoolDef& def, const Host& host, seconds pati
               "cannot read Ceph's configuration " + shown(*file));
     if (!def.source.hosts.empty())
         set("mon_host", monitors_);
+    // Nor does CEPH_ARGS in the environment say where the pool is, or a file what the key is.
+    for (const auto* name : {"monmap", "mon_host_override"})
+        library_.rados_conf_set(cluster_, name, "");
+    if (def.source.auth)
+        library_.rados_conf_set(cluster_, "keyring", "");
     // The application's standard error is not Ceph's to write to.
     for (const auto* name : {"log_to_stderr", "err_to_stderr"})
         set(name, "false");

@@ -175,4 +175,80 @@ TEST_CASE("rbd, simulated: an image's path is that of no file", "[rbd]")
     CHECK((content(volume, {.length = mib}) == data));
 }
 
+/** Whether Ceph's own command prints something. */
+bool prints(const std::string& arguments, const std::string& expected)
+{
+    return RbdPeer::control("rbd " + arguments + " | grep -q '" + expected + "'");
+}
+
+/** Files that nobody may open. */
+class Baits {
+public:
+    explicit Baits(const std::string& directory) : directory_(directory) {}
+    ~Baits() { ::close(fd_); }
+    Baits(const Baits&) = delete;
+    Baits& operator=(const Baits&) = delete;
+
+    std::string lay(const std::string& name)
+    {
+        auto path = directory_ + '/' + name;
+        std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+        std::ofstream(path) << "[global]\nmon_host = 127.0.0.1:1\nrbd_default_order = 20\n"
+                            << "[client.virt]\nkey = AQBhbm90aGVyIG9uZQ==\n";
+        REQUIRE(::inotify_add_watch(fd_, path.c_str(), IN_OPEN) >= 0);
+        return path;
+    }
+    bool are_untouched() const
+    {
+        std::array<char, 4096> events{};
+        return ::read(fd_, events.data(), events.size()) < 0;
+    }
+
+private:
+    std::string directory_;
+    int fd_{::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)};
+};
+
+TEST_CASE("rbd, real: neither files nor variables say where a pool is", "[.][ceph]")
+{
+    REAL_CLUSTER(peer)
+    RbdStage stage(peer);
+    Baits baits(stage.scratch.directory / "bait");
+    const auto conf = baits.lay("ceph.conf"); // in the working directory, too
+    const auto home = baits.lay(".ceph/ceph.conf");
+    const auto keyring = baits.lay("keyring");
+    const auto child = ::fork();
+    if (child == 0) {
+        std::filesystem::current_path(std::string(stage.scratch.directory / "bait"));
+        ::setenv("HOME", std::string(stage.scratch.directory / "bait").c_str(), 1);
+        ::setenv("CEPH_CONF", conf.c_str(), 1);
+        ::setenv("CEPH_KEYRING", keyring.c_str(), 1);
+        const std::string arguments = "--mon-host=127.0.0.1:1 --mon_host_override=127.0.0.1:1 "
+                                      "--monmap=/nowhere --key=AQBhbm90aGVyIG9uZQ== "
+                                      "--auth_client_required=none --conf=" +
+                                      conf + " --keyring=" + keyring;
+        ::setenv("CEPH_ARGS", arguments.c_str(), 1);
+        int result = 1;
+        try {
+            stage.open();
+            Job job;
+            job.set_timeout(std::chrono::seconds(10));
+            auto pool = stage.context->define_pool(stage.definition());
+            pool.start(BuildMode::none, &job);
+            pool.create_volume(raw_volume("a", 8 * mib), {}, &job);
+            result = 0;
+        } catch (const Error& error) {
+            std::fprintf(stderr, "child: %s\n", error.what());
+        }
+        ::_exit(result);
+    }
+    int status = 1;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(WEXITSTATUS(status) == 0);
+    CHECK(baits.are_untouched());
+    CHECK(prints("info rbd/a", "order 22"));
+    stage.open();
+    stage.context->find_pool("ceph").find_volume("a").delete_storage();
+}
+
 } // namespace
