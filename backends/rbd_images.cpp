@@ -16,6 +16,8 @@
 #include <nlohmann/json.hpp>
 #include <span>
 #include <thread>
+#include <unordered_map>
+#include <unordered_set>
 
 namespace storage::inline v1 {
 namespace {
@@ -71,6 +73,8 @@ std::uint64_t allocation_of(const RbdImage& image, const RbdImageInfo& info, Rbd
     return sum;
 }
 
+constexpr auto in_trash = " (in the trash)"; ///< where another image may have the name
+
 /** What the image is a clone of: "pool/image" or "pool/namespace/image"; "" for no clone. */
 std::string parent_of(const RbdImage& image)
 {
@@ -82,7 +86,7 @@ std::string parent_of(const RbdImage& image)
     std::string result = parent.pool_name;
     if (parent.pool_namespace && *parent.pool_namespace)
         result += '/' + std::string(parent.pool_namespace);
-    result += '/' + std::string(parent.image_name);
+    result += '/' + std::string(parent.image_name) + (parent.trash ? in_trash : "");
     library.rbd_linked_image_spec_cleanup(&parent);
     library.rbd_snap_spec_cleanup(&snapshot);
     return result;
@@ -198,20 +202,57 @@ Outcome read_entry(const std::shared_ptr<RbdConnection>& connection, const RbdEn
     return outcome;
 }
 
-std::optional<VolumeRecord> unchanged(const VolumeTable* previous, const RbdEntry& entry,
-                                      std::uint64_t version)
-{
-    if (!previous || version == 0)
-        return std::nullopt;
-    const auto index = previous->find_index(entry.name);
-    if (!index)
-        return std::nullopt;
-    const auto& facts = previous->facts(*index);
-    if (facts.modified_ns != static_cast<std::int64_t>(fingerprint(entry.id)) ||
-        facts.changed_ns != static_cast<std::int64_t>(version))
-        return std::nullopt;
-    return previous->record(*index);
-}
+/** The records of the last refresh that still hold. */
+class Unchanged {
+public:
+    Unchanged(const VolumeTable* previous, const std::string& place,
+              const std::vector<RbdEntry>& entries)
+        : previous_(previous), prefix_(place + '/')
+    {
+        if (previous_ && previous_->referring_count() > 0)
+            for (const auto& entry : entries)
+                ids_.emplace(entry.name, entry.id);
+    }
+
+    std::optional<VolumeRecord> find(const RbdEntry& entry, std::uint64_t version) const
+    {
+        if (version == 0 || !is_same(entry.name, entry.id))
+            return std::nullopt;
+        const auto index = *previous_->find_index(entry.name);
+        if (previous_->facts(index).changed_ns != static_cast<std::int64_t>(version) ||
+            !refers_rightly(index))
+            return std::nullopt;
+        return previous_->record(index);
+    }
+
+private:
+    bool is_same(std::string_view name, std::string_view id) const
+    {
+        const auto index = previous_ ? previous_->find_index(name) : std::nullopt;
+        return index &&
+               previous_->facts(*index).modified_ns == static_cast<std::int64_t>(fingerprint(id));
+    }
+
+    /** A clone's header stays as it is when its parent goes into the trash, or comes back. */
+    bool refers_rightly(VolumeTable::Index index) const
+    {
+        bool right = true;
+        previous_->for_each_reference(index, [&](std::string_view reference) {
+            if (!reference.starts_with(prefix_))
+                return;
+            const auto name = reference.substr(prefix_.size());
+            if (name.find('/') != name.npos) // in a namespace
+                return;
+            const auto found = ids_.find(name);
+            right = right && found != ids_.end() && is_same(name, found->second);
+        });
+        return right;
+    }
+
+    const VolumeTable* previous_;
+    std::string prefix_;
+    std::unordered_map<std::string_view, std::string_view> ids_{};
+};
 
 Timestamp timestamp(const std::timespec& time)
 {
@@ -298,10 +339,11 @@ void refresh_images(const std::shared_ptr<RbdConnection>& connection, const Volu
     const auto entries = list_images(*connection);
     const auto versions = header_versions(*connection, entries, job);
     check(job, what);
+    const Unchanged unchanged(previous, connection->place(), entries);
     std::vector<Outcome> outcomes(entries.size());
     std::vector<std::size_t> changed;
     for (std::size_t i = 0; i != entries.size(); ++i) {
-        outcomes[i].record = unchanged(previous, entries[i], versions[i]);
+        outcomes[i].record = unchanged.find(entries[i], versions[i]);
         if (outcomes[i].record)
             continue;
         if (volume_name_problem(entries[i].name).empty())
@@ -376,7 +418,7 @@ std::vector<std::string> image_children(const RbdImage& image)
         std::string path = child.pool_name;
         if (child.pool_namespace && *child.pool_namespace)
             path += '/' + std::string(child.pool_namespace);
-        result.push_back(path + '/' + child.image_name + (child.trash ? " (in the trash)" : ""));
+        result.push_back(path + '/' + child.image_name + (child.trash ? in_trash : ""));
     }
     library.rbd_linked_image_spec_list_cleanup(children.data(), count);
     std::sort(result.begin(), result.end());

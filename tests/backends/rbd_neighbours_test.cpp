@@ -251,4 +251,86 @@ TEST_CASE("rbd, real: neither files nor variables say where a pool is", "[.][cep
     stage.context->find_pool("ceph").find_volume("a").delete_storage();
 }
 
+// ---- the trash ---------------------------------------------------------------------------------
+
+TEST_CASE("rbd, real: images in the trash", "[.][ceph]")
+{
+    REAL_CLUSTER(peer)
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    auto thrown = pool.create_volume(raw_volume("a", 8 * mib));
+    const auto data = pattern(mib);
+    thrown.upload(source_of(data));
+    const auto first = thrown.expecting(thrown.identity());
+    REQUIRE(RbdPeer::control("rbd trash mv rbd/a"));
+    CHECK(names(pool).empty());
+    CHECK(error_code([&] { thrown.delete_storage(); }) == ErrorCode::not_found);
+    pool.refresh();
+    CHECK(pool.volume_count() == 0);
+    CHECK(pool.diagnostics().empty());
+    // Its name is free, and what gets it is another one.
+    auto next = pool.create_volume(raw_volume("a", 16 * mib));
+    CHECK(error_code([&] { Volume(first).delete_storage(); }) == ErrorCode::not_found);
+    REQUIRE(RbdPeer::control("rbd trash restore --image back "
+                             "rbd/$($BASIN_CEPH_SCRIPT rbd trash ls rbd | awk '{ print $1 }')"));
+    pool.refresh();
+    CHECK(names(pool) == std::vector<std::string>{"a", "back"});
+    CHECK((content(pool.find_volume("back"), {.length = mib}) == data));
+    CHECK(next.info().capacity == 16 * mib);
+}
+
+TEST_CASE("rbd, real: clones whose parent, or who themselves are in the trash", "[.][ceph]")
+{
+    REAL_CLUSTER(peer)
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    auto golden = pool.create_volume(raw_volume("golden", 8 * mib));
+    golden.upload(source_of(pattern(mib)));
+    const auto whole = content(golden);
+    auto kid = pool.create_volume_from(raw_volume("kid", 0), golden, CreateFlags::linked);
+    const auto restore = [] {
+        return RbdPeer::control("rbd trash restore "
+                                "rbd/$($BASIN_CEPH_SCRIPT rbd trash ls rbd | awk '{ print $1 }')");
+    };
+    REQUIRE(RbdPeer::control("rbd trash mv rbd/kid"));
+    const auto error = error_of([&] { golden.delete_storage(); });
+    CHECK(error.code() == ErrorCode::busy);
+    CHECK(says(error, "'rbd/kid (in the trash)'"));
+    REQUIRE(restore());
+
+    REQUIRE(RbdPeer::control("rbd trash mv rbd/golden"));
+    auto other = pool.create_volume(raw_volume("golden", 16 * mib)); // has nothing to do with it
+    pool.refresh();
+    REQUIRE(kid.definition().backing.size() == 1);
+    CHECK(kid.definition().backing[0].path == "rbd/golden (in the trash)");
+    CHECK(other.dependents().empty());
+    CHECK((content(kid) == whole));
+    other.delete_storage();
+    REQUIRE(restore());
+    pool.refresh();
+    CHECK(kid.definition().backing[0].path == "rbd/golden");
+    CHECK(golden.dependents().size() == 1);
+}
+
+RBD_CASE("a clone whose parent gets another name")
+{
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    auto golden = pool.create_volume(raw_volume("golden", 8 * mib));
+    auto kid = pool.create_volume_from(raw_volume("kid", 0), golden, CreateFlags::linked);
+    pool.refresh();
+    CHECK(golden.dependents().size() == 1);
+    RbdStage elsewhere(peer);
+    elsewhere.pool().find_volume("golden").rename("gold", BlockerKind::backing_image);
+    elsewhere.context.reset(); // leave the volumes where they are
+    pool.refresh();
+    CHECK(pool.find_volume("gold").dependents().size() == 1);
+    auto other = pool.create_volume(raw_volume("golden", 8 * mib));
+    pool.refresh();
+    CHECK(pool.find_volume("gold").dependents().size() == 1);
+    CHECK(other.dependents().empty());
+    other.delete_storage();
+    CHECK(kid.definition().backing.at(0).path == "rbd/gold");
+}
+
 } // namespace
