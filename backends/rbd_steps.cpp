@@ -252,6 +252,9 @@ void apply_remove(StepRun& run)
     const RbdStepPool pool(run);
     const auto& name = run.argument("name");
     if (!run.evidence("begun").empty()) {
+        // Who was told that it failed may use the image, as long as it is whole.
+        if (!run.evidence("unanswered").empty() && id_of(pool, name) == run.argument("id"))
+            return;
         if (listed_id(list_directory(*pool), name) == run.argument("id"))
             clear_away(pool, name);
         return;
@@ -260,6 +263,8 @@ void apply_remove(StepRun& run)
     run.declare("begun", "yes");
     enter_phase(run.job(), "removing", 0);
     const auto code = remove_image(pool, name);
+    if (code == -ETIMEDOUT || code == -ENOTCONN || code == -ESHUTDOWN)
+        run.declare("unanswered", "yes");
     if (code == -ENOENT)
         throw Error(ErrorCode::not_found, "'" + pool->path_of(name) + "': there is no such image",
                     {}, {}, ENOENT);

@@ -66,6 +66,13 @@ bool is_passing(const Error& error)
            error.code() == ErrorCode::no_space || error.os_error() == EROFS;
 }
 
+/** The step has declared that the storage did not say how far it came; a recovery goes on from
+ * there. */
+bool is_unanswered(const Step& step)
+{
+    return step.action->forward && step.evidence.contains("unanswered");
+}
+
 /** @param passing  where not null: takes what is_passing(), and ends it */
 void undo_steps(std::vector<Step>& steps, std::size_t count, const Host& host,
                 std::string& problems, std::optional<Error>* passing = nullptr)
@@ -246,6 +253,8 @@ bool Change::execute(const ChangeHost& host)
                 complete = false;
                 break;
             }
+            if (is_unanswered(steps_[index]))
+                throw;
             std::string problems;
             give_up(index, recorder, host.host, problems);
             if (problems.empty())

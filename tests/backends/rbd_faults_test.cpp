@@ -74,6 +74,41 @@ RBD_CASE("a deletion that was killed is finished")
     CHECK(names(pool).empty());
 }
 
+TEST_CASE("rbd, simulated: a deletion that Ceph does not answer", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    auto volume = pool.create_volume(raw_volume("a", 8 * mib));
+    SECTION("is finished later where it had begun")
+    {
+        peer.fake->fail("trash_remove", -ETIMEDOUT);
+        CHECK(error_code([&] { volume.delete_storage(); }) == ErrorCode::timed_out);
+        CHECK(peer.fake->image_count() == 1);
+        // Nobody could open it any more, and so delete it.
+        SECTION("by a recovery") {}
+        SECTION("by who wants the name")
+        {
+            pool.create_volume(raw_volume("a", 4 * mib));
+        }
+        const auto recovered = stage.context->recover();
+        REQUIRE(recovered.size() == 1);
+        CHECK(recovered[0].finished);
+        CHECK(peer.fake->image_count() == names(pool).size());
+        CHECK(stage.context->recover().empty());
+    }
+    SECTION("is not done behind the back of who was told that it failed")
+    {
+        peer.fake->fail("rbd_remove_with_progress", -ETIMEDOUT);
+        CHECK(error_code([&] { volume.delete_storage(); }) == ErrorCode::timed_out);
+        stage.context->recover();
+        volume.resize(16 * mib);
+        CHECK(names(pool) == std::vector<std::string>{"a"});
+        volume.delete_storage();
+        CHECK(names(pool).empty());
+    }
+}
+
 TEST_CASE("rbd, simulated: a clone that Ceph flattened but for the last message", "[rbd]")
 {
     const auto peer = RbdPeer::simulated();

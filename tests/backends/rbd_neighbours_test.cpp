@@ -333,4 +333,37 @@ RBD_CASE("a clone whose parent gets another name")
     CHECK(kid.definition().backing.at(0).path == "rbd/gold");
 }
 
+TEST_CASE("rbd, real: a deletion during which the OSD stands still is finished", "[.][ceph]")
+{
+    REAL_CLUSTER(peer)
+    RbdStage stage(peer);
+    auto def = stage.definition();
+    def.config_options = {{.name = "rbd_default_order", .value = "12"}, // which takes a while
+                          {.name = "rbd_default_features", .value = "layering,exclusive-lock"},
+                          {.name = "rados_osd_op_timeout", .value = "2"}};
+    auto pool = stage.context->define_pool(def);
+    pool.start();
+    auto volume = pool.create_volume(raw_volume("a", 256 * mib));
+    std::thread stops([] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(500));
+        RbdPeer::control("pause osd");
+    });
+    const auto code = error_code([&] { volume.delete_storage(); });
+    stops.join();
+    REQUIRE(RbdPeer::control("resume osd"));
+    CHECK((code == ErrorCode::timed_out || code == ErrorCode{}));
+    // Ceph takes the client that gave up for one that still uses the image, for half a minute.
+    for (int attempt = 0; attempt != 100; ++attempt) {
+        const auto recovered = stage.context->recover();
+        if (std::none_of(recovered.begin(), recovered.end(),
+                         [](const RecoveryResult& result) { return result.pending; }))
+            break;
+        std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    }
+    if (error_code([&] { volume.info(); }) == ErrorCode{}) // had not begun
+        volume.delete_storage();
+    CHECK(names(pool).empty());
+    CHECK_FALSE(prints("trash ls --all rbd", "."));
+}
+
 } // namespace

@@ -79,6 +79,10 @@ int remove(RadosPool pool, const char* name, RbdProgress, void*)
         return -EBUSY;
     if (!image->snapshots.empty())
         return -ENOTEMPTY;
+    if (const int fault = cluster->enter("trash_remove"); fault != 0) {
+        image->has_header = false; // in the trash, but still listed
+        return fault;
+    }
     std::erase(cluster->images_, image);
     purge();
     return 0;
