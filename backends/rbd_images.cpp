@@ -285,8 +285,12 @@ std::vector<RbdEntry> list_directory(RbdConnection& connection)
         connection.require_pool();
     std::vector<RbdEntry> result;
     result.reserve(count);
+    // Behind those of the directory come images whose deletion was cut short; their names may have
+    // been given to others.
+    std::unordered_set<std::string_view> seen;
     for (std::size_t i = 0; i != count; ++i)
-        result.push_back({.name = images[i].name, .id = images[i].id});
+        if (seen.insert(images[i].name).second)
+            result.push_back({.name = images[i].name, .id = images[i].id});
     library.rbd_image_spec_list_cleanup(images.data(), count);
     return result;
 }

@@ -366,4 +366,25 @@ TEST_CASE("rbd, real: a deletion during which the OSD stands still is finished",
     CHECK_FALSE(prints("trash ls --all rbd", "."));
 }
 
+TEST_CASE("rbd, simulated: who has the name of an image that is half deleted is listed once",
+          "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    pool.create_volume(raw_volume("a", 8 * mib));
+    auto rest = std::make_shared<fake_ceph::Image>(*peer.fake->find("rbd", "a"));
+    rest->id = "of the trash";
+    rest->has_header = false;
+    peer.fake->images_.push_back(rest);
+    for (int i = 0; i != 2; ++i) {
+        CHECK(names(pool) == std::vector<std::string>{"a"});
+        pool.refresh();
+        CHECK(pool.volume_count() == 1);
+        CHECK(pool.diagnostics().empty());
+    }
+    pool.find_volume("a").delete_storage();
+    peer.fake->images_.clear();
+}
+
 } // namespace
