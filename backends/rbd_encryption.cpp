@@ -4,6 +4,7 @@
 #include "job_impl.hpp"
 #include "volume_content.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -19,6 +20,12 @@ int luks_version(const Encryption& encryption)
     return encryption.format == "luks2" ? 2 : 1;
 }
 
+/** That of version 2 is 16 MiB, that of version 1 below 4 MiB. */
+std::uint64_t least_header(const Encryption& encryption)
+{
+    return std::uint64_t{luks_version(encryption) == 2 ? 16u : 4u} << 20;
+}
+
 /** librbd's names for it; the same structure for both versions (rbd/librbd.h). */
 int rbd_format(const Encryption& encryption)
 {
@@ -31,6 +38,25 @@ RbdLuksOptions luks_options(const Encryption& encryption, const Secret& secret)
     return {.algorithm = small ? rbd_algorithm_aes128 : rbd_algorithm_aes256,
             .passphrase = secret.bytes().data(),
             .passphrase_size = secret.bytes().size()};
+}
+
+/** How large an image has to be for a header and the capacity: librbd begins the content where a
+ * stripe begins. */
+std::uint64_t whole_size(const RbdImage& image, const Encryption& wanted, std::uint64_t capacity)
+{
+    std::uint64_t count = 0;
+    image.check(image.library().rbd_get_stripe_count(image.get(), &count),
+                "cannot ask for its stripes");
+    const auto stripe = image.info().obj_size * std::max<std::uint64_t>(count, 1);
+    const auto header = (least_header(wanted) + stripe - 1) / stripe * stripe;
+    return header + std::min(capacity, INT64_MAX - header);
+}
+
+void resize(const RbdImage& image, std::uint64_t size, Job* job)
+{
+    RbdJob progress{.job = job};
+    image.check(image.library().rbd_resize2(image.get(), size, true, RbdJob::report, &progress),
+                "cannot make its size " + std::to_string(size) + " bytes");
 }
 
 /** What is left for the content, as librbd finds out by opening it. */
@@ -107,8 +133,7 @@ void check_encryption(const RbdLibrary& library, const Encryption& wanted, const
 
 std::uint64_t encrypted_size(const Encryption& wanted, std::uint64_t capacity)
 {
-    // With objects of 4 MiB: the header of version 2 is 16 MiB, that of version 1 below one object.
-    const std::uint64_t header = std::uint64_t{luks_version(wanted) == 2 ? 16u : 4u} << 20;
+    const auto header = least_header(wanted);
     return header + std::min(capacity, INT64_MAX - header);
 }
 
@@ -122,6 +147,9 @@ void format_image(const RbdFormat& format, const Host& host, Job* job)
     enter_phase(job, "encrypting", 0);
     {
         const RbdImage image(use.shared(), format.image, RbdImage::Mode::write);
+        const auto needed = whole_size(image, format.encryption, format.capacity);
+        if (needed > image.info().size)
+            resize(image, needed, job);
         image.check(library.rbd_encryption_format(image.get(), rbd_format(format.encryption),
                                                   &options, sizeof options),
                     "cannot encrypt it");
@@ -133,12 +161,8 @@ void format_image(const RbdFormat& format, const Host& host, Job* job)
     if (usable > size)
         throw Error(ErrorCode::internal, "'" + path + "': an encrypted image without a header");
     const auto header = size - usable;
-    if (usable != format.capacity) {
-        RbdJob progress{.job = job};
-        image.check(library.rbd_resize2(image.get(), header + format.capacity, true, RbdJob::report,
-                                        &progress),
-                    "cannot make its size " + std::to_string(header + format.capacity) + " bytes");
-    }
+    if (usable != format.capacity)
+        resize(image, header + format.capacity, job);
     const auto note =
         std::to_string(luks_version(format.encryption)) + ' ' + std::to_string(header);
     image.check(library.rbd_metadata_set(image.get(), metadata_key, note.c_str()),

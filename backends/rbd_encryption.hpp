@@ -26,7 +26,8 @@ void forget_encryption(const RbdImage& image);
 /** @throws Error not_supported  what librbd, or this version of it, does not do; invalid_argument
  */
 void check_encryption(const RbdLibrary& library, const Encryption& wanted, const std::string& path);
-/** How large to make an image that shall be encrypted: format_image() mends the rest. */
+/** How large to make an image that shall be encrypted, with the usual objects: format_image() mends
+ * the rest. */
 std::uint64_t encrypted_size(const Encryption& wanted, std::uint64_t capacity);
 
 /** An unfinished image, to be encrypted. */

@@ -91,6 +91,11 @@ RBD_CASE("an encrypted volume")
         Encryption::Cipher{.name = "aes", .size = 128, .mode = "xts", .hash = "sha256"};
     CHECK(pool.create_volume(strong).info().capacity == 10 * mib);
 
+    // Smaller than what librbd begins the content at.
+    auto small = pool.create_volume(encrypted("small", "luks", mib));
+    CHECK(small.info().capacity == mib);
+    small.delete_storage();
+
     const auto refused = [&](const VolumeDef& def) {
         return error_code([&] { pool.create_volume(def); });
     };
