@@ -36,7 +36,7 @@ public:
     PoolSizes sizes() override
     {
         const RbdUse use(def_, host_);
-        return rbd_pool_sizes(*use, rbd_place(def_));
+        return rbd_pool_sizes(*use, def_);
     }
     void refresh(const VolumeTable* previous, VolumeTable& table, Job* job) override
     {

@@ -526,8 +526,9 @@ void evict_watchers(const RbdImage& image, const std::string& client)
         }
 }
 
-PoolSizes rbd_pool_sizes(RbdConnection& connection, const RbdPlace& place)
+PoolSizes rbd_pool_sizes(RbdConnection& connection, const PoolDef& def)
 {
+    auto pool_name = rbd_place(def).pool;
     const auto usage = ask_monitor(connection, {{"prefix", "df"}, {"format", "json"}});
     PoolSizes sizes;
     try {
@@ -536,8 +537,14 @@ PoolSizes rbd_pool_sizes(RbdConnection& connection, const RbdPlace& place)
             sizes.details["sizes"] = "unknown: the cluster has no manager daemon that counts";
             return sizes;
         }
-        for (const auto& pool : usage.at("pools")) {
-            if (pool.at("name") != place.pool)
+        const auto& pools = usage.at("pools");
+        for (const auto& option : def.config_options)
+            if (option.name == "rbd_default_data_pool" &&
+                std::any_of(pools.begin(), pools.end(),
+                            [&](const json& pool) { return pool.at("name") == option.value; }))
+                pool_name = sizes.details["data_pool"] = option.value;
+        for (const auto& pool : pools) {
+            if (pool.at("name") != pool_name)
                 continue;
             const auto& stats = pool.at("stats");
             sizes.allocation = number(stats, "stored");
@@ -549,7 +556,7 @@ PoolSizes rbd_pool_sizes(RbdConnection& connection, const RbdPlace& place)
     }
     const auto quota = number(
         ask_monitor(connection,
-                    {{"prefix", "osd pool get-quota"}, {"pool", place.pool}, {"format", "json"}}),
+                    {{"prefix", "osd pool get-quota"}, {"pool", pool_name}, {"format", "json"}}),
         "quota_max_bytes");
     if (quota != 0) {
         sizes.available = std::min(sizes.available, quota - std::min(quota, sizes.allocation));

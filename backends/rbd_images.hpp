@@ -50,7 +50,8 @@ std::vector<Blocker> image_blockers(const RbdImage& image);
  * @param client  this one alone, of rados_get_instance_id(); "": everyone */
 void evict_watchers(const RbdImage& image, const std::string& client);
 
-/** The pool's own numbers: what is stored, and what quota and cluster still leave. */
-PoolSizes rbd_pool_sizes(RbdConnection& connection, const RbdPlace& place);
+/** The pool's own numbers: what is stored, and what quota and cluster still leave. Those of the
+ * pool that the data of new images goes to, where the definition names one. */
+PoolSizes rbd_pool_sizes(RbdConnection& connection, const PoolDef& def);
 
 } // namespace storage::inline v1

@@ -159,7 +159,9 @@ int clone(const StepRun& run, const RbdStepPool& pool, const SourcePool& source,
     if (code != -ENOENT)
         return code;
     // librbd (seen with 16.2) says so too where there is no space for the clone.
-    const auto sizes = rbd_pool_sizes(*pool, rbd_place(pool_from_json(run.argument("pool"))));
+    auto def = pool_from_json(run.argument("pool"));
+    def.config_options.clear(); // what is asked for is the pool of its header
+    const auto sizes = rbd_pool_sizes(*pool, def);
     return sizes.capacity != 0 && sizes.available == 0 ? -EDQUOT : code;
 }
 

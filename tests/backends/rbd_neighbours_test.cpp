@@ -387,4 +387,76 @@ TEST_CASE("rbd, simulated: who has the name of an image that is half deleted is 
     peer.fake->images_.clear();
 }
 
+// ---- as the cluster's options make them ---------------------------------------------------------
+
+TEST_CASE("rbd, real: data pool, objects, stripes and features", "[.][ceph]")
+{
+    REAL_CLUSTER(peer)
+    const auto allow = [](const std::string& more) {
+        return RbdPeer::control(
+            "ceph auth caps client.virt mon 'profile rbd' mgr 'profile rbd' osd "
+            "'profile rbd pool=rbd, profile rbd pool=other" +
+            more + '\'');
+    };
+    REQUIRE((RbdPeer::control("ceph osd pool create data 8 8") &&
+             RbdPeer::control("ceph osd pool application enable data rbd") &&
+             RbdPeer::control("ceph osd pool set-quota data max_bytes 1073741824") &&
+             allow(", profile rbd pool=data")));
+    {
+        RbdStage stage(peer);
+        stage.passphrase = "correct horse";
+        auto def = stage.definition();
+        def.config_options = {{.name = "rbd_default_data_pool", .value = "data"},
+                              {.name = "rbd_default_order", .value = "23"},
+                              {.name = "rbd_default_stripe_unit", .value = "65536"},
+                              {.name = "rbd_default_stripe_count", .value = "4"},
+                              {.name = "rbd_default_features",
+                               .value = "layering,exclusive-lock,object-map,fast-diff"}};
+        auto pool = stage.context->define_pool(def);
+        pool.start();
+        CHECK(pool.info().details.at("data_pool") == "data");
+        CHECK(pool.info().available <= std::uint64_t{1} << 30);
+        auto volume = pool.create_volume(raw_volume("a", 64 * mib + 12345));
+        for (const auto* line :
+             {"order 23", "data_pool: data",
+              "features: layering, striping, exclusive-lock, object-map, fast-diff, data-pool",
+              "stripe unit: 64 KiB", "stripe count: 4"}) {
+            CAPTURE(line);
+            CHECK(prints("info rbd/a", line));
+        }
+        auto expected = pattern(9 * mib + 777);
+        volume.upload(source_of(expected));
+        volume.upload(source_of(std::string(3 * mib + 5, '\0')), {.offset = mib, .sparse = true});
+        std::fill_n(expected.begin() + mib, 3 * mib + 5, '\0');
+        expected.resize(64 * mib + 12345);
+        CHECK((content(volume) == expected));
+        CHECK((content(volume, {.sparse = true}) == expected));
+        volume.create_snapshot("s");
+        auto kid =
+            pool.create_volume_from(raw_volume("kid", 80 * mib), volume, CreateFlags::linked);
+        auto copy = pool.create_volume_from(raw_volume("copy", 0), volume);
+        volume.wipe(WipeAlgorithm::trim, BlockerKind::snapshot | BlockerKind::backing_image);
+        CHECK((content(volume) == std::string(expected.size(), '\0')));
+        kid.upload(source_of(std::string(100, 'x')), {.offset = 5 * mib});
+        kid.flatten();
+        auto changed = expected;
+        std::fill_n(changed.begin() + 5 * mib, 100, 'x');
+        CHECK((content(kid, {.length = expected.size()}) == changed));
+        CHECK((content(copy) == expected));
+        volume.revert_snapshot("s");
+        CHECK((content(volume) == expected));
+        if (rbd_library().rbd_encryption_format)
+            for (const std::string format : {"luks", "luks2"}) {
+                auto secret = raw_volume(format, mib);
+                secret.target.encryption =
+                    Encryption{.format = format, .secrets = {{.uuid = luks_secret_uuid}}};
+                CHECK(pool.create_volume(secret).info().capacity == mib);
+            }
+        CHECK(RbdPeer::control("rados -p data ls | grep -q rbd_data"));
+        CHECK(RbdPeer::control("rados -p rbd ls | grep -q rbd_data && exit 1 || exit 0"));
+    }
+    CHECK(RbdPeer::control("ceph osd pool rm data data --yes-i-really-really-mean-it"));
+    CHECK(allow(""));
+}
+
 } // namespace
