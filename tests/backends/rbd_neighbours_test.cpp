@@ -459,4 +459,53 @@ TEST_CASE("rbd, real: data pool, objects, stripes and features", "[.][ceph]")
     CHECK(allow(""));
 }
 
+// ---- mirrors -----------------------------------------------------------------------------------
+
+TEST_CASE("rbd, real: images of a mirror", "[.][ceph]")
+{
+    REAL_CLUSTER(peer)
+    RbdStage stage(peer);
+    auto pool = stage.pool("ceph", "other");
+    const auto data = pattern(mib);
+    REQUIRE(RbdPeer::control("rbd mirror pool enable other image"));
+    for (const std::string mode : {"journal", "snapshot"}) {
+        CAPTURE(mode);
+        auto volume = pool.create_volume(raw_volume("a", 8 * mib));
+        volume.upload(source_of(data));
+        if (mode == "journal")
+            REQUIRE(RbdPeer::control("rbd feature enable other/a journaling"));
+        REQUIRE(RbdPeer::control("rbd mirror image enable other/a " + mode));
+        // The primary one is an image as any other.
+        volume.resize(16 * mib);
+        volume.upload(source_of(data), {.offset = 9 * mib});
+        volume.create_snapshot("s");
+        REQUIRE(volume.snapshots().size() == 1); // without those of the mirror
+        volume.delete_snapshot("s");
+        REQUIRE(RbdPeer::control("rbd mirror image demote other/a"));
+        pool.refresh();
+        CHECK(pool.volume_count() == 1);
+        CHECK(pool.diagnostics().empty());
+        CHECK(volume.info().capacity == 16 * mib);
+        CHECK(volume.snapshots().empty());
+        CHECK((content(volume, {.offset = 9 * mib, .length = mib}) == data));
+        for (const auto& change : {std::function<void()>([&] { volume.resize(32 * mib); }),
+                                   {[&] { volume.upload(source_of(data)); }},
+                                   {[&] { volume.create_snapshot("s"); }},
+                                   {[&] { volume.rename("b"); }},
+                                   {[&] { volume.set_metadata("k", "v"); }},
+                                   {[&] { volume.wipe(); }},
+                                   {[&] { volume.delete_storage(); }}}) {
+            const auto error = error_of(change);
+            CAPTURE(error.what(), error.remedy());
+            CHECK(error.code() != ErrorCode::internal);
+            CHECK((std::string(error.what()) + error.remedy()).find("mirror") != std::string::npos);
+        }
+        CHECK((content(volume, {.offset = 9 * mib, .length = mib}) == data));
+        REQUIRE(RbdPeer::control("rbd mirror image promote other/a"));
+        volume.delete_storage();
+    }
+    CHECK(names(pool).empty());
+    CHECK(RbdPeer::control("rbd mirror pool disable other"));
+}
+
 } // namespace
