@@ -254,7 +254,8 @@ ContentPlan plan_tool_creation(const NewVolume& volume)
     const auto options = tool_options(volume);
     const auto fill = [options, def = volume.def, pool = volume.pool_name, path = volume.path(),
                        &host = volume.host](const FileWork& work) {
-        const auto target = qemu_image(made_at(def, work.path), pool, host);
+        auto target = qemu_image(made_at(def, work.path), pool, host);
+        target.directory = work.directory;
         qemu_img_create(host.runner, target, options, work.job);
         check_made(work.path, def.target.format, options.capacity, path);
         return true;
@@ -334,7 +335,8 @@ ContentPlan plan_conversion(const NewVolume& volume, const std::string& reason)
                        pool = volume.pool_name, digest = has(volume.flags, CreateFlags::digest),
                        &host = volume.host](const FileWork& work) {
         const auto image = qemu_image(from.volume, from.pool_name, host);
-        const auto target = qemu_image(made_at(def, work.path), pool, host);
+        auto target = qemu_image(made_at(def, work.path), pool, host);
+        target.directory = work.directory;
         state_fact(work.job, "method", "qemu-img");
         state_fact(work.job, "reason", reason);
         qemu_img_convert(host.runner, image, target, options, work.job);

@@ -30,7 +30,8 @@ public:
 
 /** The file that a step is about, for the part of the step that is a function. */
 struct FileWork {
-    int fd{-1}; ///< open for reading and writing; -1 where a tool is to be given the path
+    int fd{-1};        ///< open for reading and writing; -1 where a tool is to be given the path
+    int directory{-1}; ///< of a file that a tool makes: where, open; path leads through it
     const std::string& path;
     Job* job{};
 };
@@ -60,9 +61,10 @@ public:
     /** Null where a step is undone, or finished after a kill. */
     Job* job() const { return job_; }
     /** Does the step's own part on its file; true: data was written. */
-    bool work(int fd, const std::string& path) const
+    bool work(int fd, const std::string& path, int directory = -1) const
     {
-        return work_ && *work_ && (*work_)({.fd = fd, .path = path, .job = job_});
+        return work_ && *work_ &&
+               (*work_)({.fd = fd, .directory = directory, .path = path, .job = job_});
     }
 
 private:

@@ -67,6 +67,8 @@ void check_image(const QemuImage& image, bool source)
 
 std::string path_of(Command& command, const QemuImage& image)
 {
+    if (image.directory >= 0)
+        return pass_descriptor(command, image.directory) + image.path.substr(image.path.rfind('/'));
     return image.fd < 0 ? image.path : pass_descriptor(command, image.fd);
 }
 

@@ -23,7 +23,8 @@ namespace storage::inline v1 {
 struct QemuImage {
     std::string path{}; ///< absolute
     std::string format{};
-    int fd{-1}; ///< not negative: this file, which may have no name; path is not used
+    int fd{-1};        ///< not negative: this file, which may have no name; path is not used
+    int directory{-1}; ///< not negative: path's last component is one of this directory's
     std::optional<Secret> secret{}; ///< for luks, and for qcow2 that is encrypted
     std::uint64_t virtual_size{};   ///< of a source, for the progress; 0: it is in percent
 };

@@ -306,6 +306,24 @@ void apply_remove_volume(StepRun& run)
 
 // ---- made by a program ------------------------------------------------------------------------
 
+/** Opens the directory that was made just now for a program to work in. Who may write the pool's
+ * directory can put another one there, and a link in that. */
+UniqueFd open_hidden(int parent, const std::string& hidden, const std::string& path)
+{
+    UniqueFd fd(::openat(parent, hidden.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    struct stat info {};
+    if (!fd || ::fstat(fd.get(), &info) != 0)
+        throw system_error(errno, "cannot open a directory to make '" + path + "' in");
+    // A file system without owners (vfat) does not let root have it, either.
+    if (info.st_uid != ::geteuid() &&
+        (::geteuid() != 0 || ::fchown(fd.get(), 0, static_cast<gid_t>(-1)) == 0))
+        throw Error(ErrorCode::permission_denied,
+                    "'" + path + "': the directory to make it in belongs to user " +
+                        std::to_string(info.st_uid),
+                    "see who else writes to the pool's directory");
+    return fd;
+}
+
 void apply_create_by_tool(StepRun& run)
 {
     const auto& directory_path = run.argument("directory");
@@ -319,41 +337,55 @@ void apply_create_by_tool(StepRun& run)
     run.declare("hidden", hidden);
     if (make_directory_at(directory.get(), hidden, 0700) != 0)
         throw system_error(errno, "cannot create '" + path + "'");
-    const auto made = join(join(directory_path, hidden), name);
-    run.work(-1, made);
+    const auto place = open_hidden(directory.get(), hidden, path);
+    run.declare("hidden_identity", identity_of(place.get(), path));
+    const auto made = "/proc/self/fd/" + std::to_string(place.get()) + '/' + name;
+    run.work(-1, made, place.get());
     const auto fd = open_file(made, O_RDWR | O_NOFOLLOW);
     set_cow_argument(fd.get(), run, path);
     set_attributes(fd.get(), run, path);
     settle_file(fd.get(), true, path);
     run.declare("identity", identity_of(fd.get(), path));
     check(run.job(), "creating '" + path + "'");
-    if (!rename_over_nothing(actor, AT_FDCWD, made, directory.get(), name))
+    if (!rename_over_nothing(actor, place.get(), name, directory.get(), name))
         throw cannot_create(directory_path, name);
     if (::unlinkat(directory.get(), hidden.c_str(), AT_REMOVEDIR) != 0)
         throw system_error(errno, "cannot remove '" + join(directory_path, hidden) + "'");
     flush_entry(fd.get(), directory.get(), path);
 }
 
-/** Removes a directory of our own with the files in it, which one program made. False where it
- * could not be removed. */
-bool try_remove_hidden(const std::string& path)
+/**
+ * Removes a directory of our own with the files in it, which one program made. What somebody put in
+ * its place stays.
+ * @param identity  "": killed before it was known, and before anything was made in it
+ * @return false where it could not be removed
+ */
+bool try_remove_hidden(const std::string& path, const std::string& identity)
 {
-    const auto listing = open_listing(path);
-    if (!listing) {
-        if (errno == ENOENT)
+    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd) {
+        if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
             return true;
         throw system_error(errno, "cannot look at '" + path + "'");
     }
-    while (const auto* entry = ::readdir(listing.get()))
-        if (const std::string_view name = entry->d_name; name != "." && name != "..")
-            ::unlinkat(::dirfd(listing.get()), entry->d_name, 0);
+    if (!identity.empty()) {
+        if (identity_of(fd.get(), path) != identity)
+            return true;
+        const DirectoryStream listing(::fdopendir(fd.get()), ::closedir);
+        if (!listing)
+            throw system_error(errno, "cannot look at '" + path + "'");
+        fd.release();
+        while (const auto* entry = ::readdir(listing.get()))
+            if (const std::string_view name = entry->d_name; name != "." && name != "..")
+                ::unlinkat(::dirfd(listing.get()), entry->d_name, 0);
+    }
     return ::rmdir(path.c_str()) == 0 || is_nothing_there(path);
 }
 
-void remove_hidden(const std::string& path)
+void remove_hidden(const std::string& path, const std::string& identity)
 {
     // A program whose caller was killed lives on for a moment, and may make its file only now.
-    for (int attempts = 100; !try_remove_hidden(path); ::usleep(10000))
+    for (int attempts = 100; !try_remove_hidden(path, identity); ::usleep(10000))
         if ((errno != ENOTEMPTY && errno != EEXIST) || --attempts == 0)
             throw system_error(errno, "cannot remove '" + path + "'");
 }
@@ -362,7 +394,7 @@ void undo_create_by_tool(StepRun& run)
 {
     const auto& directory = run.argument("directory");
     if (!run.evidence("hidden").empty())
-        remove_hidden(join(directory, run.evidence("hidden")));
+        remove_hidden(join(directory, run.evidence("hidden")), run.evidence("hidden_identity"));
     remove_if_same(Actor(), join(directory, run.argument("name")), run.evidence("identity"));
 }
 

@@ -48,13 +48,13 @@ public:
      * one: QEMU 7.2 sometimes fails to measure the CPU for a passphrase, and is run again. */
     std::vector<std::string> seen()
     {
-        static const std::regex hidden("/\\.basin[^/]*/"), descriptor("/proc/self/fd/[0-9]+");
+        static const std::regex hidden("/proc/self/fd/[0-9]+/"), descriptor("/proc/self/fd/[0-9]+");
         std::vector<std::string> words, call, before;
         std::istringstream lines(std::filesystem::exists(seen_path()) ? directory().read("seen")
                                                                       : std::string());
         for (std::string line; std::getline(lines, line);) {
-            call.push_back(
-                std::regex_replace(std::regex_replace(line, hidden, "/"), descriptor, "***"));
+            call.push_back(std::regex_replace(
+                std::regex_replace(line, hidden, scratch.target() + '/'), descriptor, "***"));
             if (line != "&&")
                 continue;
             if (call != before)

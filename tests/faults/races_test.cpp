@@ -187,6 +187,49 @@ TEST_CASE("a new volume lands in the pool, whatever stands at its name", "[fault
     CHECK(stage.done > 0);
 }
 
+TEST_CASE("a link in place of the directory that a program works in leads nowhere",
+          "[faults][races]")
+{
+    if (!have("qemu-img")) {
+        WARN("skipped: no qemu-img");
+        return;
+    }
+    // At its first look the program has not begun; later it has made its file.
+    for (const int turn : {0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24}) {
+        INFO("at look " << turn);
+        Stage stage;
+        std::filesystem::create_directory(stage.scratch.directory / "victim");
+        stage.scratch.directory.write("victim/new", secret_content);
+        stage.scratch.directory.write("victim/other", secret_content);
+        int looks = 0;
+        bool swapped = false;
+        trace(
+            [&] {
+                Context own(stage.scratch.options());
+                mark();
+                error_of(
+                    [&] { own.find_pool("pool").create_volume(volume_def("new", "vmdk", mib)); });
+                return 0;
+            },
+            true,
+            [&](const TracedCall&) -> Fate {
+                for (const auto& path : leftovers(stage.scratch.target()))
+                    if (!swapped && looks++ == turn) {
+                        std::filesystem::rename(path, path + ".away");
+                        std::filesystem::create_directory_symlink(
+                            stage.scratch.directory / "victim", path);
+                        swapped = true;
+                    }
+                return {};
+            });
+        Context(stage.scratch.options()).recover();
+        CHECK((stage.scratch.directory.read("victim/new") == secret_content));
+        CHECK(stage.scratch.directory.count("victim") == 2);
+        if (!swapped)
+            break;
+    }
+}
+
 TEST_CASE("nothing is written below a file system that comes and goes", "[faults][races]")
 {
     Scratch scratch;
