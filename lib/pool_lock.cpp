@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <optional>
 #include <thread>
 #include <unistd.h>
 
@@ -56,6 +57,21 @@ void unlock(int fd, off_t start)
     request.l_start = start;
     request.l_len = 1;
     ::fcntl(fd, F_OFD_SETLK, &request);
+}
+
+/** Where another descriptor has a lock in that range. */
+std::optional<off_t> find_lock(int fd, off_t start, off_t length)
+{
+    struct flock request {};
+    request.l_type = F_WRLCK;
+    request.l_whence = SEEK_SET;
+    request.l_start = start;
+    request.l_len = length;
+    if (::fcntl(fd, F_OFD_GETLK, &request) != 0)
+        throw system_error(errno, "cannot ask for locks");
+    if (request.l_type == F_UNLCK)
+        return std::nullopt;
+    return request.l_start;
 }
 
 using Note = std::array<char, note_size>;
@@ -208,16 +224,8 @@ std::string LockDirectory::other_holder(const std::string& uuid, const HeldLock*
     UniqueFd own;
     if (!mine)
         own = open(uuid);
-    struct flock request {};
-    request.l_type = F_WRLCK;
-    request.l_whence = SEEK_SET;
-    request.l_start = first_holder_byte;
-    request.l_len = most_processes;
-    if (::fcntl(mine ? mine->fd() : own.get(), F_OFD_GETLK, &request) != 0)
-        throw system_error(errno, "cannot ask for locks on '" + path_ + '/' + uuid + "'");
-    if (request.l_type == F_UNLCK)
-        return {};
-    return "process " + std::to_string(request.l_start - first_holder_byte);
+    const auto byte = find_lock(mine ? mine->fd() : own.get(), first_holder_byte, most_processes);
+    return byte ? "process " + std::to_string(*byte - first_holder_byte) : std::string();
 }
 
 namespace {
@@ -284,8 +292,9 @@ std::string LockDirectory::volume_holder(const std::string& uuid, std::string_vi
 {
     const UniqueFd fd(::open((path_ + '/' + uuid).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
     const auto byte = volume_byte(volume);
-    if (!fd || try_lock(fd.get(), F_WRLCK, byte))
-        return {}; // the lock goes with the descriptor
+    // Asked for, not taken: who wants it at this instant must not find it taken.
+    if (!fd || !find_lock(fd.get(), byte, 1))
+        return {};
     const auto slot = 1 + static_cast<std::size_t>(byte) % volume_notes;
     return describe_holder(read_note(fd.get(), slot), volume_object(volume, pool_name));
 }

@@ -83,6 +83,26 @@ TEST_CASE("a lock can be waited for", "[lock]")
     SUCCEED("waited");
 }
 
+TEST_CASE("who asks whose a lock is stands in nobody's way", "[lock]")
+{
+    TemporaryDirectory directory;
+    const LockDirectory locks(directory / "lock");
+    const VolumeLock a{uuid, pool, "a"};
+    {
+        const auto held = locks.lock_volume(a, "vol-create", nullptr);
+        CHECK_THAT(locks.volume_holder(uuid, pool, "a"), Catch::Contains("(vol-create)"));
+        CHECK(locks.volume_holder(uuid, pool, "b").empty());
+    }
+    std::jthread asker([&](std::stop_token stop) {
+        while (!stop.stop_requested())
+            locks.volume_holder(uuid, pool, "a");
+    });
+    int refused = 0;
+    for (int i = 0; i < 20000; ++i)
+        refused += code_of([&] { locks.lock_volume(a, "vol-resize", nullptr); }) != ErrorCode{};
+    CHECK(refused == 0);
+}
+
 TEST_CASE("a lock file that was forgotten meanwhile is made again", "[lock]")
 {
     TemporaryDirectory directory;
