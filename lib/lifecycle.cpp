@@ -172,6 +172,23 @@ bool is_accessible_now(const PoolPointer& pool, Job* job)
     });
 }
 
+namespace {
+
+/** Keeps others from making a pool of that name, uuid or source meanwhile: while storage is asked,
+ * which may not answer, nobody else's pools are to wait. */
+HeldLock claim(Context::Impl& context, const PoolDef& def, std::vector<std::string> sources,
+               std::string_view operation, Job* job)
+{
+    auto claims = std::move(sources);
+    for (auto& source : claims)
+        source.insert(0, "source ");
+    claims.push_back("name " + def.name);
+    claims.push_back("uuid " + def.uuid);
+    return context.locks.lock_claims(claims, "pool '" + def.name + "'", operation, job);
+}
+
+} // namespace
+
 PoolPointer define_pool(Context::Impl& context, const PoolDef& given, Job* job)
 {
     const CallScope call(job);
@@ -180,9 +197,11 @@ PoolPointer define_pool(Context::Impl& context, const PoolDef& given, Job* job)
     context.synchronise(Context::Impl::Look::full);
     const auto identities = context.source_identities(def);
     context.index_sources(); // nobody waits for the lock, then, while storage is asked
-    std::optional<HeldLock> lock;
-    if (!is_dry_run(job))
+    std::optional<HeldLock> claimed, lock;
+    if (!is_dry_run(job)) {
+        claimed.emplace(claim(context, def, identities, "pool-define", job));
         lock.emplace(context.locks.lock_registry(job));
+    }
     context.synchronise(Context::Impl::Look::full);
     context.refuse_conflicts(def, identities);
 
@@ -216,9 +235,12 @@ PoolPointer create_pool(Context::Impl& context, const PoolDef& given, BuildMode 
         return imagined_pool(context, def);
     }
     const auto pool_lock = context.lock_pool(def.uuid, def.name, "pool-create", job);
-    const auto registry_lock = context.locks.lock_registry(job);
-    context.synchronise(Context::Impl::Look::full);
-    context.refuse_conflicts(def, identities);
+    const auto claimed = claim(context, def, identities, "pool-create", job);
+    {
+        const auto lock = context.locks.lock_registry(job);
+        context.synchronise(Context::Impl::Look::full);
+        context.refuse_conflicts(def, identities);
+    }
     if (const auto present = context.find(def.name); present && present->files()->started)
         throw Error(ErrorCode::invalid_state, "pool '" + def.name + "' is already active");
     const auto record = run_start(context, def, {build}, job);

@@ -132,6 +132,8 @@ bool wait_for(Attempt&& attempt, std::chrono::milliseconds patience, Job* job,
     return true;
 }
 
+constexpr std::chrono::seconds registry_patience{30};
+
 std::chrono::milliseconds patience_of(Job* job)
 {
     return job ? job->wait() : std::chrono::milliseconds(0);
@@ -174,11 +176,31 @@ HeldLock LockDirectory::lock_registry(Job* job) const
 {
     auto fd = open("registry");
     // Held only while definitions are written, so a long wait means that the holder is stopped.
-    if (!wait_for([&] { return try_lock(fd.get(), F_WRLCK, pool_byte); }, std::chrono::seconds(30),
-                  job, "waiting for the registry lock"))
+    if (!wait_for([&] { return try_lock(fd.get(), F_WRLCK, pool_byte); }, registry_patience, job,
+                  "waiting for the registry lock"))
         throw busy("the pool registry in '" + path_ + "'",
                    describe_holder(read_note(fd.get(), 0), {}));
     write_note(fd.get(), 0, make_note("registry", {}));
+    return HeldLock(std::move(fd));
+}
+
+HeldLock LockDirectory::lock_claims(const std::vector<std::string>& claims,
+                                    const std::string& object, std::string_view operation,
+                                    Job* job) const
+{
+    auto fd = open("claims");
+    std::vector<off_t> bytes;
+    for (const auto& claim : claims)
+        bytes.push_back(volume_byte(claim));
+    std::sort(bytes.begin(), bytes.end()); // in one order for all
+    const auto note = make_note(operation, object);
+    for (const auto byte : bytes) {
+        const auto slot = 1 + static_cast<std::size_t>(byte) % volume_notes;
+        if (!wait_for([&] { return try_lock(fd.get(), F_WRLCK, byte); }, registry_patience, job,
+                      object))
+            throw busy(object, describe_holder(read_note(fd.get(), slot), {}));
+        write_note(fd.get(), slot, note);
+    }
     return HeldLock(std::move(fd));
 }
 

@@ -6,6 +6,9 @@
 
 #include <basin/job.hpp>
 
+#include <string>
+#include <vector>
+
 namespace storage::inline v1 {
 
 /**
@@ -44,6 +47,10 @@ public:
 
     /** Guards the set of definitions and started pools. Held for microseconds; waited for. */
     HeldLock lock_registry(Job* job) const;
+    /** Keeps words to one holder each: what a pool that is about to be will be. Waited for.
+     * @param object  whose they are to be */
+    HeldLock lock_claims(const std::vector<std::string>& claims, const std::string& object,
+                         std::string_view operation, Job* job) const;
 
     /**
      * Guards one pool's life cycle against everything that goes on in it.

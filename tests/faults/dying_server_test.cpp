@@ -215,6 +215,47 @@ TEST_CASE("each call of a server fails in turn: the error is told, nothing is lo
     pool.stop();
 }
 
+TEST_CASE("a pool that is made on a server that hangs holds up no other pool", "[faults]")
+{
+    Stage stage;
+    NEEDS_FAULT_FS(stage.disk)
+    auto beside = stage.scratch.running_pool(stage.context, "beside");
+    auto def = stage.scratch.dir_pool("remote"), namesake = def, twin = def;
+    def.uuid = twin.uuid = "3e3fce45-4f53-4fa7-bb32-11f34168b82b";
+    def.target.path = stage.disk.path() + "/made/anew";
+    twin.name = "twin";
+    const auto code = [](std::chrono::milliseconds timeout, auto&& call) {
+        Job job;
+        job.set_timeout(timeout);
+        return error_code([&] { call(&job); });
+    };
+    const auto idle = threads();
+    stage.disk.hangs(FsCall::name);
+    CHECK(code(150ms, [&](Job* job) { stage.context.create_pool(def, BuildMode::keep, job); }) ==
+          ErrorCode::timed_out);
+    REQUIRE(stage.disk.hanging() > 0);
+    Context other(stage.scratch.options());
+    for (auto* context : {&stage.context, &other}) {
+        CHECK(code(10s, [&](Job* job) {
+                  auto pool = context->define_pool(stage.scratch.dir_pool("new"), job);
+                  pool.set_autostart(true, job);
+                  pool.undefine(job);
+                  auto held = context->find_pool("beside");
+                  held.hold(BuildMode::none, job);
+                  held.release(job);
+              }) == ErrorCode{});
+        for (const auto& same : {namesake, twin})
+            CHECK(code(150ms, [&](Job* job) { context->define_pool(same, job); }) ==
+                  ErrorCode::timed_out);
+    }
+    CHECK(stage.disk.hanging() > 0);
+    stage.disk.works();
+    REQUIRE(comes_true([&] { return threads() == idle; }));
+    CHECK(stage.context.pools().size() == 1); // its deadline had passed
+    CHECK(leftovers(stage.disk.backing()).empty());
+    other.define_pool(namesake).undefine();
+}
+
 TEST_CASE("a slow server is waited for; what others define meanwhile is seen", "[faults]")
 {
     Stage stage;
