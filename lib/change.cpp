@@ -6,6 +6,7 @@
 #include "signal_guard.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -59,11 +60,18 @@ json to_json_object(const Step& step)
 }
 
 /** Something that is not there now, and may be next time: a server, a library, a secret, room, a
- * file system that can be written to. */
-bool is_passing(const Error& error)
+ * file system that can be written to, memory and descriptors. */
+bool is_passing(const std::exception& error)
 {
-    return error.retryable() || error.code() == ErrorCode::unavailable ||
-           error.code() == ErrorCode::no_space || error.os_error() == EROFS;
+    const auto* known = dynamic_cast<const Error*>(&error);
+    if (!known)
+        return dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
+    constexpr std::array codes{ErrorCode::unavailable, ErrorCode::no_space, ErrorCode::no_memory};
+    constexpr std::array system_errors{EROFS, EMFILE, ENFILE};
+    return known->retryable() ||
+           std::find(codes.begin(), codes.end(), known->code()) != codes.end() ||
+           std::find(system_errors.begin(), system_errors.end(), known->os_error()) !=
+               system_errors.end();
 }
 
 /** The step has declared that the storage did not say how far it came; a recovery goes on from
@@ -73,9 +81,9 @@ bool is_unanswered(const Step& step)
     return step.action->forward && step.evidence.contains("unanswered");
 }
 
-/** @param passing  where not null: takes what is_passing(), and ends it */
 void undo_steps(std::vector<Step>& steps, std::size_t count, const Host& host,
-                std::string& problems, std::optional<Error>* passing = nullptr)
+                std::string& problems, const std::function<bool(const std::exception&)>& ends = {},
+                const std::function<void(std::size_t)>& undone = {})
 {
     for (auto index = count; index-- > 0;) {
         auto& step = steps[index];
@@ -84,12 +92,11 @@ void undo_steps(std::vector<Step>& steps, std::size_t count, const Host& host,
         try {
             StepRun run(step.arguments, step.evidence, nullptr, index, host);
             step.action->undo(run);
+            if (undone)
+                undone(index);
         } catch (const std::exception& error) {
-            const auto* known = dynamic_cast<const Error*>(&error);
-            if (passing && known && is_passing(*known)) {
-                *passing = *known;
+            if (ends && ends(error))
                 return;
-            }
             problems += "not undone: " + step.record.summary + ": " + error.what() + '\n';
         }
     }
@@ -146,6 +153,11 @@ void close_for_good(JournalEntry& entry) noexcept
 }
 
 } // namespace
+
+void put_off(JournalEntry& entry, const std::string& why, bool first)
+{
+    entry.put_off(json{{"pending", why}}.dump(), first);
+}
 
 class Change::JournalRecorder final : public Recorder {
 public:
@@ -276,21 +288,6 @@ namespace {
 
 constexpr std::chrono::seconds put_off_for{60};
 
-void finish_steps(RecordedChange& change, const Host& host, std::optional<Error>& passing)
-{
-    for (auto index = change.done; index < change.steps.size(); ++index)
-        try {
-            auto& step = change.steps[index];
-            StepRun run(step.arguments, step.evidence, nullptr, index, host);
-            step.action->apply(run);
-        } catch (const Error& error) {
-            if (!is_passing(error))
-                throw;
-            passing = error;
-            return;
-        }
-}
-
 /** The step that was cut short cannot be taken back. */
 bool is_on_the_way(const RecordedChange& change)
 {
@@ -312,28 +309,118 @@ bool is_to_be_finished(const RecordedChange& change)
     return change.done >= std::min(change.commit, change.steps.size()) || is_on_the_way(change);
 }
 
+void add_to(std::vector<StepRecord> Job::Impl::*list, Job* job, std::string summary)
+{
+    if (!job)
+        return;
+    auto& impl = job->impl();
+    const std::lock_guard lock(impl.mutex);
+    (impl.*list).push_back({.summary = std::move(summary)});
+}
+
+std::string summary_of(std::string_view verb, const RecordedChange& change, std::size_t index)
+{
+    return std::string(verb) + " of '" + change.operation +
+           "': " + change.steps[index].record.summary;
+}
+
+std::string forgetting(const RecordedChange& change)
+{
+    return "forget '" + change.operation + "', of which nothing was begun";
+}
+
+std::string setting_aside(const JournalEntry& entry, const std::exception& error)
+{
+    return "set aside the journal '" + entry.path() + "': " + error.what();
+}
+
+/** What a recovery would do. */
+void plan_recovery(const RecordedChange& change, Job* job)
+{
+    constexpr auto plan = &Job::Impl::plan;
+    if (is_to_be_finished(change))
+        for (auto index = change.done; index < change.steps.size(); ++index)
+            add_to(plan, job, summary_of("finish", change, index));
+    else
+        for (auto index = change.begun; index-- > 0;)
+            if (change.steps[index].action->undo)
+                add_to(plan, job, summary_of("undo", change, index));
+    if (change.begun == 0)
+        add_to(plan, job, forgetting(change));
+}
+
+/** The recovery of one change, up to where something is passing. */
+class Recovering {
+public:
+    Recovering(RecordedChange& change, const Host& host, Job* job)
+        : change_(change), host_(host), job_(job)
+    {
+    }
+
+    void finish()
+    {
+        for (auto index = change_.done; index < change_.steps.size(); ++index)
+            try {
+                auto& step = change_.steps[index];
+                StepRun run(step.arguments, step.evidence, nullptr, index, host_);
+                step.action->apply(run);
+                note(summary_of("finish", change_, index));
+            } catch (const std::exception& error) {
+                if (!passes(error))
+                    throw;
+                return;
+            }
+    }
+    void undo(std::string& problems)
+    {
+        undo_steps(
+            change_.steps, change_.begun, host_, problems,
+            [this](const std::exception& error) { return passes(error); },
+            [this](std::size_t index) { note(summary_of("undo", change_, index)); });
+    }
+    void note(std::string summary) { add_to(&Job::Impl::trace, job_, std::move(summary)); }
+    /** Why it ended early. */
+    const std::string& passing() const { return passing_; }
+
+private:
+    bool passes(const std::exception& error)
+    {
+        if (is_passing(error))
+            passing_ = error.what();
+        return !passing_.empty();
+    }
+
+    RecordedChange& change_;
+    const Host& host_;
+    Job* job_;
+    std::string passing_{};
+};
+
 /** @return nothing: the process was killed while it wrote what it was going to do
  * @throws Error  the journal makes no sense, or a step failed for good */
 std::optional<RecoveryResult> recover(JournalEntry& entry, const Host& host, Eagerness eagerness,
-                                      std::string& problems)
+                                      std::string& problems, Job* job)
 {
     auto change = parse_recorded_change(entry.read());
     if (change.steps.empty())
         return std::nullopt;
     RecoveryResult result{.operation = change.operation, .finished = is_to_be_finished(change)};
-    std::optional<Error> passing;
     if (eagerness == Eagerness::when_due && !is_due(entry, change)) {
         result.message = change.pending;
     } else {
+        plan_recovery(change, job);
+        Recovering recovering(change, host, job);
         if (result.finished)
-            finish_steps(change, host, passing);
+            recovering.finish();
         else
-            undo_steps(change.steps, change.begun, host, problems, &passing);
-        if (passing && !problems.empty())
-            problems += std::string(passing->what()) + '\n';
-        else if (passing) {
-            result.message = passing->what();
-            entry.put_off(json{{"pending", result.message}}.dump(), change.pending.empty());
+            recovering.undo(problems);
+        if (const auto& passing = recovering.passing(); !passing.empty() && !problems.empty()) {
+            problems += passing + '\n';
+        } else if (!passing.empty()) {
+            result.message = passing;
+            put_off(entry, passing, change.pending.empty());
+        } else if (change.begun == 0) {
+            recovering.note(forgetting(change));
         }
     }
     result.pending = !result.message.empty();
@@ -346,33 +433,21 @@ std::optional<RecoveryResult> recover(JournalEntry& entry, const Host& host, Eag
 
 } // namespace
 
-std::vector<StepRecord> recovery_plan(const Journal& journal)
+void plan_recovery(const RecoveryHost& recovery, Job* job)
 {
-    std::vector<StepRecord> plan;
-    for (const auto& entry : journal.abandoned())
+    for (const auto& entry : recovery.journal.abandoned())
         try {
             if (entry.owner() != ::geteuid())
                 continue; // that user's to recover
             const auto change = parse_recorded_change(entry.read());
-            const auto add = [&](std::string_view verb, std::size_t index) {
-                plan.push_back({.summary = std::string(verb) + " of '" + change.operation +
-                                           "': " + change.steps[index].record.summary});
-            };
-            if (is_to_be_finished(change))
-                for (auto index = change.done; index < change.steps.size(); ++index)
-                    add("finish", index);
-            else
-                for (auto index = change.begun; index-- > 0;)
-                    if (change.steps[index].action->undo)
-                        add("undo", index);
-            if (change.begun == 0)
-                plan.push_back(
-                    {.summary = "forget '" + change.operation + "', of which nothing was begun"});
+            if (change.steps.empty())
+                continue; // it is over, or was never whole
+            if (!recovery.hindrance || recovery.hindrance(change.place).empty())
+                plan_recovery(change, job);
         } catch (const std::exception& error) {
-            plan.push_back(
-                {.summary = "set aside the journal '" + entry.path() + "': " + error.what()});
+            if (!is_passing(error))
+                add_to(&Job::Impl::plan, job, setting_aside(entry, error));
         }
-    return plan;
 }
 
 namespace {
@@ -411,7 +486,7 @@ std::optional<RecordedChange> look_into(const JournalEntry& entry)
 
 /** @return nothing: there is nothing to tell */
 std::optional<RecoveryResult> recover_entry(JournalEntry& entry, const RecoveryHost& recovery,
-                                            const Host& patient, std::string& problems)
+                                            const Host& patient, std::string& problems, Job* job)
 {
     const auto change = look_into(entry);
     if (recovery.place && (!change || !change->place.excludes(*recovery.place)))
@@ -436,7 +511,7 @@ std::optional<RecoveryResult> recover_entry(JournalEntry& entry, const RecoveryH
     }
     if (!entry.take())
         return std::nullopt;
-    auto result = recover(entry, patient, recovery.eagerness, problems);
+    auto result = recover(entry, patient, recovery.eagerness, problems, job);
     if (!result)
         entry.remove();
     return result;
@@ -444,7 +519,8 @@ std::optional<RecoveryResult> recover_entry(JournalEntry& entry, const RecoveryH
 
 } // namespace
 
-std::vector<RecoveryResult> recover_changes(const RecoveryHost& recovery)
+std::optional<RecoveryResult> recover_change(JournalEntry& entry, const RecoveryHost& recovery,
+                                             Job* job)
 {
     const auto& host = recovery.host;
     auto patient = host;
@@ -456,33 +532,43 @@ std::vector<RecoveryResult> recover_changes(const RecoveryHost& recovery)
         }
     };
     const SignalGuard no_signal(SIGXFSZ);
-    std::vector<RecoveryResult> results;
-    for (auto& entry : recovery.journal.abandoned()) {
-        RecoveryResult result;
-        std::string problems;
-        try {
-            auto recovered = recover_entry(entry, recovery, patient, problems);
-            if (!recovered)
-                continue;
-            result = std::move(*recovered);
-        } catch (const std::exception& error) {
-            problems = std::string("journal '") + entry.path() + "': " + error.what();
-            result.message = problems;
+    RecoveryResult result;
+    std::string problems;
+    try {
+        auto recovered = recover_entry(entry, recovery, patient, problems, job);
+        if (!recovered)
+            return std::nullopt;
+        result = std::move(*recovered);
+    } catch (const std::exception& error) {
+        result.message = std::string("journal '") + entry.path() + "': " + error.what();
+        result.pending = is_passing(error);
+        if (!result.pending) {
+            problems = result.message;
+            for (const auto list : {&Job::Impl::plan, &Job::Impl::trace})
+                add_to(list, job, setting_aside(entry, error));
         }
-        if (!problems.empty())
-            recovery.journal.set_aside(entry);
-        else if (!result.pending)
-            close_for_good(entry);
-        const auto what = result.operation.empty() ? "a change" : "'" + result.operation + "'";
-        if (!problems.empty())
-            host.log(LogLevel::error,
-                     "cannot recover " + what + ", its journal is set aside: " + result.message);
-        else if (result.pending)
-            host.log(LogLevel::warning, "cannot recover " + what + " yet: " + result.message);
-        else
-            host.log(LogLevel::info, "recovered " + what + ": " + result.message);
-        results.push_back(std::move(result));
     }
+    if (!problems.empty())
+        recovery.journal.set_aside(entry);
+    else if (!result.pending)
+        close_for_good(entry);
+    const auto what = result.operation.empty() ? "a change" : "'" + result.operation + "'";
+    if (!problems.empty())
+        host.log(LogLevel::error,
+                 "cannot recover " + what + ", its journal is set aside: " + result.message);
+    else if (result.pending)
+        host.log(LogLevel::warning, "cannot recover " + what + " yet: " + result.message);
+    else
+        host.log(LogLevel::info, "recovered " + what + ": " + result.message);
+    return result;
+}
+
+std::vector<RecoveryResult> recover_changes(const RecoveryHost& recovery)
+{
+    std::vector<RecoveryResult> results;
+    for (auto& entry : recovery.journal.abandoned())
+        if (auto result = recover_change(entry, recovery, nullptr))
+            results.push_back(std::move(*result));
     return results;
 }
 

@@ -196,6 +196,14 @@ struct RecoveryHost {
  * is left for the next recovery.
  */
 std::vector<RecoveryResult> recover_changes(const RecoveryHost& recovery);
+/** The same for one of the journal's abandoned entries; the job, or null, is told plan and trace.
+ * @return nothing: there is nothing to tell */
+std::optional<RecoveryResult> recover_change(JournalEntry& entry, const RecoveryHost& recovery,
+                                             Job* job);
+/** Says in an entry why it is left for later. @param first  false: it says that already */
+void put_off(JournalEntry& entry, const std::string& why, bool first = true);
+/** Tells the job the steps that a recovery would finish or undo now. */
+void plan_recovery(const RecoveryHost& recovery, Job* job);
 
 enum class Unsettled : bool {
     all,
@@ -205,8 +213,5 @@ enum class Unsettled : bool {
 /** Whether a process that is gone left a change half-done that excludes one there, which the caller
  * has locked. */
 bool is_unsettled(const Journal& journal, const ChangePlace& place, Unsettled which);
-
-/** The steps that recover_changes() would finish or undo now. */
-std::vector<StepRecord> recovery_plan(const Journal& journal);
 
 } // namespace storage::inline v1

@@ -222,7 +222,7 @@ std::optional<Event> Context::Impl::next_event()
 Context::Context(ContextOptions options) : impl_(std::make_shared<Impl>(std::move(options)))
 {
     if (impl_->options.recover)
-        impl_->recovered_at_opening = impl_->recover(Impl::Thoroughness::changes);
+        impl_->recovered_at_opening = impl_->recover(Impl::Thoroughness::changes, nullptr);
 }
 Context::~Context() = default;
 Context::Context(Context&&) noexcept = default;
@@ -244,13 +244,11 @@ const std::string& Context::run_dir() const noexcept
 std::vector<RecoveryResult> Context::recover(Job* job)
 {
     if (is_dry_run(job)) {
-        auto plan = recovery_plan(impl_->journal);
-        auto& impl = job->impl();
-        const std::lock_guard lock(impl.mutex);
-        impl.plan = std::move(plan);
+        begin(job);
+        plan_recovery(impl_->recovery_host(), job);
         return {};
     }
-    auto more = impl_->recover(Impl::Thoroughness::leftovers_too);
+    auto more = impl_->recover(Impl::Thoroughness::leftovers_too, job);
     const std::lock_guard lock(impl_->recovered_mutex);
     auto results = std::exchange(impl_->recovered_at_opening, {});
     std::erase_if(results, [](const RecoveryResult& result) { return result.pending; });

@@ -166,7 +166,8 @@ struct Context::Impl : std::enable_shared_from_this<Context::Impl> {
     std::shared_ptr<LeftCalls> calls_for_new(const std::string& name);
 
     enum class Thoroughness : bool { changes, leftovers_too };
-    std::vector<RecoveryResult> recover(Thoroughness thoroughness);
+    std::vector<RecoveryResult> recover(Thoroughness thoroughness, Job* job);
+    RecoveryHost recovery_host();
     std::mutex recovered_mutex{};
     std::vector<RecoveryResult> recovered_at_opening{}; ///< until somebody asks for it
 
@@ -180,7 +181,8 @@ private:
         std::map<std::string, PoolPointer, std::less<>> by_uuid{};
     };
 
-    RecoveryHost recovery_host();
+    std::optional<RecoveryResult> recover_patiently(std::shared_ptr<JournalEntry> entry,
+                                                    Eagerness eagerness, Job* job);
     template <typename Lock>
     auto lock_settled(std::span<const ChangePlace> places, Lock&& lock);
 
@@ -193,6 +195,7 @@ private:
     mutable std::shared_mutex registry_mutex_{};
     Registry registry_{};
 
+    const std::shared_ptr<LeftCalls> recovery_calls_{std::make_shared<LeftCalls>()};
     std::mutex new_calls_mutex_{};
     std::map<std::string, std::shared_ptr<LeftCalls>> new_calls_{};
 

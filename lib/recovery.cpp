@@ -2,7 +2,8 @@
 // How a Context deals with what killed processes left half-done: when it opens, when it is asked
 // to, and before it changes what they were changing.
 #include "job_impl.hpp"
-#include "pool_object.hpp"
+#include "pool_call.hpp"
+#include "recorded_change.hpp"
 
 #include <array>
 
@@ -28,7 +29,62 @@ RecoveryHost Context::Impl::recovery_host()
         }};
 }
 
-std::vector<RecoveryResult> Context::Impl::recover(Thoroughness thoroughness)
+namespace {
+
+/** What an entry speaks of; nothing where it makes no sense. */
+RecordedChange subject_of(const JournalEntry& entry)
+{
+    try {
+        return parse_recorded_change(entry.read(), false);
+    } catch (const std::exception&) {
+        return {};
+    }
+}
+
+/** Without a job, only storage that may hang is given up after a while. */
+Deadline limit_of(const PoolPointer& pool)
+{
+    if (!pool || !pool->files()->started)
+        return std::nullopt;
+    try {
+        ask_neighbour(pool, [pool] { learn_steadiness(*pool); });
+    } catch (const Error&) { // it hangs already
+    }
+    if (pool->steadiness == Steadiness::steady)
+        return std::nullopt;
+    return std::chrono::steady_clock::now() + look_limit;
+}
+
+} // namespace
+
+std::optional<RecoveryResult> Context::Impl::recover_patiently(std::shared_ptr<JournalEntry> entry,
+                                                               Eagerness eagerness, Job* job)
+{
+    const auto subject = subject_of(*entry);
+    synchronise(Look::full);
+    const auto pool = find_uuid(subject.place.pool_uuid);
+    const auto recover_it = [self = shared_from_this(), entry, eagerness](Job* own) {
+        auto what = self->recovery_host();
+        what.eagerness = eagerness;
+        return recover_change(*entry, what, own);
+    };
+    const auto limit = job ? job->deadline() : limit_of(pool);
+    if (!job && !limit)
+        return recover_it(nullptr);
+    try {
+        return result_with_patience(pool ? pool->left_calls : recovery_calls_, job, limit,
+                                    "recovery of '" + subject.operation + "'", recover_it);
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::timed_out)
+            throw;
+        log(LogLevel::warning, error.what());
+        put_off(*entry, error.what());
+        return RecoveryResult{
+            .operation = subject.operation, .message = error.what(), .pending = true};
+    }
+}
+
+std::vector<RecoveryResult> Context::Impl::recover(Thoroughness thoroughness, Job* job)
 {
     if (options.read_only)
         return {};
@@ -37,10 +93,29 @@ std::vector<RecoveryResult> Context::Impl::recover(Thoroughness thoroughness)
     const bool is_opening = thoroughness == Thoroughness::changes;
     Job limited;
     limited.set_timeout(opening_limit);
-    const CallScope call(is_opening ? &limited : nullptr);
-    auto what = recovery_host();
-    what.eagerness = is_opening ? Eagerness::when_due : Eagerness::now;
-    auto results = recover_changes(what);
+    if (is_opening)
+        job = &limited;
+    const auto eagerness = is_opening ? Eagerness::when_due : Eagerness::now;
+    const CallScope call(job);
+    std::vector<RecoveryResult> results;
+    std::vector<StepRecord> plan, trace;
+    for (auto& entry : journal.abandoned()) {
+        auto result =
+            recover_patiently(std::make_shared<JournalEntry>(std::move(entry)), eagerness, job);
+        if (result)
+            results.push_back(std::move(*result));
+        if (job) { // each is a call of its own: what the job shows is all of them
+            const auto steps = job->plan(), done = job->trace();
+            plan.insert(plan.end(), steps.begin(), steps.end());
+            trace.insert(trace.end(), done.begin(), done.end());
+        }
+    }
+    if (job) {
+        auto& impl = job->impl();
+        const std::lock_guard lock(impl.mutex);
+        impl.plan = std::move(plan);
+        impl.trace = std::move(trace);
+    }
     if (results.empty() && is_opening)
         return results;
     try {

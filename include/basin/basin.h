@@ -1077,7 +1077,8 @@ BASIN_API int basin_context_autostart(basin_context* context, uint32_t flags, ba
 BASIN_API void basin_autostart_result_list_free(basin_autostart_result** list);
 
 /**
- * Finishes or undoes what killed processes left half-done; basin_context_new() does it too.
+ * Finishes or undoes what killed processes left half-done; basin_context_new() does it too. What
+ * needs storage that does not answer within half a minute is pending.
  * @param flags    0
  * @param results  freed with basin_recovery_result_list_free()
  * @return BASIN_OK, BASIN_E_PERMISSION_DENIED or BASIN_E_IO

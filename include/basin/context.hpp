@@ -115,7 +115,9 @@ public:
      * that as well. What needs a server that does not answer, a secret that is not there, or a file
      * system that is not mounted, read-only or full, stays pending: this call tries it each time,
      * the constructor once a minute and not for long. Other users' changes are left to them. A dry
-     * run tells the job what would be finished or undone. */
+     * run tells the job what would be finished or undone, with the summary alone.
+     * @param job  with a deadline, what has not come to its end by then is pending; without a job,
+     * storage that may hang is waited for half a minute */
     std::vector<RecoveryResult> recover(Job* job = nullptr);
 
     /**

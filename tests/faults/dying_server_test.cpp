@@ -215,6 +215,65 @@ TEST_CASE("each call of a server fails in turn: the error is told, nothing is lo
     pool.stop();
 }
 
+TEST_CASE("what was cut short on a server that hangs holds up nobody who opens or recovers",
+          "[faults]")
+{
+    Stage stage;
+    NEEDS_FAULT_FS(stage.disk)
+    auto beside = stage.scratch.running_pool(stage.context, "beside");
+    auto pool = stage.filled_pool();
+    const auto idle = threads();
+    const auto die = [&] {
+        const auto child = ::fork();
+        if (child == 0) {
+            ReadCallback last = [](std::span<std::byte>, std::uint64_t&) -> std::size_t {
+                ::raise(SIGKILL);
+                return 0;
+            };
+            Context(stage.scratch.options())
+                .find_pool("remote")
+                .upload_volume(raw_volume("new", 0), last);
+        }
+        int status = 0;
+        REQUIRE(::waitpid(child, &status, 0) == child);
+        REQUIRE(WIFSIGNALED(status));
+        REQUIRE(leftovers(stage.disk.backing()).size() == 1);
+    };
+    const auto check_and_heal = [&](Context& context) {
+        CHECK(stage.disk.hanging() > 0);
+        CHECK(context.find_pool("remote").info().state == PoolState::inaccessible);
+        check_usable(context.find_pool("beside"));
+        stage.disk.works();
+        REQUIRE(comes_true([&] { return threads() == idle; }));
+        CHECK(context.find_pool("remote").info().state == PoolState::running);
+        CHECK(leftovers(stage.disk.backing()).empty());
+    };
+    {
+        die();
+        stage.disk.hangs(FsCall::name);
+        auto options = stage.scratch.options();
+        options.recover = false;
+        Context context(options);
+        Job job;
+        job.set_timeout(150ms);
+        const auto results = context.recover(&job);
+        REQUIRE(results.size() == 1);
+        CHECK(results[0].operation == "vol-upload remote new");
+        CHECK(results[0].pending);
+        check_and_heal(context);
+        CHECK(context.recover().empty());
+    }
+    {
+        die();
+        stage.disk.hangs(FsCall::name);
+        Context context(stage.scratch.options());
+        check_and_heal(context);
+        CHECK(context.recover().empty());
+    }
+    stage.check_whole(pool);
+    pool.stop();
+}
+
 TEST_CASE("a pool that is made on a server that hangs holds up no other pool", "[faults]")
 {
     Stage stage;

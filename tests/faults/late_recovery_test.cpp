@@ -324,6 +324,60 @@ TEST_CASE("of processes that recover at once one does it, and all find it done",
     }
 }
 
+TEST_CASE("what a recovery says that it would do is what it does", "[faults][late]")
+{
+    Scratch scratch;
+    Context older(scratch.options());
+    scratch.running_pool(older).create_volume(raw_volume("a", mib));
+    Job dry, job;
+    dry.set_dry_run(true);
+    const auto check = [&](const std::string& what, std::size_t steps) {
+        INFO(what);
+        older.recover(&dry);
+        const auto plan = dry.plan();
+        CHECK(plan.size() == steps);
+        CHECK(dry.trace().empty());
+        for (const auto& step : plan)
+            CHECK_THAT(step.summary, Catch::StartsWith(what + " '"));
+        CHECK(older.recover(&job).size() == 1);
+        CHECK(job.plan() == plan);
+        CHECK(job.trace() == plan);
+        for (auto* again : {&dry, &job}) {
+            CHECK(older.recover(again).empty());
+            CHECK(again->plan().empty());
+            CHECK(again->trace().empty());
+        }
+    };
+    kill_behind(scratch, grow_allocated, allocates);
+    check("undo of", 1);
+    kill_behind(scratch, grow_allocated, [](const TracedCall& call) {
+        return is_call(call, {SYS_write}); // what it is going to do, before it begins
+    });
+    check("forget", 1);
+
+    older.find_pool("pool").stop();
+    older.find_pool("pool").set_autostart(true);
+    kill_behind(
+        scratch, [](Scratch&, Context& context) { context.find_pool("pool").undefine(); },
+        [unlinked = 0](const TracedCall& call) mutable { // the definition, then the mark
+            unlinked += is_call(call, {SYS_unlink, SYS_unlinkat});
+            return unlinked == 2;
+        });
+    check("finish of", 1);
+    CHECK(older.pools().empty());
+
+    auto def = scratch.dir_pool("built");
+    def.target.path = scratch.target() + "/deep/inside";
+    kill_behind(
+        scratch, [&](Scratch&, Context& context) { context.create_pool(def, BuildMode::keep); },
+        [renamed = 0](const TracedCall& call) mutable { // the directories, then the record
+            renamed += is_call(call, {SYS_rename, SYS_renameat, SYS_renameat2});
+            return renamed == 2;
+        });
+    check("undo of", 2);
+    CHECK_FALSE(std::filesystem::exists(scratch.target() + "/deep"));
+}
+
 TEST_CASE("who only reads, or shall not recover, leaves what was cut short", "[faults][late]")
 {
     Scratch scratch;
