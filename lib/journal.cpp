@@ -193,6 +193,8 @@ std::vector<JournalEntry> Journal::abandoned() const
         const auto maker = maker_of(name, here);
         const auto path = directory_ + '/' + std::string(name);
         UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_APPEND | O_NONBLOCK));
+        if (!fd && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) // it may be abandoned
+            throw system_error(errno, "cannot open '" + path + "'");
         struct stat info {};
         if (!fd || ::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) ||
             !is_abandoned(fd.get(), maker))

@@ -10,6 +10,7 @@
 #include <basin/error.hpp>
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -186,6 +187,34 @@ TEST_CASE("recovery does not touch the change of a living process", "[change]")
     const auto entry = bench.journal.open_entry("{}");
     CHECK(bench.recover().empty());
     CHECK(bench.journal_files() == 1);
+}
+
+TEST_CASE("a recovery that runs out of descriptors says so, and overlooks nothing", "[change]")
+{
+    Bench bench;
+    bench.directory.write("kept", "old");
+    Change change("test-op");
+    change.add(write_file_step(bench.directory / "kept", "new", false, "replace"));
+    change.add(killing_step());
+    run_until_killed(change, bench);
+    struct rlimit before {};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const int next = ::dup(0);
+    ::close(next);
+    auto few = before;
+    few.rlim_cur = static_cast<rlim_t>(next) + 1; // for the listing of the journals
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+    int problem = 0;
+    try {
+        bench.recover();
+    } catch (const Error& error) {
+        problem = error.os_error();
+    }
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    CHECK(problem == EMFILE);
+    CHECK(bench.directory.read("kept") == "new");
+    CHECK(bench.recover().size() == 1);
+    CHECK(bench.directory.read("kept") == "old");
 }
 
 TEST_CASE("a journal that makes no sense is set aside, not obeyed", "[change]")
