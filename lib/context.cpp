@@ -3,7 +3,7 @@
 #include "change.hpp"
 #include "job_impl.hpp"
 #include "lifecycle.hpp"
-#include "pool_call.hpp"
+#include "mounted_paths.hpp"
 #include "pool_watch.hpp"
 #include "volume_lookup.hpp"
 
@@ -392,10 +392,16 @@ Pool Context::find_pool_by_target_path(std::string_view path) const
     for (const auto& target : targets) // without asking anybody
         if (target.path == wanted)
             return Pool::Access::make(target.pool);
-    struct stat here {};
-    if (::stat(wanted.c_str(), &here) == 0)
+    const auto look = [wanted] {
+        struct stat here {};
+        return ::stat(wanted.c_str(), &here) == 0 ? std::pair(here.st_dev, here.st_ino)
+                                                  : std::pair<dev_t, ino_t>();
+    };
+    const auto here =
+        look_elsewhere(*impl_, MountedPaths(impl_->system), wanted, neighbour_limit, look);
+    if (here && here->second != 0)
         for (const auto& target : targets)
-            if (target.place() == std::pair(here.st_dev, here.st_ino))
+            if (target.place() == *here)
                 return Pool::Access::make(target.pool);
     throw no_such_pool("that is active has the target path", path);
 }

@@ -2,9 +2,9 @@
 #include "volume_lookup.hpp"
 
 #include "backing_chain.hpp"
+#include "mounted_paths.hpp"
 #include "names.hpp"
 #include "owner_access.hpp"
-#include "pool_call.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -151,7 +151,10 @@ std::vector<PoolPointer> started_pools(const Context::Impl& context)
 class SameFile {
 public:
     /** @param flags  AT_SYMLINK_NOFOLLOW: the file may be a link */
-    SameFile(const std::string& path, int flags) : path_(path), flags_(flags) {}
+    SameFile(Context::Impl& context, const std::string& path, int flags)
+        : context_(context), path_(path), flags_(flags)
+    {
+    }
     bool operator()(std::string_view reference)
     {
         if (reference == path_)
@@ -159,11 +162,8 @@ public:
         if (!reference.starts_with('/') || !exists())
             return false;
         const auto [entry, is_new] = known_.emplace(reference, false);
-        if (is_new) {
-            struct stat there {};
-            entry->second = ::fstatat(AT_FDCWD, entry->first.c_str(), &there, flags_) == 0 &&
-                            there.st_dev == info_.st_dev && there.st_ino == info_.st_ino;
-        }
+        if (is_new)
+            entry->second = leads_here(entry->first);
         return entry->second;
     }
 
@@ -174,11 +174,28 @@ private:
             exists_ = ::fstatat(AT_FDCWD, path_.c_str(), &info_, flags_) == 0;
         return *exists_;
     }
+    bool leads_here(const std::string& reference)
+    {
+        const auto look = [reference, flags = flags_, here = info_] {
+            struct stat there {};
+            return ::fstatat(AT_FDCWD, reference.c_str(), &there, flags) == 0 &&
+                   there.st_dev == here.st_dev && there.st_ino == here.st_ino;
+        };
+        if (!mounts_)
+            mounts_.emplace(context_.system);
+        if (mounts_->are_together(path_, reference))
+            return look();
+        // A server that hangs holds up nobody whose volumes lie elsewhere.
+        constexpr std::chrono::milliseconds patience{50};
+        return look_elsewhere(context_, *mounts_, reference, patience, look).value_or(false);
+    }
 
+    Context::Impl& context_;
     const std::string& path_;
     int flags_;
     std::optional<bool> exists_{};
     struct stat info_ {};
+    std::optional<MountedPaths> mounts_{};
     std::map<std::string, bool, std::less<>> known_{}; ///< many clones share one base
 };
 
@@ -302,11 +319,13 @@ std::optional<Volume> volume_with_path(Context::Impl& context, std::string_view 
     if (auto volume = search(context, candidates(context, path),
                              [&](PoolAccess& access) { return find_in(access, path, false); }))
         return volume;
-    const auto real = real_entry(std::string(path));
-    if (real.empty())
+    const auto real =
+        look_elsewhere(context, MountedPaths(context.system), std::string(path), neighbour_limit,
+                       [path = std::string(path)] { return real_entry(path); });
+    if (!real || real->empty())
         return std::nullopt;
     return search(context, started_pools(context), [&](PoolAccess& access) {
-        const auto name = entry_below(real_target(access), real);
+        const auto name = entry_below(real_target(access), *real);
         return !name.empty() && find_volume_name(access, name) ? std::string(name) : std::string();
     });
 }
@@ -450,7 +469,7 @@ std::optional<UntrustedReference> untrusted_reference(Context::Impl& context, co
 std::vector<Volume> dependents_of(Context::Impl& context, const std::string& path, Links links)
 {
     std::vector<Volume> dependents;
-    SameFile refers(path, links == Links::followed ? 0 : AT_SYMLINK_NOFOLLOW);
+    SameFile refers(context, path, links == Links::followed ? 0 : AT_SYMLINK_NOFOLLOW);
     for (const auto& pool : context.all_where([&](const PoolFiles& files) {
              return files.started && may_know(files.started->definition, path);
          }))

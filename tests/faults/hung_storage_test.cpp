@@ -109,6 +109,58 @@ TEST_CASE("a server that hangs costs each call its deadline, and other pools not
     pool.stop();
 }
 
+TEST_CASE("a volume that is based on one of a server that hangs holds up no other one")
+{
+    Stage stage;
+    NEEDS_A_SERVER(stage)
+    auto beside = stage.scratch.running_pool(stage.context, "beside");
+    auto pool = stage.remote_pool();
+    auto base = pool.create_volume(raw_volume("base", mib));
+    beside.create_volume_from(volume_def("overlay", "qcow2", 0), base, CreateFlags::linked);
+    auto indirect = volume_def("indirect", "qcow2", mib); // the same, spelt in another way
+    indirect.backing = {{.path = stage.server.path() + "/pool/../pool/base", .format = "raw"}};
+    beside.create_volume(indirect);
+    check_usable(beside);
+    REQUIRE(base.dependents().size() == 2);
+    const auto before = threads();
+    std::promise<void> told;
+    std::thread healer([&, done = told.get_future()] {
+        if (done.wait_for(60s) != std::future_status::ready)
+            stage.server.go_on(); // so that the case comes to its end
+    });
+
+    stage.server.stop();
+    for (int i = 0; i < 3; ++i) {
+        check_usable(beside);
+        CHECK(code_within(2s, [&](Job& job) {
+                  auto volume = beside.create_volume(raw_volume("new"), CreateFlags::none, &job);
+                  volume.resize(2 * mib, ResizeFlags::none, BlockerKind::none, &job);
+                  volume.delete_storage(BlockerKind::none, &job);
+              }) == ErrorCode{});
+        CHECK(beside.info().state == PoolState::running);
+    }
+    for (const auto* path : {"/./pool", "/pool/.."})
+        CHECK(error_code([&] {
+                  stage.context.find_pool_by_target_path(stage.server.path() + path);
+              }) == ErrorCode::not_found);
+    CHECK(error_code([&] {
+              stage.context.find_volume_by_path(stage.server.path() + "/./pool/base");
+          }) == ErrorCode::not_found);
+    CHECK(threads() <= before + 5); // one for each directory
+    const bool in_time = threads() > before;
+    told.set_value();
+    healer.join();
+    CHECK(in_time);
+
+    stage.server.go_on();
+    CHECK(comes_true([&] { return threads() == before; }));
+    CHECK(base.dependents().size() == 2);
+    CHECK(stage.context.find_volume_by_path(stage.server.path() + "/./pool/base").name() == "base");
+    CHECK(stage.context.find_pool_by_target_path(stage.server.path() + "/./pool").name() ==
+          "remote");
+    pool.stop();
+}
+
 TEST_CASE("who comes while a server hangs works with the other pools all the same")
 {
     Stage stage;
