@@ -106,32 +106,64 @@ void PoolWatches::take(const ::inotify_event& event)
 {
     if (event.mask & IN_Q_OVERFLOW) {
         for (auto& [descriptor, watched] : watched_)
-            watched.all = true;
+            watched.all = watched.unsure = true;
         return;
     }
     const auto found = watched_.find(event.wd);
     if (found == watched_.end())
         return;
     auto& watched = found->second;
-    if (event.mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED))
+    if (event.mask & (IN_DELETE_SELF | IN_UNMOUNT | IN_IGNORED))
         watched.gone = true;
+    else if (event.mask & IN_MOVE_SELF) // and may come back; inotify stays with it
+        watched.moved = watched.all = true;
     else if (event.len > 0 && watched.names.size() < most_names)
         watched.names.emplace(event.name); // padded with NUL
     else if (event.len > 0)
         watched.all = true;
 }
 
+/** No event says that a directory is mounted or made again. */
+void PoolWatches::look_for_lost(Context::Impl& context)
+{
+    std::erase_if(lost_, [&](const Watched& lost) {
+        const auto& pool = lost.pool;
+        if (lost.start != pool->files()->started || is_followed(pool))
+            return true;
+        try {
+            PoolAccess access(pool);
+            access.active_backend();
+            begin(pool);
+            context.emit(EventKind::pool_changed, *pool, {}, Doer::another);
+            access.refresh(nullptr, PoolAccess::Announce::found);
+            return true;
+        } catch (const Error&) { // not yet
+            return false;
+        }
+    });
+}
+
 void PoolWatches::tell(Context::Impl& context)
 {
+    look_for_lost(context);
     for (auto entry = watched_.begin(); entry != watched_.end();) {
         auto& watched = entry->second;
         const auto pool = watched.pool;
         const auto names = std::exchange(watched.names, {});
         bool all = std::exchange(watched.all, false);
+        if (std::exchange(watched.unsure, false)) {
+            const auto& path = watched.start->definition.target.path;
+            const int same = ::inotify_add_watch(inotify_, path.c_str(), happenings);
+            watched.gone = watched.gone || same != entry->first;
+            if (same >= 0 && same != entry->first)
+                ::inotify_rm_watch(inotify_, same);
+        }
         const bool gone = watched.gone;
-        if (gone) {
+        if (std::exchange(watched.moved, false) || gone)
             context.emit(EventKind::pool_changed, *pool, {}, Doer::another);
+        if (gone) {
             ::inotify_rm_watch(inotify_, entry->first);
+            lost_.push_back({.pool = pool, .start = watched.start});
         }
         entry = gone ? watched_.erase(entry) : std::next(entry);
         if (gone || pool->files()->started == nullptr)

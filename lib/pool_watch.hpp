@@ -29,13 +29,17 @@ private:
         std::shared_ptr<const StartRecord> start{};
         std::set<std::string> names{}; ///< that something happened to
         bool all{};                    ///< more happened than is known by name
+        bool moved{};                  ///< the directory itself
         bool gone{};                   ///< the directory itself
+        bool unsure{};                 ///< what became of the directory was not heard
     };
 
     bool is_followed(const PoolPointer& pool) const;
     void begin(const PoolPointer& pool);
+    void look_for_lost(Context::Impl& context);
 
     int inotify_;
+    std::vector<Watched> lost_{};      ///< whose directory was gone, and may be there again
     std::map<int, Watched> watched_{}; ///< by watch descriptor
 };
 

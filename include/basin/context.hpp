@@ -34,7 +34,8 @@ struct ContextOptions {
      * has Capability::watch, unless they are on a server or a file system in user space, which tell
      * nothing: the descriptor of event_fd() follows their directories (inotify(7): one watch each),
      * and next_event() looks at what changed. What a program writes is told when it closes the
-     * volume. Pools are read when they are first followed.
+     * volume. Pools are read when they are first followed. A directory that is moved, unmounted or
+     * removed is a pool_changed, and so is its return, which next_event() finds out when it looks.
      */
     bool watch{};
     LogCallback log{};

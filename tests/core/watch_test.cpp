@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <fcntl.h>
+#include <optional>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -126,6 +127,32 @@ TEST_CASE("pools that start later are watched, and those that stop are not", "[w
     CHECK(watcher.until("volume_deleted unseen") == "volume_deleted unseen");
 }
 
+TEST_CASE("a watched file system that is unmounted is followed again when it is back", "[watch]")
+{
+    Scratch scratch;
+    scratch.directory.write("disk", "");
+    std::filesystem::resize_file(scratch.directory / "disk", 16 << 20);
+    std::filesystem::create_directory(scratch.target());
+    const LoopDevice loop(scratch.directory / "disk");
+    if (!private_mounts() || loop.path().empty() || !succeeds("mkfs.ext4 -q " + loop.path())) {
+        WARN("skipped: needs root, a loop device and mkfs.ext4");
+        return;
+    }
+    std::optional<Mount> file_system(std::in_place, loop.path(), scratch.target(), "ext4");
+    REQUIRE(*file_system);
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    Watcher watcher(scratch);
+    scratch.directory.write("pool/before", "x");
+    CHECK(watcher.until("volume_created before") == "volume_created before");
+    file_system.reset();
+    CHECK(watcher.until("pool_changed pool") == "pool_changed pool");
+    file_system.emplace(loop.path(), scratch.target(), "ext4");
+    CHECK(watcher.until("pool_changed pool") == "pool_changed pool");
+    scratch.directory.write("pool/after", "x");
+    CHECK(watcher.until("volume_created after") == "volume_created after");
+}
+
 TEST_CASE("a watched directory that goes is told, and a flood loses nothing", "[watch]")
 {
     Scratch scratch;
@@ -137,6 +164,34 @@ TEST_CASE("a watched directory that goes is told, and a flood loses nothing", "[
         REQUIRE(std::filesystem::remove_all(scratch.target()) > 0);
         CHECK(watcher.until("pool_changed pool") == "pool_changed pool");
         CHECK(pool.info().state == PoolState::inaccessible);
+    }
+    SECTION("the directory is elsewhere for a while")
+    {
+        const auto away = scratch.target() + ".away";
+        for (int i = 0; i < 2; ++i) {
+            REQUIRE(::rename(scratch.target().c_str(), away.c_str()) == 0);
+            CHECK(watcher.until("pool_changed pool") == "pool_changed pool");
+            scratch.directory.write("pool.away/meanwhile" + std::to_string(i), "x");
+            REQUIRE(::rename(away.c_str(), scratch.target().c_str()) == 0);
+            CHECK_THAT(watcher.until("volume_created meanwhile" + std::to_string(i)),
+                       Catch::Contains("pool_changed pool"));
+            const auto name = "after" + std::to_string(i);
+            scratch.directory.write("pool/" + name, "x");
+            CHECK(watcher.until("volume_created " + name) == "volume_created " + name);
+        }
+    }
+    SECTION("the directory goes while more happens than the kernel keeps")
+    {
+        std::ifstream limit_file("/proc/sys/fs/inotify/max_queued_events");
+        unsigned limit = 0;
+        limit_file >> limit;
+        const auto path = scratch.target() + "/again";
+        for (unsigned i = 0; i < limit; ++i) {
+            REQUIRE(::close(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)) == 0);
+            REQUIRE(::unlink(path.c_str()) == 0);
+        }
+        REQUIRE(std::filesystem::remove_all(scratch.target()) > 0);
+        CHECK(watcher.until("pool_changed pool") == "pool_changed pool");
     }
     SECTION("more happens than the kernel keeps")
     {
