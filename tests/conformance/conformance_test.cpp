@@ -239,8 +239,14 @@ void check_plans_of_a_volume(const BackendInfo& info, Pool pool, Volume volume,
     const auto none = BlockerKind::none;
     if (can(Capability::grow_volume))
         same("grow", [&](Job& job) { volume.resize(2 * capacity, ResizeFlags::none, none, &job); });
-    if (can(Capability::shrink_volume))
+    if (can(Capability::shrink_volume)) {
         same("shrink", [&](Job& job) { volume.resize(capacity, ResizeFlags::shrink, none, &job); });
+        if (info.volume_type == VolumeType::file) {
+            same("grow and allocate",
+                 [&](Job& job) { volume.resize(2 * capacity, ResizeFlags::allocate, none, &job); });
+            volume.resize(capacity, ResizeFlags::shrink);
+        }
+    }
     if (can(Capability::wipe_volume))
         same("wipe", [&](Job& job) { volume.wipe(WipeAlgorithm::zero, none, &job); });
     if (can(Capability::upload)) {
@@ -262,8 +268,16 @@ void check_plans_of_a_volume(const BackendInfo& info, Pool pool, Volume volume,
         });
         ::close(fd);
         CHECK((code == ErrorCode::io || info.volume_type != VolumeType::file));
-        if (code == ErrorCode::io)
+        if (code == ErrorCode::io) {
             same("discard_upload", [&](Job& job) { pool.discard_upload("part", &job); });
+            const int whole = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+            same("upload_volume, resumable", [&](Job& job) {
+                ::lseek(whole, 0, SEEK_SET);
+                pool.upload_volume(volume_for(info, "part"), whole, {.resumable = true}, &job);
+            });
+            ::close(whole);
+            pool.find_volume("part").delete_storage();
+        }
     }
     if (can(Capability::create_from)) {
         std::string name;
@@ -294,6 +308,20 @@ void check_plans_of_a_volume(const BackendInfo& info, Pool pool, Volume volume,
         check_plans_of_snapshots(info, pool, same);
 }
 
+/** Encrypted ones have cases of their own, in plan_test.cpp. */
+void check_plans_of_formats(const BackendInfo& info, Pool pool, PlanCheck& same)
+{
+    for (const auto format : info.creatable_formats) {
+        INFO(format);
+        auto def = volume_for(info, "formatted");
+        def.target.format = format;
+        std::string name;
+        same("create_volume",
+             [&](Job& job) { name = pool.create_volume(def, CreateFlags::none, &job).name(); });
+        pool.find_volume(name).delete_storage();
+    }
+}
+
 void check_plans()
 {
     for_each_working_type([](const BackendInfo& info, Scratch& scratch, const std::string& xml) {
@@ -301,21 +329,36 @@ void check_plans()
         PlanCheck same;
         const auto can = [&](Capability capability) { return info.capabilities.has(capability); };
         scratch.directory.write("file", std::string(70000, 'x'));
-        const auto def = context.define_pool(parse_pool(xml)).definition();
-        auto pool = context.find_pool(def.name);
+        auto def = parse_pool(xml);
+        def.uuid = "6a5b0f5e-3c0a-4f4e-9d5e-0d1c2b3a4f5e";
         same("define", [&](Job& job) { context.define_pool(def, &job); });
+        auto pool = context.find_pool(def.name);
+        def = pool.definition();
+        same("redefine", [&](Job& job) { context.define_pool(def, &job); });
         if (can(Capability::build_pool))
             same("build", [&](Job& job) { pool.build(BuildMode::keep, &job); });
+        if (can(Capability::overwrite_pool))
+            same("build over", [&](Job& job) { pool.build(BuildMode::overwrite, &job); });
         if (can(Capability::build_pool) || can(Capability::delete_pool))
             CHECK(pool.identity() == pool.identity());
         else
             CHECK(error_code([&] { pool.identity(); }) == ErrorCode::not_supported);
         same("set_autostart", [&](Job& job) { pool.set_autostart(true, &job); });
+        same("unset_autostart", [&](Job& job) { pool.set_autostart(false, &job); });
+        pool.set_autostart(true);
         same("autostart", [&](Job& job) { context.autostart(&job); });
         same("stop", [&](Job& job) { pool.stop(&job); });
         same("hold", [&](Job& job) { pool.hold(BuildMode::none, &job); });
         same("release", [&](Job& job) { pool.release(&job); });
         same("start", [&](Job& job) { pool.start(BuildMode::none, &job); });
+        if (can(Capability::overwrite_pool)) {
+            pool.stop();
+            same("start with a build", [&](Job& job) { pool.start(BuildMode::overwrite, &job); });
+            pool.stop();
+            same("hold with a build", [&](Job& job) { pool.hold(BuildMode::overwrite, &job); });
+            pool.release();
+            pool.start();
+        }
         std::string name;
         if (can(Capability::create_volume)) {
             same("create_volume", [&](Job& job) {
@@ -323,6 +366,7 @@ void check_plans()
             });
             check_plans_of_a_volume(info, pool, pool.find_volume(name), scratch.directory / "file",
                                     same);
+            check_plans_of_formats(info, pool, same);
         }
         if (can(Capability::delete_volume))
             same("delete_storage of a volume",
