@@ -139,6 +139,10 @@ public:
     {
         return changes().partial_upload(name);
     }
+    std::string upload_identity(const std::string& name) override
+    {
+        return changes().upload_identity(name);
+    }
     std::vector<Blocker> blockers(std::string_view name) override
     {
         return file_blockers(volumes_.path_of(name), host_.system);

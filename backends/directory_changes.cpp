@@ -119,7 +119,7 @@ void DirectoryChanges::discard_upload(const std::string& name, Change& change) c
     if (!partial_upload(name))
         throw Error(ErrorCode::not_found,
                     "no unfinished upload of '" + name + "' in '" + directory_.path + "'");
-    change.add(discard_step(directory_.path, name));
+    change.add(discard_step(directory_.path, name, upload_identity(name)));
 }
 
 void DirectoryChanges::remove(std::string_view name, Change& change) const
@@ -269,6 +269,11 @@ std::optional<std::uint64_t> DirectoryChanges::partial_upload(const std::string&
         throw system_error(errno, "cannot look for an upload of '" + name + "' in '" +
                                       directory_.path + "'");
     return std::nullopt;
+}
+
+std::string DirectoryChanges::upload_identity(const std::string& name) const
+{
+    return file_identity(partial_path(directory_.path, name));
 }
 
 std::vector<Snapshot> DirectoryChanges::snapshots(const std::string& path) const

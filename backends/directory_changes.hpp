@@ -32,6 +32,7 @@ public:
 
     std::vector<Snapshot> snapshots(const std::string& path) const;
     std::optional<std::uint64_t> partial_upload(const std::string& name) const;
+    std::string upload_identity(const std::string& name) const;
 
 private:
     std::string path_of(std::string_view name) const

@@ -182,6 +182,18 @@ int basin_pool_get_partial_upload(basin_pool* pool, const char* name, uint32_t f
     });
 }
 
+int basin_pool_get_upload_identity(basin_pool* pool, const char* name, uint32_t flags,
+                                   char** identity, basin_error** error)
+{
+    return guard(error, [&] {
+        const auto& source = required(pool, "pool").cpp;
+        const std::string text(required_text(name, "name"));
+        auto& out = required(identity, "identity");
+        reject_unknown_flags(flags, 0);
+        out = copy_text(source.upload_identity(text));
+    });
+}
+
 int basin_pool_discard_upload(basin_pool* pool, const char* name, uint32_t flags, basin_job* job,
                               basin_error** error)
 {

@@ -124,6 +124,10 @@ std::optional<std::uint64_t> Backend::partial_upload(const std::string&)
 {
     return std::nullopt;
 }
+std::string Backend::upload_identity(const std::string&)
+{
+    return {};
+}
 std::vector<Blocker> Backend::blockers(std::string_view)
 {
     return {};

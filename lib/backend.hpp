@@ -140,6 +140,8 @@ public:
     virtual OpenContent content(std::string_view name);
     virtual std::vector<Snapshot> snapshots(std::string_view name);
     virtual std::optional<std::uint64_t> partial_upload(const std::string& name);
+    /** What tells that upload from a later one of its name; "" where there is none. */
+    virtual std::string upload_identity(const std::string& name);
     /** What the system says is in the way of changing the volume; but for other volumes and calls.
      */
     virtual std::vector<Blocker> blockers(std::string_view name);

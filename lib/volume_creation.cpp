@@ -251,20 +251,50 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
     });
 }
 
+namespace {
+
+constexpr std::string_view upload_prefix = "upload:";
+
+std::string identity_of_upload(Backend& backend, const std::string& name)
+{
+    const auto identity = backend.upload_identity(name);
+    return identity.empty() ? identity : std::string(upload_prefix) + identity;
+}
+
+/** @param expected  an upload's identity, or that of the pool's storage */
+void require_expected_upload(Backend& backend, const std::string& name, const std::string& expected,
+                             const std::string& title)
+{
+    if (expected.empty())
+        return;
+    const bool is_upload = expected.starts_with(upload_prefix);
+    if (expected != (is_upload ? identity_of_upload(backend, name) : backend.storage_identity()))
+        throw Error(ErrorCode::not_found,
+                    is_upload ? title + ": the unfinished upload of '" + name +
+                                    "' is not the one that was meant"
+                              : title + " has other storage than what was meant",
+                    "look again, and decide anew");
+}
+
+} // namespace
+
 Volume Pool::upload_volume(const VolumeDef& given, const UploadSource& source,
                            const TransferOptions& options, Job* job)
 {
-    return operate(object_, job, [pool = object_, given, source = kept(source), options](Job* own) {
-        PoolAccess access(pool);
-        access.require_started();
-        access.require(Capability::create_volume, "create volumes");
-        access.require(Capability::upload, "take uploads");
-        const auto def = complete(access, given);
-        return create(access, pool, def, "vol-upload", own,
-                      [&](Backend& backend, const VolumeDef& named, Change& change) {
-                          backend.create_uploaded(named, *source, options, change);
-                      });
-    });
+    const auto meant = options.resumable ? expected_ : std::string();
+    return operate(
+        object_, job, [pool = object_, given, source = kept(source), options, meant](Job* own) {
+            PoolAccess access(pool);
+            access.require_started();
+            access.require(Capability::create_volume, "create volumes");
+            access.require(Capability::upload, "take uploads");
+            const auto def = complete(access, given);
+            return create(access, pool, def, "vol-upload", own,
+                          [&](Backend& backend, const VolumeDef& named, Change& change) {
+                              require_expected_upload(backend, named.name, meant, access.title());
+                              backend.create_uploaded(named, *source, options, change);
+                          });
+        });
 }
 
 std::optional<std::uint64_t> Pool::partial_upload(const std::string& volume_name) const
@@ -277,9 +307,23 @@ std::optional<std::uint64_t> Pool::partial_upload(const std::string& volume_name
     });
 }
 
+std::string Pool::upload_identity(const std::string& volume_name) const
+{
+    return look(object_, [pool = object_, volume_name] {
+        PoolAccess access(pool);
+        access.require_started();
+        check_volume_name(volume_name);
+        auto identity = identity_of_upload(access.active_backend(), volume_name);
+        if (identity.empty())
+            throw Error(ErrorCode::not_found,
+                        access.title() + ": no unfinished upload of '" + volume_name + '\'');
+        return identity;
+    });
+}
+
 void Pool::discard_upload(const std::string& volume_name, Job* job)
 {
-    operate(object_, job, [pool = object_, volume_name](Job* own) {
+    operate(object_, job, [pool = object_, volume_name, expected = expected_](Job* own) {
         PoolAccess access(pool);
         access.context->require_writable("forgetting an upload in " + access.title());
         access.require_started();
@@ -291,6 +335,7 @@ void Pool::discard_upload(const std::string& volume_name, Job* job)
                                                      "vol-upload-discard", own));
         Change change("vol-upload-discard " + pool->name + ' ' + volume_name,
                       place_of(*pool, volume_name));
+        require_expected_upload(access.active_backend(), volume_name, expected, access.title());
         access.active_backend().discard_upload(volume_name, change);
         change.execute(access.context->change_host(own));
     });

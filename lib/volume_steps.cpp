@@ -477,6 +477,8 @@ void undo_publish(StepRun& run)
 void apply_discard(StepRun& run)
 {
     const auto path = partial_path(run.argument("directory"), run.argument("name"));
+    if (const auto now = file_identity(path); !now.empty() && now != run.argument("identity"))
+        throw replaced(path);
     if (actor_of(run).unlink(AT_FDCWD, path) != 0)
         throw errno == ENOENT
             ? Error(ErrorCode::not_found, "no unfinished upload of '" + run.argument("name") +
@@ -615,9 +617,10 @@ Step publish_step(const PoolDirectory& directory, const std::string& name,
          .undo = "give it back the name of an unfinished upload"});
 }
 
-Step discard_step(const std::string& directory, const std::string& name)
+Step discard_step(const std::string& directory, const std::string& name,
+                  const std::string& identity)
 {
-    return make_step("discard", entry_arguments(directory, name),
+    return make_step("discard", {{"directory", directory}, {"name", name}, {"identity", identity}},
                      {.call = {"unlink", partial_path(directory, name)},
                       .summary = "forget the unfinished upload of '" + name + "'",
                       .destructive = true});

@@ -40,8 +40,9 @@ Step receive_step(const PoolDirectory& directory, const std::string& name, NewCo
 /** Gives what receive_step() received its name and attributes. */
 Step publish_step(const PoolDirectory& directory, const std::string& name,
                   const Attributes& attributes);
-/** Forgets what receive_step() received. */
-Step discard_step(const std::string& directory, const std::string& name);
+/** Forgets what receive_step() received, if it is still the file of that identity. */
+Step discard_step(const std::string& directory, const std::string& name,
+                  const std::string& identity);
 /** The hidden file of receive_step(). @throws Error invalid_argument  the name is too long */
 std::string partial_path(const std::string& directory, const std::string& name);
 

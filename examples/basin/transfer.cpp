@@ -128,11 +128,18 @@ void skip(const Call& call, int fd, const std::string& path, std::uint64_t bytes
     }
 }
 
+/** Where --expect says which unfinished upload is meant. */
+Pool expected_pool(Call& call)
+{
+    const auto pool = call.pool();
+    return call.given("expect") ? pool.expecting(call.text("expect")) : pool;
+}
+
 void upload_new(Call& call)
 {
     if (!call.given("pool"))
         throw UsageError("--create needs --pool", "name the pool that the volume is to be in");
-    auto pool = call.pool();
+    auto pool = expected_pool(call);
     const auto path = call.text("file");
     VolumeDef def;
     def.name = call.text("vol");
@@ -140,6 +147,8 @@ void upload_new(Call& call)
     def.target.format = call.text("format");
     if (call.given("allow"))
         throw UsageError("--allow is for what exists", "leave it out with --create");
+    if (call.given("expect") && !call.given("resume"))
+        throw UsageError("--expect is for what exists", "leave it out, or add --resume");
     auto options = transfer_of(call);
     const File file(path, O_RDONLY, STDIN_FILENO);
     if (options.resumable && !call.given("offset")) {
@@ -215,16 +224,17 @@ void vol_upload_status(Call& call)
                               .text("name", name)
                               .text("pool", pool.name())
                               .number("bytes", *arrived)
+                              .text("identity", pool.upload_identity(name))
                               .str() +
                           '\n');
     call.print(label("Name") + printable(name) + '\n' + label("Arrived") +
                (call.given("bytes") ? std::to_string(*arrived) + " bytes" : pretty_size(*arrived)) +
-               '\n');
+               '\n' + label("Identity") + pool.upload_identity(name) + '\n');
 }
 
 void vol_upload_discard(Call& call)
 {
-    auto pool = call.pool();
+    auto pool = expected_pool(call);
     const auto name = call.text("vol");
     if (call.change([&](Job* job) { pool.discard_upload(name, job); }))
         call.done("Unfinished upload of vol " + name + " discarded",
@@ -293,7 +303,12 @@ std::vector<Verb> transfer_verbs()
          group,
          "Forget an unfinished upload",
          "basin vol-upload-discard debian.qcow2 vms",
-         {unfinished, pool_option},
+         {unfinished,
+          pool_option,
+          {.name = "expect",
+           .takes = Takes::text,
+           .help = "what vol-upload-status printed; refuse another upload",
+           .named_only = true}},
          vol_upload_discard},
         {"vol-download",
          group,

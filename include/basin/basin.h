@@ -1576,9 +1576,12 @@ BASIN_API int basin_pool_get_identity(basin_pool* pool, uint32_t flags, char** i
 /**
  * Makes this handle mean the pool while its storage has that identity, whatever has its path or is
  * written in its definition by then: basin_pool_build(), basin_pool_start() and basin_pool_hold()
- * with a build, and basin_pool_delete() through it then look first, with the pool locked, and
- * answer BASIN_E_NOT_FOUND if it is another one. Does not look now.
- * @param identity  what basin_pool_get_identity() gave; kept as a copy
+ * with a build, basin_pool_delete() and basin_pool_discard_upload() through it then look first,
+ * with the pool locked, and answer BASIN_E_NOT_FOUND if it is another one. With what
+ * basin_pool_get_upload_identity() gave it means that upload: basin_pool_discard_upload(), and
+ * basin_pool_upload_volume() where it is resumable, look first. Does not look now.
+ * @param identity  what basin_pool_get_identity() or basin_pool_get_upload_identity() gave; kept as
+ *                  a copy
  * @param flags     0
  * @return BASIN_OK or BASIN_E_INVALID_ARGUMENT (empty)
  * @note Does not block. Not while another thread uses this handle.
@@ -1768,12 +1771,27 @@ BASIN_API int basin_pool_get_partial_upload(basin_pool* pool, const char* name, 
                                             int* found, uint64_t* bytes, basin_error** error);
 
 /**
+ * Gives a text that tells an unfinished resumable upload from a later one of the same name, for
+ * basin_pool_expect().
+ * @param name      of the volume that it was to become
+ * @param flags     0
+ * @param identity  freed with basin_free()
+ * @return BASIN_OK, BASIN_E_NOT_FOUND (no such upload), BASIN_E_INVALID_STATE (not active),
+ *         BASIN_E_PERMISSION_DENIED or BASIN_E_IO
+ * @note Blocks on the storage. Thread-safe.
+ * @since 0.1
+ */
+BASIN_API int basin_pool_get_upload_identity(basin_pool* pool, const char* name, uint32_t flags,
+                                             char** identity, basin_error** error);
+
+/**
  * Forgets an unfinished resumable upload, and what arrived of it.
  * @param name   of the volume that it was to become
  * @param flags  0
- * @return BASIN_OK, BASIN_E_NOT_FOUND (no such upload), BASIN_E_INVALID_STATE (not active),
- *         BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_UPLOAD), BASIN_E_BUSY (one goes on now),
- *         BASIN_E_PERMISSION_DENIED, BASIN_E_IO, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
+ * @return BASIN_OK, BASIN_E_NOT_FOUND (no such upload; see basin_pool_expect()),
+ *         BASIN_E_INVALID_STATE (not active), BASIN_E_NOT_SUPPORTED (see
+ *         BASIN_CAPABILITY_UPLOAD), BASIN_E_BUSY (one goes on now), BASIN_E_PERMISSION_DENIED,
+ *         BASIN_E_IO, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
  * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */

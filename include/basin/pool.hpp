@@ -211,6 +211,9 @@ public:
     /** How many bytes an unfinished resumable upload of that name has; nothing where there is none.
      */
     std::optional<std::uint64_t> partial_upload(const std::string& volume_name) const;
+    /** A text that tells an unfinished resumable upload from a later one of the same name, for
+     * expecting(). @throws Error not_found @since 0.1 */
+    std::string upload_identity(const std::string& volume_name) const;
     /** Forgets an unfinished resumable upload. @throws Error not_found */
     void discard_upload(const std::string& volume_name, Job* job = nullptr);
 
@@ -224,9 +227,11 @@ public:
     std::string identity() const;
     /**
      * A handle that means the pool while its storage has that identity(), whatever has its path or
-     * is written in its definition by then: build(), start() and hold() with a build, and
-     * delete_storage() through it look first, with the pool locked, and throw not_found if it is
-     * another one. For callers between whose looking and whose deleting time passes.
+     * is written in its definition by then: build(), start() and hold() with a build,
+     * delete_storage() and discard_upload() through it look first, with the pool locked, and throw
+     * not_found if it is another one. With an upload_identity() it means that upload:
+     * discard_upload(), and upload_volume() where it is resumable, look first. For callers
+     * between whose looking and whose deleting time passes.
      * @throws Error invalid_argument  an empty text
      * @since 0.1
      */

@@ -362,6 +362,10 @@ static void test_transfer(void)
     REFUSED(basin_pool_get_partial_upload(pool, "a", 0, NULL, &big, &error), "found");
     REFUSED(basin_pool_get_partial_upload(pool, "a", 0, &number, NULL, &error), "bytes");
     REFUSED(basin_pool_get_partial_upload(pool, "a", UNKNOWN, &number, &big, &error), "flags");
+    REFUSED(basin_pool_get_upload_identity(NULL, "a", 0, &text, &error), "pool");
+    REFUSED(basin_pool_get_upload_identity(pool, NULL, 0, &text, &error), "name");
+    REFUSED(basin_pool_get_upload_identity(pool, "a", 0, NULL, &error), "identity");
+    REFUSED(basin_pool_get_upload_identity(pool, "a", UNKNOWN, &text, &error), "flags");
     REFUSED(basin_pool_discard_upload(NULL, "a", 0, NULL, &error), "pool");
     REFUSED(basin_pool_discard_upload(pool, NULL, 0, NULL, &error), "name");
     REFUSED(basin_pool_discard_upload(pool, "a", UNKNOWN, NULL, &error), "flags");

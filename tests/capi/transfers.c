@@ -279,7 +279,7 @@ static void test_new_volume(basin_pool* pool)
 }
 
 /** What arrived before the source gave up is kept, invisibly, and need not come again. */
-static void test_resume(basin_pool* pool)
+static void test_resume(basin_context* context, basin_pool* pool)
 {
     struct pieces pieces = {{"con", NULL}, {0, 0}, 1, 0, BASIN_E_CONNECTION, 0};
     struct pieces rest = {{"tent", NULL}, {0, 0}, 1, 0, 0, 0};
@@ -288,6 +288,8 @@ static void test_resume(basin_pool* pool)
     char** names = NULL;
     size_t count = 0;
     uint64_t bytes = 0;
+    basin_pool* other = NULL;
+    char* identity = NULL;
     int found = 0;
 
     for (int round = 0; round < 2; ++round) {
@@ -305,12 +307,21 @@ static void test_resume(basin_pool* pool)
         if (round == 0)
             EXPECT_OK(basin_pool_discard_upload(pool, "new", 0, NULL, &error));
     }
+    EXPECT_OK(basin_pool_get_upload_identity(pool, "new", 0, &identity, &error));
+    EXPECT_OK(basin_context_find_pool(context, "vms", 0, &other, &error));
+    EXPECT_OK(basin_pool_expect(other, "upload:another", 0, &error));
+    EXPECT_CODE(basin_pool_discard_upload(other, "new", 0, NULL, &error), BASIN_E_NOT_FOUND);
+    EXPECT_OK(basin_pool_expect(other, identity, 0, &error));
+    basin_free(identity);
     transfer = from(&rest);
     transfer.offset = bytes;
     transfer.expected_sha256 = content_sha256;
-    if (!EXPECT_OK(basin_pool_upload_volume(pool, new_volume, &transfer, BASIN_TRANSFER_RESUMABLE,
+    if (!EXPECT_OK(basin_pool_upload_volume(other, new_volume, &transfer, BASIN_TRANSFER_RESUMABLE,
                                             NULL, &volume, &error)))
         return;
+    EXPECT_CODE(basin_pool_get_upload_identity(pool, "new", 0, &identity, &error),
+                BASIN_E_NOT_FOUND);
+    basin_pool_free(other);
     transfer = into_taken(0);
     EXPECT_OK(basin_volume_download_to(volume, &transfer, 0, NULL, &bytes, &error));
     EXPECT(bytes == 7 && memcmp(taken.data, "content", 7) == 0);
@@ -344,7 +355,7 @@ int main(void)
     test_checks(volume);
     test_pipe(volume);
     test_new_volume(pool);
-    test_resume(pool);
+    test_resume(context, pool);
     basin_volume_free(volume);
     basin_pool_free(pool);
     basin_context_free(context);

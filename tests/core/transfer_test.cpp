@@ -309,6 +309,41 @@ TEST_CASE("an uploaded volume is there when it is whole, and can be resumed", "[
     CHECK(error_code([&] { pool.discard_upload("d"); }) == ErrorCode::not_found);
     CHECK(scratch.directory.count("pool") == 2);
 
+    // One that somebody else began since it was looked at.
+    CHECK(up("e", data.substr(0, 100), resumable) == ErrorCode::io);
+    const auto seen = pool.upload_identity("e");
+    CHECK(pool.upload_identity("e") == seen);
+    CHECK(error_code([&] { pool.upload_identity("d"); }) == ErrorCode::not_found);
+    auto storage = pool.expecting(pool.identity()), strange = pool.expecting("file:1:2:3:4");
+    CHECK(error_code([&] { strange.discard_upload("e"); }) == ErrorCode::not_found);
+    pool.discard_upload("e");
+    ::usleep(30000); // the clock of births is that of the kernel's ticks
+    CHECK(up("e", data.substr(0, 100), resumable) == ErrorCode::io);
+    auto meant = pool.expecting(seen);
+    CHECK(error_code([&] { meant.discard_upload("e"); }) == ErrorCode::not_found);
+    Job dry;
+    dry.set_dry_run(true);
+    CHECK(error_code([&] { meant.discard_upload("e", &dry); }) == ErrorCode::not_found);
+    rest.offset = 100;
+    {
+        const Giver pipe(data.substr(100));
+        CHECK(error_code([&] { meant.upload_volume(raw_volume("e", 0), pipe.fd(), rest); }) ==
+              ErrorCode::not_found);
+    }
+    CHECK(error_code([&] { meant.delete_storage(); }) == ErrorCode::invalid_state);
+    REQUIRE(pool.partial_upload("e") == 100);
+    storage.discard_upload("e");
+    CHECK(up("e", data.substr(0, 100), resumable) == ErrorCode::io);
+    meant = pool.expecting(pool.upload_identity("e"));
+    meant.discard_upload("e", &dry);
+    {
+        const Giver pipe(data.substr(100));
+        meant.upload_volume(raw_volume("e", 0), pipe.fd(), rest);
+    }
+    CHECK((scratch.directory.read("pool/e") == data));
+    CHECK(error_code([&] { meant.discard_upload("e"); }) == ErrorCode::not_found);
+    pool.find_volume("e").delete_storage();
+
     // A file that others cut off meanwhile.
     scratch.directory.write("source", data + std::string(8 * mib, '\0') + data);
     for (const bool sparse : {false, true}) {

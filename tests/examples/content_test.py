@@ -153,9 +153,15 @@ def an_upload_that_broke_off_goes_on(basin):
         done = piped(basin, CONTENT[:3000], 'vol-upload', name, '-', 'vms', '--create', '--resume', '--expect-length', 7000)
         equal(done.returncode, 1, done.stderr)
         equal(basin.ok('-q', 'vol-names', 'vms'), '')
-        equal(basin.json('vol-upload-status', name, 'vms'), {'name': name, 'pool': 'vms', 'bytes': 3000})
-        equal(basin.ok('vol-upload-status', name, 'vms', '--bytes'), f'Name:           {name}\nArrived:        3000 bytes\n\n')
+        status = basin.json('vol-upload-status', name, 'vms')
+        identity = status.pop('identity')
+        equal(status, {'name': name, 'pool': 'vms', 'bytes': 3000})
+        equal(basin.ok('vol-upload-status', name, 'vms', '--bytes'),
+              f'Name:           {name}\nArrived:        3000 bytes\nIdentity:       {identity}\n\n')
         wanted = ['vms', '--create', '--resume', '--expect-length', 7000, '--sha256', DIGEST]
+        basin.fails(3, 'vol-upload', name, path, *wanted, '--expect', identity + '1')
+        basin.fails(2, 'vol-upload', name, path, 'vms', '--create', '--expect', identity)
+        wanted += ['--expect', identity]
         if rest == 'file':
             basin.fails(2, 'vol-upload', name, content_file(basin, 'short', b'short'), *wanted)
             basin.ok('vol-upload', name, path, *wanted)
@@ -174,7 +180,10 @@ def an_unfinished_upload_is_forgotten_on_demand(basin):
     need(basin, 'upload')
     piped(basin, CONTENT, 'vol-upload', 'new.img', '-', 'vms', '--create', '--resume', '--expect-length', 7001)
     true('discard' in basin.ok('--dry-run', 'vol-upload-discard', 'new.img', 'vms'), 'the dry run lists nothing')
-    equal(basin.ok('vol-upload-discard', 'new.img', 'vms'), 'Unfinished upload of vol new.img discarded\n\n')
+    identity = basin.json('vol-upload-status', 'new.img', 'vms')['identity']
+    basin.fails(3, 'vol-upload-discard', 'new.img', 'vms', '--expect', identity + '1')
+    equal(basin.ok('vol-upload-discard', 'new.img', 'vms', '--expect', identity),
+          'Unfinished upload of vol new.img discarded\n\n')
     basin.fails(3, 'vol-upload-discard', 'new.img', 'vms')
 
 
