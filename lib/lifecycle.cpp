@@ -187,6 +187,17 @@ HeldLock claim(Context::Impl& context, const PoolDef& def, std::vector<std::stri
     return context.locks.lock_claims(claims, "pool '" + def.name + "'", operation, job);
 }
 
+/** Takes the file of the lock away where no pool came of it: nobody else knows the uuid. */
+struct LockOfNew {
+    Context::Impl& context;
+    const std::string& uuid;
+    ~LockOfNew()
+    {
+        if (!context.find_uuid(uuid))
+            context.locks.forget(uuid);
+    }
+};
+
 } // namespace
 
 PoolPointer define_pool(Context::Impl& context, const PoolDef& given, Job* job)
@@ -235,6 +246,7 @@ PoolPointer create_pool(Context::Impl& context, const PoolDef& given, BuildMode 
         return imagined_pool(context, def);
     }
     const auto pool_lock = context.lock_pool(def.uuid, def.name, "pool-create", job);
+    const LockOfNew lock_of_new{context, def.uuid};
     const auto claimed = claim(context, def, identities, "pool-create", job);
     {
         const auto lock = context.locks.lock_registry(job);

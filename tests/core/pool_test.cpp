@@ -160,6 +160,20 @@ TEST_CASE("a transient pool is gone when it stops", "[pool]")
     CHECK(scratch.directory.exists("pool")); // stop undoes what start did, and build was asked for
 }
 
+TEST_CASE("a transient pool that does not start leaves nothing", "[pool]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    scratch.running_pool(context);
+    const auto files = scratch.directory.count("root/run/lock");
+    for (int i = 0; i < 3; ++i)
+        CHECK(error_code([&] { context.create_pool(scratch.dir_pool("nowhere")); }) ==
+              ErrorCode::not_found);
+    CHECK(error_code([&] { context.create_pool(scratch.dir_pool()); }) != ErrorCode{});
+    CHECK(scratch.directory.count("root/run/lock") == files);
+    CHECK(context.pools().size() == 1);
+}
+
 TEST_CASE("a redefinition waits until the pool stops", "[pool]")
 {
     Scratch scratch;
