@@ -2102,7 +2102,8 @@ BASIN_API int basin_volume_delete(basin_volume* volume, uint32_t flags, basin_jo
  * Changes the capacity. What a smaller raw volume loses at its end is gone.
  * @param capacity  bytes, or with BASIN_RESIZE_DELTA the difference (with SHRINK: downwards)
  * @param flags     0 or BASIN_RESIZE_..., BASIN_ALLOW_..., combined
- * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active, image damaged),
+ * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active, image damaged, or
+ *         with BASIN_RESIZE_ALLOCATE not closed cleanly),
  *         BASIN_E_INVALID_ARGUMENT (smaller without BASIN_RESIZE_SHRINK), BASIN_E_NOT_SUPPORTED
  *         (see BASIN_CAPABILITY_GROW_VOLUME and _SHRINK_VOLUME; or the image refers to what no
  *         active pool has), BASIN_E_BUSY (blockers in the detail), BASIN_E_NO_SPACE,

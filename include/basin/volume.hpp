@@ -278,7 +278,8 @@ public:
      * file system is looked at: whoever has one on it makes that smaller before, and checks it.
      * @param capacity  bytes, or with ResizeFlags::delta the difference (with shrink: downwards)
      * @throws Error invalid_argument  smaller without ResizeFlags::shrink; busy; no_space;
-     * invalid_state  the image is damaged; not_supported  it refers to what no active pool has
+     * invalid_state  the image is damaged, or with ResizeFlags::allocate was not closed cleanly;
+     * not_supported  it refers to what no active pool has
      * @capability grow_volume, shrink_volume
      */
     void resize(std::uint64_t capacity, ResizeFlags flags = ResizeFlags::none,

@@ -230,6 +230,18 @@ TEST_CASE("what is allocated to a qcow2 volume that grows reads as zeros", "[con
         }
         volume.delete_storage();
     }
+    // Whether clusters are in use, an image does not know that was not closed.
+    auto volume = pool.create_volume(def);
+    constexpr int dirty_byte = 79;
+    {
+        std::fstream file(volume.path(), std::ios::binary | std::ios::in | std::ios::out);
+        file.seekp(dirty_byte).put(1);
+    }
+    CHECK(error_code([&] { volume.resize(5 * mib, ResizeFlags::allocate); }) ==
+          ErrorCode::invalid_state);
+    CHECK(volume.info().capacity == 4 * mib);
+    volume.resize(5 * mib);
+    CHECK(volume.info().capacity == 5 * mib);
 }
 
 TEST_CASE("an encrypted qcow2 volume shrinks to a part of a cluster", "[content]")
