@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "rbd_connection.hpp"
 
-#include "dynamic_library.hpp"
 #include "job_impl.hpp"
 #include "names.hpp"
-#include "signal_guard.hpp"
+#include "rbd_closing.hpp"
 
 #include <algorithm>
 #include <array>
@@ -88,19 +87,9 @@ Secret key_text(const Secret& secret)
     return result;
 }
 
-/** Starts a thread that may outlive the call: signals are for the program's own threads. */
-template <typename Work>
-std::thread quiet_thread(Work work)
+void give_up(std::shared_ptr<RbdConnection> connection)
 {
-    const SignalsBlocked blocked;
-    return std::thread(std::move(work));
-}
-
-/** Closing waits for what is not answered; nobody else has to. */
-void close_elsewhere(std::shared_ptr<RbdConnection> connection)
-{
-    keep_this_library();
-    quiet_thread([old = std::move(connection)]() mutable { old.reset(); }).detach();
+    close_elsewhere([old = std::move(connection)]() mutable { old.reset(); });
 }
 
 bool is_usable(const std::shared_ptr<RbdConnection>& connection)
@@ -484,7 +473,7 @@ RbdKeeper::~RbdKeeper()
     }
     auto& connection = shared_->connection;
     if (connection && connection->is_ours() && connection->is_broken())
-        close_elsewhere(std::move(connection));
+        give_up(std::move(connection));
 }
 
 std::shared_ptr<RbdConnection> RbdKeeper::open_connection() const
@@ -501,7 +490,7 @@ std::shared_ptr<RbdConnection> RbdKeeper::connection(const PoolDef& def, const H
     if (is_usable(connection))
         return connection;
     if (connection && connection->is_ours())
-        close_elsewhere(std::move(connection));
+        give_up(std::move(connection));
     connection = std::make_shared<RbdConnection>(def, host, patience);
     return connection;
 }
@@ -551,11 +540,11 @@ RbdImage::~RbdImage()
         close_image(library(), handle_);
         return;
     }
-    keep_this_library();
     // Each part of closing would wait for an answer again.
-    quiet_thread([connection = connection_, handle = handle_] {
+    close_elsewhere([connection = connection_, handle = handle_]() mutable {
         close_image(connection->library(), handle);
-    }).detach();
+        connection.reset();
+    });
 }
 
 std::string RbdImage::id() const

@@ -8,6 +8,9 @@
 #include "system_root.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -156,6 +159,33 @@ RBD_CASE("a forked child opens its own connection")
     REQUIRE(::waitpid(child, &status, 0) == child);
     CHECK(WEXITSTATUS(status) == 0);
     CHECK(names(pool) == std::vector<std::string>{"a"});
+}
+
+TEST_CASE("rbd, simulated: a program that ends lets its connections be closed", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    stage.pool();
+    auto* const memory = ::mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE,
+                                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(memory != MAP_FAILED);
+    auto* const count = new (memory) std::atomic<int>{};
+    const auto child = ::fork();
+    if (child == 0) {
+        stage.open();
+        peer.fake->shut_down = count;
+        auto pool = stage.context->find_pool("ceph");
+        pool.refresh();
+        peer.fake->fail("rbd_list2", -ETIMEDOUT);
+        error_code([&] { names(pool); });
+        names(pool); // with a new one; the old one is closed meanwhile
+        std::exit(0);
+    }
+    int status = 1;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status));
+    CHECK(*count == 1);
+    ::munmap(memory, sizeof(std::atomic<int>));
 }
 
 TEST_CASE("rbd, simulated: one connection, given up when nothing answers", "[rbd]")

@@ -5,6 +5,7 @@
 
 #include "rados_library.hpp"
 
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <memory>
@@ -61,6 +62,7 @@ public:
     std::string key{"AQBFakeKeyOfTheTestsAAAAAAAAAAAAAAAAAA=="};
     std::string monitor{"fake.example"}; ///< by "second." before it, it tells of another cluster
     bool has_manager{true};
+    std::atomic<int>* shut_down{}; ///< where not null: counts it there, after a while
     std::uint64_t quota{};
     bool full{}; ///< who does not want to try then gets no answer
     std::set<std::string> known_options{};

@@ -2,6 +2,9 @@
 // librados: connections, pools, what the monitor answers.
 #include "fake_ceph_parts.hpp"
 
+#include <chrono>
+#include <thread>
+
 namespace fake_ceph {
 namespace {
 
@@ -44,6 +47,10 @@ int connect(RadosCluster connection)
 }
 void shutdown(RadosCluster connection)
 {
+    if (auto* counter = cluster->shut_down) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+        ++*counter;
+    }
     const std::lock_guard lock(cluster->mutex);
     cluster->enter("rados_shutdown");
     delete static_cast<Connection*>(connection);
