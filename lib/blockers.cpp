@@ -275,13 +275,17 @@ std::vector<Blocker> file_blockers(const std::string& path, const SystemRoot& sy
 
 void require_unused(const std::string& path, const SystemRoot& system, BlockerKind allowed)
 {
-    constexpr useconds_t most = 256000; // half a second in all
+    constexpr useconds_t most = 1000000; // two seconds in all
     for (useconds_t pause = 1000;; pause *= 2) {
         auto found = file_blockers(path, system);
         std::erase_if(found, [&](const auto& blocker) { return has(allowed, blocker.kind); });
         if (found.empty())
             return;
-        if (pause > most)
+        // A mount or a device does not end by itself.
+        const bool stays = std::any_of(found.begin(), found.end(), [](const auto& blocker) {
+            return has(BlockerKind::mounted | BlockerKind::holder, blocker.kind);
+        });
+        if (stays || pause > most)
             throw Error(ErrorCode::busy, "'" + path + "' is in use: " + found.front().message,
                         "end its use first");
         ::usleep(pause);
