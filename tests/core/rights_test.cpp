@@ -487,7 +487,7 @@ TEST_CASE("a file is never more open than asked for", "[rights]")
     std::filesystem::create_directory(directory / "bin");
     directory.write("bin/qemu-img",
                     "#!/bin/sh\nfor last; do case $last in /*) file=$last;; esac; done\n"
-                    "stat -c %a \"$(dirname \"$file\")\" >" +
+                    "stat -L -c %a \"$(dirname \"$file\")\" >" +
                         directory / "seen" +
                         "\n"
                         "umask >>" +
