@@ -68,7 +68,10 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
     answers[0] = text.substr(0, end);
     answers[1] = text.substr(std::min(end + 1, text.size()));
     try {
-        const auto sizes = rbd_pool_sizes(connection(), {.pool = "rbd"});
+        PoolDef def{.type = "rbd"};
+        def.source.name = "rbd";
+        def.config_options = {{.name = "rbd_default_data_pool", .value = "data"}};
+        const auto sizes = rbd_pool_sizes(connection(), def);
         require(sizes.capacity >= sizes.allocation && sizes.capacity >= sizes.available,
                 "a pool is smaller than what is in it", std::string(text));
     } catch (const Error& error) {
