@@ -149,6 +149,26 @@ std::optional<std::string> read_small_file(const std::string& path, std::size_t 
     return read_fd(fd.get(), limit, path);
 }
 
+std::vector<std::byte> read_range(int fd, std::uint64_t offset, std::uint64_t length,
+                                  const std::string& name)
+{
+    std::vector<std::byte> bytes(length);
+    std::size_t done = 0;
+    while (done < length) {
+        const auto n =
+            ::pread(fd, bytes.data() + done, length - done, static_cast<off_t>(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            throw system_error(errno, "cannot read '" + name + "'");
+        if (n == 0)
+            break;
+        done += static_cast<std::size_t>(n);
+    }
+    bytes.resize(done);
+    return bytes;
+}
+
 void write_at(int fd, std::uint64_t offset, std::string_view data, const std::string& name)
 {
     while (!data.empty()) {

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <sys/stat.h>
 #include <utility>
+#include <vector>
 
 namespace storage::inline v1 {
 
@@ -67,6 +68,9 @@ DirectoryStream open_listing(const std::string& path);
 std::optional<std::string> read_small_file(const std::string& path, std::size_t limit);
 std::string read_fd(int fd, std::size_t limit, const std::string& name);
 
+/** Reads a range of the file, or as much of it as there is. */
+std::vector<std::byte> read_range(int fd, std::uint64_t offset, std::uint64_t length,
+                                  const std::string& name);
 void write_all(int fd, std::string_view data, const std::string& name);
 /** Writes all of it at an offset. */
 void write_at(int fd, std::uint64_t offset, std::string_view data, const std::string& name);

@@ -150,27 +150,6 @@ Bytes read_start(int fd, HeadBuffer& buffer, const std::string& path)
     return head;
 }
 
-/** As much of a range as the file has. */
-std::vector<std::byte> read_range(int fd, std::uint64_t offset, std::uint64_t length,
-                                  const std::string& path)
-{
-    std::vector<std::byte> bytes(length);
-    std::size_t done = 0;
-    while (done < length) {
-        const auto n =
-            ::pread(fd, bytes.data() + done, length - done, static_cast<off_t>(offset + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            throw system_error(errno, "cannot read '" + path + "'");
-        if (n == 0)
-            break;
-        done += static_cast<std::size_t>(n);
-    }
-    bytes.resize(done);
-    return bytes;
-}
-
 /** How many counts of a refcount block there are up to the last that is not 0. */
 std::uint64_t counts_in_use(std::span<const std::byte> block, std::uint64_t bits)
 {

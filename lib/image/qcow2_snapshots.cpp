@@ -130,31 +130,14 @@ private:
     Bytes view(std::uint64_t offset, std::uint64_t length, const std::string& what)
     {
         if (offset < start_ || offset - start_ > window_.size() ||
-            window_.size() - (offset - start_) < length)
-            fill(offset, std::max(length, window_length));
+            window_.size() - (offset - start_) < length) {
+            window_ = read_range(fd_, offset, std::max(length, window_length), path_);
+            start_ = offset;
+        }
         const Bytes bytes = Bytes(window_).part(offset - start_, length);
         if (bytes.size() < length)
             fail(what, "at offset " + number(offset) + " is beyond the end of the file");
         return bytes;
-    }
-
-    void fill(std::uint64_t offset, std::uint64_t length)
-    {
-        window_.resize(length);
-        start_ = offset;
-        std::size_t done = 0;
-        while (done < length) {
-            const auto n = ::pread(fd_, window_.data() + done, length - done,
-                                   static_cast<off_t>(offset + done));
-            if (n < 0 && errno == EINTR)
-                continue;
-            if (n < 0)
-                throw system_error(errno, "cannot read '" + path_ + "'");
-            if (n == 0)
-                break;
-            done += static_cast<std::size_t>(n);
-        }
-        window_.resize(done);
     }
 
     static constexpr std::uint64_t window_length = 4096;

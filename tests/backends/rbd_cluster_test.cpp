@@ -15,13 +15,6 @@ using namespace storage;
 
 namespace {
 
-#define REAL_CLUSTER(peer)                                                                         \
-    const auto peer = RbdPeer::real();                                                             \
-    if (!peer) {                                                                                   \
-        WARN("skipped: no cluster: run this by tests/lab/clusters/ceph run");                      \
-        return;                                                                                    \
-    }
-
 /** A daemon that stands still, as long as it lives. */
 class Paused {
 public:
@@ -36,16 +29,6 @@ public:
 private:
     std::string daemon_;
 };
-
-Error error_of(const std::function<void()>& call)
-{
-    try {
-        call();
-    } catch (const Error& error) {
-        return error;
-    }
-    return Error(ErrorCode::internal, "no error");
-}
 
 /** Tries until it works: what stood still needs a moment. */
 bool heals(const std::function<void()>& call)

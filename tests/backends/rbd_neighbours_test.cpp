@@ -20,23 +20,6 @@ using namespace storage;
 
 namespace {
 
-#define REAL_CLUSTER(peer)                                                                         \
-    const auto peer = RbdPeer::real();                                                             \
-    if (!peer) {                                                                                   \
-        WARN("skipped: no cluster: run this by tests/lab/clusters/ceph run");                      \
-        return;                                                                                    \
-    }
-
-Error error_of(const std::function<void()>& call)
-{
-    try {
-        call();
-    } catch (const Error& error) {
-        return error;
-    }
-    return Error(ErrorCode::internal, "no error");
-}
-
 bool says(const Error& error, const std::string& text)
 {
     return std::string(error.what()).find(text) != std::string::npos;

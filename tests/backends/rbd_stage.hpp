@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 
 /** Where the images are. */
 struct RbdPeer {
@@ -182,6 +183,25 @@ inline std::vector<std::string> names(const storage::Pool& pool)
     return pool.volume_names();
 }
 
+/** The error that a call throws; internal when it throws none. */
+inline storage::Error error_of(const std::function<void()>& call)
+{
+    try {
+        call();
+    } catch (const storage::Error& error) {
+        return error;
+    }
+    return storage::Error(storage::ErrorCode::internal, "no error");
+}
+
+/** Begins a case that needs the real cluster. */
+#define REAL_CLUSTER(peer)                                                                         \
+    const auto peer = RbdPeer::real();                                                             \
+    if (!peer) {                                                                                   \
+        WARN("skipped: no cluster: run this by tests/lab/clusters/ceph run");                      \
+        return;                                                                                    \
+    }
+
 /** A case that holds for the simulated cluster and for the real one. */
 #define RBD_CASE_NAMED(function, name)                                                             \
     static void function(const RbdPeer& peer);                                                     \
@@ -191,10 +211,8 @@ inline std::vector<std::string> names(const storage::Pool& pool)
     }                                                                                              \
     TEST_CASE("rbd, real: " name, "[.][ceph]")                                                     \
     {                                                                                              \
-        if (const auto peer = RbdPeer::real())                                                     \
-            function(peer);                                                                        \
-        else                                                                                       \
-            WARN("skipped: no cluster: run this by tests/lab/clusters/ceph run");                  \
+        REAL_CLUSTER(peer)                                                                         \
+        function(peer);                                                                            \
     }                                                                                              \
     static void function(const RbdPeer& peer)
 #define RBD_CASE_LINE(line, name) RBD_CASE_NAMED(rbd_case_##line, name)
