@@ -33,6 +33,11 @@ public:
         return {.state = PoolState::running, .assumed = true};
     }
     Presence health() override;
+    std::string path_scope() override
+    {
+        const RbdUse use(def_, host_);
+        return use->identity().substr(0, use->identity().find(' ')); // the cluster's fsid
+    }
     PoolSizes sizes() override
     {
         const RbdUse use(def_, host_);

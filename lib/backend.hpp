@@ -56,6 +56,8 @@ public:
     /** The same, thoroughly: what is missing of it, too. May run a program, or ask a server, and
      * throws where that does not answer. */
     virtual Presence health() { return presence(); }
+    /** Of network volumes: what tells the cluster in which their paths mean them. May ask it. */
+    virtual std::string path_scope() { return {}; }
     /** Whether the storage is of a kind whose answer may never come: a file system of a server's.
      * What programs and libraries with time limits of their own do is not meant. */
     virtual bool may_hang() { return false; }

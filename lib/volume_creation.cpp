@@ -137,18 +137,12 @@ void check_data_file(Context::Impl& context, const PoolObject& pool, const Volum
                "use a volume of its own");
 }
 
-/** Whether a volume's path in one pool means the same in the other. Those of a cluster are its own,
- * which the identities of its pools begin with. */
+/** Whether a volume's path in one pool means the same in the other. */
 bool has_same_paths(PoolAccess& access, PoolAccess& other)
 {
-    if (access.pool == other.pool || access.info().volume_type != VolumeType::network ||
-        other.info().volume_type != VolumeType::network)
-        return true;
-    const auto cluster = [](PoolAccess& of) {
-        const auto identity = of.active_backend().health().identity;
-        return identity.substr(0, identity.find(' '));
-    };
-    return cluster(access) == cluster(other);
+    return access.pool == other.pool || access.info().volume_type != VolumeType::network ||
+           other.info().volume_type != VolumeType::network ||
+           access.active_backend().path_scope() == other.active_backend().path_scope();
 }
 
 } // namespace
