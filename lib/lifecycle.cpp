@@ -364,6 +364,38 @@ void hold_pool(const PoolPointer& pool, BuildMode build, const std::string& expe
     settle_what_shows(context, *pool);
 }
 
+namespace {
+
+/** @return who else holds the pool, which is left as it is; "" where it is stopped */
+std::string stop_unless_held(const PoolPointer& pool, Job* job)
+{
+    PoolAccess access(pool, Context::Impl::Look::full);
+    auto& context = *access.context;
+    context.require_writable("stopping " + access.title());
+    access.require_started();
+    std::optional<HeldLock> lock;
+    if (!is_dry_run(job)) {
+        lock.emplace(context.lock_pool(pool->uuid, pool->name, "pool-stop", job));
+        access = PoolAccess(pool, Context::Impl::Look::full);
+        access.require_started();
+    }
+    if (auto holder = context.other_holder(pool->uuid); !holder.empty())
+        return holder;
+    Change change("pool-stop " + pool->name, place_of(*pool));
+    access.backend().stop(access.files->started->note, change);
+    change.add(context.store.remove_record_step(pool->name));
+    if (!change.execute(context.change_host(job)))
+        return {};
+    context.reload_pool(pool->name);
+    context.let_go(pool->uuid);
+    context.emit(EventKind::pool_stopped, *pool);
+    if (!access.files->persistent)
+        context.locks.forget(pool->uuid);
+    return {};
+}
+
+} // namespace
+
 bool release_pool(const PoolPointer& pool, Job* job)
 {
     PoolAccess access(pool, Context::Impl::Look::full);
@@ -376,54 +408,30 @@ bool release_pool(const PoolPointer& pool, Job* job)
         return access.files->started && access.files->started->by_hold &&
                context.other_holder(pool->uuid).empty();
     };
-    if (!is_dry_run(job)) {
-        // One after the other, so that of two that go at once the second sees that it is the last.
-        const auto lock = context.locks.lock_registry(job);
-        if (!is_last()) {
-            context.let_go(pool->uuid);
-            return false;
+    if (is_dry_run(job)) {
+        if (is_last())
+            stop_pool(pool, job);
+        return false;
+    }
+    for (;;) {
+        { // one after the other, so that of two that go at once the second sees that it is the last
+            const auto lock = context.locks.lock_registry(job);
+            if (!is_last()) {
+                context.let_go(pool->uuid);
+                return false;
+            }
         }
-    } else if (!is_last()) {
-        return false;
+        // Who came to hold it just now may be gone again, and have left it to this one.
+        if (stop_unless_held(pool, job).empty())
+            return true;
     }
-    try {
-        stop_pool(pool, job);
-    } catch (const Error& error) {
-        // Somebody came to hold it just now, and will be the last one.
-        if (error.code() != ErrorCode::busy || is_dry_run(job) ||
-            context.other_holder(pool->uuid).empty())
-            throw;
-        context.let_go(pool->uuid);
-        return false;
-    }
-    return !is_dry_run(job);
 }
 
 void stop_pool(const PoolPointer& pool, Job* job)
 {
-    PoolAccess access(pool, Context::Impl::Look::full);
-    auto& context = *access.context;
-    context.require_writable("stopping " + access.title());
-    access.require_started();
-    std::optional<HeldLock> lock;
-    if (!is_dry_run(job)) {
-        lock.emplace(context.lock_pool(pool->uuid, pool->name, "pool-stop", job));
-        access = PoolAccess(pool, Context::Impl::Look::full);
-        access.require_started();
-    }
-    if (const auto holder = context.other_holder(pool->uuid); !holder.empty())
-        throw Error(ErrorCode::busy, access.title() + ": held by " + holder,
+    if (const auto holder = stop_unless_held(pool, job); !holder.empty())
+        throw Error(ErrorCode::busy, "pool '" + pool->name + "': held by " + holder,
                     "let that process release it, or end it");
-    Change change("pool-stop " + pool->name, place_of(*pool));
-    access.backend().stop(access.files->started->note, change);
-    change.add(context.store.remove_record_step(pool->name));
-    if (!change.execute(context.change_host(job)))
-        return;
-    context.reload_pool(pool->name);
-    context.let_go(pool->uuid);
-    context.emit(EventKind::pool_stopped, *pool);
-    if (!access.files->persistent)
-        context.locks.forget(pool->uuid);
 }
 
 void undefine_pool(const PoolPointer& pool, Job* job)

@@ -174,7 +174,7 @@ TEST_CASE("what was active before it was held stays active", "[concurrency]")
 
 TEST_CASE("who holds a pool has it active, however others come and go", "[concurrency]")
 {
-    constexpr int processes = 4, rounds = 60;
+    constexpr int processes = 4, rounds = 1500;
     Scratch scratch;
     {
         Context context(scratch.options());
@@ -194,7 +194,7 @@ TEST_CASE("who holds a pool has it active, however others come and go", "[concur
             job.set_wait(std::chrono::seconds(60));
             const auto error = error_of([&] {
                 pool.hold(BuildMode::keep, &job);
-                if (round % 10 == 0)
+                if (round % 100 == 0)
                     pool.create_volume(raw_volume(name), CreateFlags::none, &job)
                         .delete_storage(BlockerKind::none, &job);
                 else if (!pool.is_active())
