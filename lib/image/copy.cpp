@@ -160,8 +160,8 @@ std::string why_no_reflink(int error, int source, int target)
     if (error == EXDEV)
         return "no reflink: source and target are on different file systems";
     if (const bool nocow = is_nocow(target); error == EINVAL && nocow != is_nocow(source))
-        return std::string("no reflink: only the ") + (nocow ? "target" : "source") +
-               " is without copy-on-write (nocow)";
+        return nocow ? "no reflink: only the target is without copy-on-write (nocow)"
+                     : "no reflink: only the source is without copy-on-write (nocow)";
     return "no reflink: " + std::string(::strerror(error));
 }
 
