@@ -186,7 +186,7 @@ std::vector<Volume> Volume::dependents() const
     return look(pool_, [pool = pool_, name = name_] {
         PoolAccess access(pool);
         const auto record = present_record(access, name);
-        return dependents_of(*access.context, record.path);
+        return dependents_of(access, record.path);
     });
 }
 

@@ -85,8 +85,7 @@ std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, Bl
             found.push_back({.kind = BlockerKind::snapshot,
                              .message = "snapshot '" + snapshot.name + "' would be lost"});
     if (!has(allowed, BlockerKind::backing_image))
-        for (const auto& volume :
-             dependents_of(*access.context, path, is_link ? links : Links::followed))
+        for (const auto& volume : dependents_of(access, path, is_link ? links : Links::followed))
             found.push_back(
                 {.kind = BlockerKind::backing_image,
                  .message = "backing image or data file of " +

@@ -132,17 +132,10 @@ void check_data_file(Context::Impl& context, const PoolObject& pool, const Volum
     if (const auto format = volume->definition().target.format;
         !format.empty() && format != "raw" && format != "none")
         refuse(ErrorCode::invalid_argument, "is of format '" + format + "'", "use a raw volume");
-    if (const auto users = dependents_of(context, path); !users.empty())
+    PoolAccess access(Volume::Access::pool(*volume));
+    if (const auto users = dependents_of(access, path); !users.empty())
         refuse(ErrorCode::busy, "is used by '" + users.front().path() + "'",
                "use a volume of its own");
-}
-
-/** Whether a volume's path in one pool means the same in the other. */
-bool has_same_paths(PoolAccess& access, PoolAccess& other)
-{
-    return access.pool == other.pool || access.info().volume_type != VolumeType::network ||
-           other.info().volume_type != VolumeType::network ||
-           access.active_backend().path_scope() == other.active_backend().path_scope();
 }
 
 } // namespace

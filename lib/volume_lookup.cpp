@@ -102,6 +102,20 @@ std::optional<Volume> search(Context::Impl& context, const std::vector<PoolPoint
     return std::nullopt;
 }
 
+/** Whether a path in the other pool is certainly not the same in this one. */
+bool is_elsewhere(const PoolAccess& access, const PoolPointer& other)
+{
+    try {
+        return !ask_neighbour(other, [pool = access.pool, other] {
+            PoolAccess mine(pool);
+            PoolAccess theirs(other);
+            return has_same_paths(mine, theirs);
+        });
+    } catch (const Error&) {
+        return false;
+    }
+}
+
 /** A pool's volumes for a call on another one: those of the last look, where the storage does not
  * answer soon. */
 PoolAccess::Volumes present_volumes(PoolAccess& access)
@@ -314,6 +328,13 @@ std::optional<Volume> volume_with_key(Context::Impl& context, std::string_view k
                   [&](PoolAccess& access) { return find_in(access, key, true); });
 }
 
+bool has_same_paths(PoolAccess& access, PoolAccess& other)
+{
+    return access.pool == other.pool || access.info().volume_type != VolumeType::network ||
+           other.info().volume_type != VolumeType::network ||
+           access.active_backend().path_scope() == other.active_backend().path_scope();
+}
+
 std::optional<Volume> volume_with_path(Context::Impl& context, std::string_view path)
 {
     if (auto volume = search(context, candidates(context, path),
@@ -466,8 +487,9 @@ std::optional<UntrustedReference> untrusted_reference(Context::Impl& context, co
     return std::nullopt;
 }
 
-std::vector<Volume> dependents_of(Context::Impl& context, const std::string& path, Links links)
+std::vector<Volume> dependents_of(PoolAccess& access, const std::string& path, Links links)
 {
+    auto& context = *access.context;
     std::vector<Volume> dependents;
     SameFile refers(context, path, links == Links::followed ? 0 : AT_SYMLINK_NOFOLLOW);
     for (const auto& pool : context.all_where([&](const PoolFiles& files) {
@@ -480,9 +502,11 @@ std::vector<Volume> dependents_of(Context::Impl& context, const std::string& pat
                 Volume::Access::pool(dependents.back()) != pool)
                 dependents.push_back(Volume::Access::make(pool, std::string(name)));
         });
-    std::erase_if(dependents, [](const Volume& volume) { // that another program took away
+    std::erase_if(dependents, [&](const Volume& volume) {
         const auto& pool = Volume::Access::pool(volume);
-        return answers_at_once(pool) && !PoolAccess(pool).update_volume(volume.name());
+        return is_elsewhere(access, pool) ||
+               // that another program took away
+               (answers_at_once(pool) && !PoolAccess(pool).update_volume(volume.name()));
     });
     std::sort(dependents.begin(), dependents.end(), [](const Volume& a, const Volume& b) {
         return std::pair(Volume::Access::pool(a)->name, a.name()) <

@@ -13,6 +13,9 @@ bool find_volume_name(PoolAccess& access, std::string_view name);
 std::optional<Volume> volume_with_key(Context::Impl& context, std::string_view key);
 std::optional<Volume> volume_with_path(Context::Impl& context, std::string_view path);
 
+/** Whether a volume's path in one pool means the same in the other. May ask their clusters. */
+bool has_same_paths(PoolAccess& access, PoolAccess& other);
+
 /** What a volume of another pool refers to in a directory. */
 struct Reference {
     Volume from;
@@ -36,8 +39,8 @@ std::optional<UntrustedReference> untrusted_reference(Context::Impl& context, co
 /** A symbolic link stands for what it leads to, or for itself. */
 enum class Links : bool { followed, themselves };
 
-/** The volumes of the active pools that refer to the file at this path. */
-std::vector<Volume> dependents_of(Context::Impl& context, const std::string& path,
+/** The volumes of the active pools that refer to the file or image at this path of a pool's. */
+std::vector<Volume> dependents_of(PoolAccess& access, const std::string& path,
                                   Links links = Links::followed);
 
 } // namespace storage::inline v1

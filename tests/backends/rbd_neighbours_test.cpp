@@ -138,6 +138,13 @@ TEST_CASE("rbd, simulated: an image of another cluster is no base of a clone", "
     CHECK(error.remedy() == "make a copy instead");
     CHECK((content(pool.create_volume_from(raw_volume("copy", 0), golden)) == content(golden)));
     second.create_volume_from(raw_volume("kid", 0), golden, CreateFlags::linked);
+    // The server of this test keeps the images of both: each cluster has all.
+    for (const auto& cluster : {pool, second}) {
+        INFO(cluster.name());
+        const auto dependents = cluster.find_volume("golden").dependents();
+        REQUIRE(dependents.size() == 1);
+        CHECK(dependents[0].pool().name() == cluster.name());
+    }
     second.stop();
 }
 
