@@ -315,8 +315,11 @@ UniqueFd open_hidden(int parent, const std::string& hidden, const std::string& p
     if (!fd || ::fstat(fd.get(), &info) != 0)
         throw system_error(errno, "cannot open a directory to make '" + path + "' in");
     // A file system without owners (vfat) does not let root have it, either.
+    const auto can_be_given = [&](uid_t to) {
+        return ::fchown(fd.get(), to, static_cast<gid_t>(-1)) == 0;
+    };
     if (info.st_uid != ::geteuid() &&
-        (::geteuid() != 0 || ::fchown(fd.get(), 0, static_cast<gid_t>(-1)) == 0))
+        (::geteuid() != 0 || (can_be_given(0) && can_be_given(info.st_uid))))
         throw Error(ErrorCode::permission_denied,
                     "'" + path + "': the directory to make it in belongs to user " +
                         std::to_string(info.st_uid),

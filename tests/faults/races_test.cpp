@@ -237,6 +237,9 @@ TEST_CASE("what is put in place of the directory that a program works in stays a
         Context(stage.scratch.options()).recover();
         CHECK((stage.scratch.directory.read(place + "/new") == secret_content));
         CHECK(stage.scratch.directory.count(place) == 2);
+        struct stat info {};
+        REQUIRE(::stat((stage.scratch.directory / place).c_str(), &info) == 0);
+        CHECK(info.st_uid == (linked ? ::geteuid() : 65534));
         if (!swapped)
             break;
     }
