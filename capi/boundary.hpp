@@ -7,9 +7,11 @@
 #include <basin/error.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <cxxabi.h>
+#include <limits>
 #include <new>
 #include <string>
 #include <string_view>
@@ -80,6 +82,12 @@ inline std::string_view text_or_empty(const char* text)
 
 /** What a callback of the application returned instead of BASIN_OK, as an error of the call. */
 Error callback_error(std::int64_t code, const std::string& what);
+
+inline std::chrono::milliseconds time_span(std::uint64_t milliseconds)
+{
+    return std::chrono::milliseconds(static_cast<std::int64_t>(
+        std::min<std::uint64_t>(milliseconds, std::numeric_limits<std::int64_t>::max())));
+}
 
 /** @throws Error invalid_argument  a bit beyond the known ones is set */
 void reject_unknown_flags(std::uint32_t flags, std::uint32_t known);

@@ -143,6 +143,8 @@ int basin_context_new(const basin_context_options* options, uint32_t flags, basi
         settings.run_dir = text_or_empty(given.run_dir);
         settings.helper_directory = text_or_empty(given.helper_directory);
         settings.system_root = text_or_empty(given.system_root);
+        if (given.look_timeout != 0)
+            settings.look_timeout = time_span(given.look_timeout);
         settings.read_only = (flags & BASIN_CONTEXT_READ_ONLY) != 0;
         settings.watch = (flags & BASIN_CONTEXT_WATCH) != 0;
         settings.recover = (flags & BASIN_CONTEXT_NO_RECOVERY) == 0;

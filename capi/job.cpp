@@ -3,20 +3,10 @@
 #include "handles.hpp"
 #include "records.hpp"
 
-#include <algorithm>
-
 using namespace storage;
 using namespace storage::capi;
 
 namespace {
-
-// A hundred years: as good as never, and no clock arithmetic overflows.
-constexpr std::uint64_t longest_ms = 3'155'760'000'000;
-
-std::chrono::milliseconds bounded(std::uint64_t milliseconds)
-{
-    return std::chrono::milliseconds(static_cast<std::int64_t>(std::min(milliseconds, longest_ms)));
-}
 
 Form<basin_progress> form(const Progress& progress)
 {
@@ -78,7 +68,7 @@ int basin_job_set_timeout(basin_job* job, uint64_t milliseconds, uint32_t flags,
     return guard(error, [&] {
         auto& target = required(job, "job").cpp;
         reject_unknown_flags(flags, 0);
-        target.set_timeout(bounded(milliseconds));
+        target.set_timeout(time_span(milliseconds));
     });
 }
 
@@ -100,7 +90,7 @@ int basin_job_set_wait(basin_job* job, uint64_t milliseconds, uint32_t flags, ba
     return guard(error, [&] {
         auto& target = required(job, "job").cpp;
         reject_unknown_flags(flags, 0);
-        target.set_wait(bounded(milliseconds));
+        target.set_wait(time_span(milliseconds));
     });
 }
 

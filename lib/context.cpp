@@ -33,6 +33,11 @@ Context::Impl::Impl(ContextOptions context_options)
       store(options), journal(store.journal_dir()), locks(store.lock_dir()),
       events(store.event_log(), random_bits())
 {
+    if (options.look_timeout <= std::chrono::milliseconds(0))
+        throw Error(ErrorCode::invalid_argument,
+                    "look_timeout " + std::to_string(options.look_timeout.count()) +
+                        " ms: a look needs time",
+                    "give more than 0; milliseconds::max() waits as long as it takes");
 }
 
 namespace {

@@ -32,7 +32,7 @@ bool Job::is_cancelled() const noexcept
 
 void Job::set_timeout(std::chrono::milliseconds timeout)
 {
-    const auto at = steady_clock::now() + timeout;
+    const auto at = steady_clock::now() + within_clock(timeout);
     impl_->deadline_ns =
         timeout.count() == 0
             ? 0
@@ -49,7 +49,7 @@ std::optional<steady_clock::time_point> Job::deadline() const
 
 void Job::set_wait(std::chrono::milliseconds wait)
 {
-    impl_->wait_ms = wait.count();
+    impl_->wait_ms = within_clock(wait).count();
 }
 std::chrono::milliseconds Job::wait() const
 {

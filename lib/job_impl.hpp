@@ -10,6 +10,13 @@
 
 namespace storage::inline v1 {
 
+/** A time that no arithmetic with clocks overflows by: as good as never is a hundred years. */
+inline std::chrono::milliseconds within_clock(std::chrono::milliseconds time)
+{
+    constexpr std::chrono::milliseconds century = std::chrono::hours(24) * 36525;
+    return std::clamp(time, -century, century);
+}
+
 struct Job::Impl {
     std::atomic<bool> cancelled{false};
     std::atomic<std::int64_t> deadline_ns{0}; ///< steady clock; 0: none

@@ -101,8 +101,7 @@ PoolInfo storage_info(const PoolPointer& pool)
         };
         // What is no server's may take its time, such as LVM with very many volumes.
         if (pool->steadiness == Steadiness::unknown)
-            limited_call(pool, nullptr, std::chrono::steady_clock::now() + state_limit,
-                         [](Job*) {});
+            limited_call(pool, nullptr, look_limit(*pool, state_limit), [](Job*) {});
         return look(pool, ask, state_limit);
     } catch (const Error& error) {
         info.reason = error.what();

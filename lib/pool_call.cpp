@@ -60,6 +60,13 @@ std::shared_ptr<const DownloadTarget> kept(const DownloadTarget& target)
     return {own, &own->target};
 }
 
+Deadline look_limit(const PoolObject& pool, std::chrono::milliseconds most)
+{
+    const auto context = pool.context.lock();
+    return std::chrono::steady_clock::now() +
+           within_clock(std::min(most, context ? context->options.look_timeout : most));
+}
+
 void learn_steadiness(PoolObject& pool) noexcept
 {
     const auto context = pool.context.lock();

@@ -8,12 +8,14 @@
 
 namespace storage::inline v1 {
 
-/** How long a look without a deadline of its own waits for storage. */
-constexpr std::chrono::seconds look_limit{30};
-/** The same for a pool's state, which has an answer all the same. */
+/** How long a look at a pool's state waits at most: it has an answer all the same. */
 constexpr std::chrono::seconds state_limit{5};
 /** How long a call on one pool waits for another one, which it wants to know something of. */
 constexpr std::chrono::milliseconds neighbour_limit{1000};
+
+/** When a look that begins now has waited for the pool's storage as long as the context allows. */
+Deadline look_limit(const PoolObject& pool,
+                    std::chrono::milliseconds most = std::chrono::milliseconds::max());
 
 /** Finds out whether the pool's storage is of a kind that can stop answering. Asks the storage. */
 void learn_steadiness(PoolObject& pool) noexcept;
@@ -31,13 +33,14 @@ auto limited_call(const PoolPointer& pool, Job* job, Deadline limit, Work work)
 /** A look at an object that takes a moment: where the storage is not known to be steady it is given
  * up after a while. @param work  owns what it uses */
 template <typename Work>
-auto look(const PoolPointer& pool, Work work, std::chrono::seconds patience = look_limit)
+auto look(const PoolPointer& pool, Work work,
+          std::chrono::milliseconds patience = std::chrono::milliseconds::max())
 {
     const bool is_safe = !pool->files()->started ||
                          (pool->steadiness == Steadiness::steady && pool->left_calls->count() == 0);
     if (is_safe)
         return work();
-    return limited_call(pool, nullptr, std::chrono::steady_clock::now() + patience,
+    return limited_call(pool, nullptr, look_limit(*pool, patience),
                         [work = std::move(work)](Job*) mutable { return work(); });
 }
 

@@ -52,7 +52,7 @@ Deadline limit_of(const PoolPointer& pool)
     }
     if (pool->steadiness == Steadiness::steady)
         return std::nullopt;
-    return std::chrono::steady_clock::now() + look_limit;
+    return look_limit(*pool);
 }
 
 } // namespace

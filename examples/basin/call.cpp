@@ -155,6 +155,10 @@ Context& Call::context()
         options.read_only = globals.has("readonly");
         options.recover = !dry_run();
         options.watch = given("watch");
+        if (const auto deadline = job_.deadline())
+            options.look_timeout = std::max(std::chrono::ceil<std::chrono::milliseconds>(
+                                                *deadline - std::chrono::steady_clock::now()),
+                                            std::chrono::milliseconds(1));
         if (const char* helpers = std::getenv("BASIN_HELPER_DIRECTORY"))
             options.helper_directory = helpers;
         if (globals.has("secret-directory"))

@@ -5,8 +5,9 @@
  * What basin promises to the program that embeds it
  *   - Nothing calls back on a thread that the program did not bring, and no thread outlives a call;
  *     but where storage does not answer, a call with a deadline (or one that only looks: after 30
- *     seconds) ends with BASIN_E_TIMED_OUT and leaves a thread that waits in the kernel. There
- *     is at most one for each call under way when the storage failed; they end when it answers.
+ *     seconds, or the context's look_timeout) ends with BASIN_E_TIMED_OUT and leaves a thread that
+ *     waits in the kernel. There is at most one for each call under way when the storage failed;
+ *     they end when it answers.
  *   - No signal handler is installed. Children are waited for by descriptor, also when SIGCHLD is
  *     ignored.
  *   - It never calls setenv, umask, chdir, setlocale, exit or abort, and prints nothing.
@@ -30,7 +31,8 @@
  *     basin_job_set_wait()); one that "blocks on the storage", as its note says, what that storage
  *     answers: BASIN_E_INVALID_STATE (started, but not accessible now), BASIN_E_UNAVAILABLE,
  *     BASIN_E_PERMISSION_DENIED, BASIN_E_IO, BASIN_E_CONNECTION, BASIN_E_COMMAND_FAILED,
- *     BASIN_E_PARSE_FAILED or, after 30 seconds, BASIN_E_TIMED_OUT. The lists below name the codes
+ *     BASIN_E_PARSE_FAILED or, after 30 seconds or the context's look_timeout,
+ *     BASIN_E_TIMED_OUT. The lists below name the codes
  *     beyond these, and those that mean something of their own.
  *   - "Blocks on the disk" means basin's own files, which are local as a rule; "on the storage"
  *     what a pool is made of, and with it its server or tools.
@@ -833,13 +835,17 @@ typedef struct basin_context_options {
     const char* secret_directory;
     const char*
         helper_directory; /**< basin's own helper programs. NULL: where they are installed */
+    /** Milliseconds that a function without a job waits for storage that does not answer; then it
+     * returns BASIN_E_TIMED_OUT. 0: 30 seconds. A pool's info has an answer all the same,
+     * and waits no longer than 5 seconds. */
+    uint64_t look_timeout;
 } basin_context_options;
 
 /** Sets up basin_context_options: basin_context_options options = BASIN_CONTEXT_OPTIONS_INIT; */
 #define BASIN_CONTEXT_OPTIONS_INIT                                                                 \
     {                                                                                              \
         sizeof(basin_context_options), 0, NULL, NULL, NULL, NULL, NULL, {NULL, NULL, NULL},        \
-            {NULL, NULL, NULL}, NULL, NULL                                                         \
+            {NULL, NULL, NULL}, NULL, NULL, 0                                                      \
     }
 
 /** Flags of basin_context_new(). */

@@ -7,6 +7,8 @@
 #include <basin/pool.hpp>
 #include <basin/secret.hpp>
 
+#include <chrono>
+
 namespace storage::inline v1 {
 
 enum class LogLevel : std::uint8_t { debug, info, warning, error };
@@ -38,6 +40,12 @@ struct ContextOptions {
      * removed is a pool_changed, and so is its return, which next_event() finds out when it looks.
      */
     bool watch{};
+    /**
+     * How long a call that takes no Job waits for storage that does not answer: lookups, lists,
+     * infos, chains. Then it throws timed_out, and the pool is inaccessible. More than 0. A Pool's
+     * info() has an answer all the same, and waits no longer than 5 s.
+     */
+    std::chrono::milliseconds look_timeout{30'000};
     LogCallback log{};
     SecretCallback secrets{};
     std::string helper_directory{}; ///< basin's own helper programs; default: as installed

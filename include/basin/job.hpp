@@ -70,7 +70,8 @@ public:
     void set_timeout(std::chrono::milliseconds timeout);
     std::optional<std::chrono::steady_clock::time_point> deadline() const;
 
-    /** Time that the call waits for a lock held by another; default 0: ErrorCode::busy at once. */
+    /** Time that the call waits for a lock held by another; default 0: ErrorCode::busy at once.
+     * More than a hundred years, as with milliseconds::max(), are a hundred, here and above. */
     void set_wait(std::chrono::milliseconds wait);
     std::chrono::milliseconds wait() const;
 

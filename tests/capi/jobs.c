@@ -91,6 +91,8 @@ static void test_times(void)
     EXPECT(basin_job_wait(job) == 0);
     EXPECT_OK(basin_job_set_wait(job, 250, 0, &error));
     EXPECT(basin_job_wait(job) == 250);
+    EXPECT_OK(basin_job_set_wait(job, UINT64_MAX, 0, &error));
+    EXPECT(basin_job_wait(job) > 1000000);
     basin_job_free(job);
 }
 

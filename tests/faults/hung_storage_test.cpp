@@ -221,6 +221,51 @@ TEST_CASE("who comes while a server hangs works with the other pools all the sam
     remote.stop();
 }
 
+TEST_CASE("a look ends when the context's patience does")
+{
+    Stage stage;
+    NEEDS_A_SERVER(stage)
+    auto remote = stage.remote_pool();
+    remote.create_volume(raw_volume("volume"));
+    const auto before = threads();
+    {
+        auto options = stage.scratch.options();
+        options.look_timeout = 300ms;
+        const Context impatient(options);
+        const auto pool = impatient.find_pool("remote");
+        const auto volume = pool.find_volume("volume");
+        const std::pair<const char*, std::function<void()>> looks[] = {
+            {"find_volume", [&] { pool.find_volume("other"); }},
+            {"blockers", [&] { pool.blockers(); }},
+            {"info", [&] { volume.info(); }},
+            {"definition", [&] { volume.definition(); }},
+            {"chain", [&] { volume.chain(); }},
+        };
+        for (const auto& [name, look] : looks) {
+            INFO(name);
+            stage.server.stop();
+            // One that waits as long as without the option is ended by the server.
+            std::promise<void> told;
+            const auto healer = std::async(std::launch::async, [&] {
+                if (told.get_future().wait_for(15s) == std::future_status::timeout)
+                    stage.server.go_on();
+            });
+            CHECK(error_code(look) == ErrorCode::timed_out);
+            told.set_value();
+            healer.wait();
+            stage.server.go_on();
+            REQUIRE(comes_true([&] { return threads() == before; }));
+        }
+        CHECK(volume.info().capacity == mib);
+    }
+    auto options = stage.scratch.options();
+    options.look_timeout = 0ms;
+    CHECK(error_code([&] { const Context none(options); }) == ErrorCode::invalid_argument);
+    options.look_timeout = std::chrono::milliseconds::max();
+    CHECK(Context(options).find_pool("remote").find_volume("volume").info().capacity == mib);
+    remote.stop();
+}
+
 TEST_CASE("a call that hangs can be cancelled, and leaves what it holds until it ends")
 {
     Stage stage;

@@ -71,6 +71,18 @@ void run_until_killed(Change& change, Bench& bench)
 
 } // namespace
 
+TEST_CASE("as long as can be said is never over", "[job]")
+{
+    using std::chrono::steady_clock;
+    Job job;
+    job.set_timeout(std::chrono::milliseconds::max());
+    CHECK(*job.deadline() > steady_clock::now() + std::chrono::hours(24 * 365));
+    job.set_wait(std::chrono::milliseconds::max());
+    CHECK(steady_clock::now() + job.wait() > steady_clock::now() + std::chrono::hours(24 * 365));
+    job.set_timeout(std::chrono::milliseconds::min());
+    CHECK(*job.deadline() < steady_clock::now());
+}
+
 TEST_CASE("a change does its steps in order and leaves no journal", "[change]")
 {
     Bench bench;
