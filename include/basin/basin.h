@@ -31,9 +31,8 @@
  *     basin_job_set_wait()); one that "blocks on the storage", as its note says, what that storage
  *     answers: BASIN_E_INVALID_STATE (started, but not accessible now), BASIN_E_UNAVAILABLE,
  *     BASIN_E_PERMISSION_DENIED, BASIN_E_IO, BASIN_E_CONNECTION, BASIN_E_COMMAND_FAILED,
- *     BASIN_E_PARSE_FAILED or, after 30 seconds or the context's look_timeout,
- *     BASIN_E_TIMED_OUT. The lists below name the codes
- *     beyond these, and those that mean something of their own.
+ *     BASIN_E_PARSE_FAILED or, after 30 seconds or the context's look_timeout, BASIN_E_TIMED_OUT.
+ *     The lists below name the codes beyond these, and those that mean something of their own.
  *   - "Blocks on the disk" means basin's own files, which are local as a rule; "on the storage"
  *     what a pool is made of, and with it its server or tools.
  *   - `flags` is 0 or the bits that the function names. `job` may be NULL. Functions that take a
