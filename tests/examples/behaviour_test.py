@@ -2,7 +2,11 @@
 # Dry runs, exit statuses, error texts and what happens to the output of the command.
 import os
 import pty
+import shutil
+import signal
 import subprocess
+import threading
+import time
 
 from command import Skip, equal, main, tree, true
 
@@ -281,6 +285,36 @@ def what_keeps_a_user_from_a_file_is_told(basin):
         true(lines['Rule'].strip() and lines['Remedy'].strip(), result)
 
 
+def a_look_at_storage_that_hangs_ends_with_its_timeout(basin):
+    if os.getuid() != 0 or not shutil.which('fuse2fs') or not os.path.exists('/dev/fuse'):
+        raise Skip('needs root, fuse2fs and FUSE')
+    image, mount = basin.write('image', ''), basin.path('vms')
+    os.truncate(image, 64 << 20)
+    os.mkdir(mount)
+    subprocess.run(['mkfs.ext4', '-q', image], check=True)
+    server = subprocess.Popen(['fuse2fs', '-f', '-o', 'fakeroot', image, mount],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not os.path.ismount(mount):
+            true(server.poll() is None, 'fuse2fs has ended')
+            time.sleep(0.01)
+        basin.define_vms()
+        basin.ok('vol-create-as', 'vms', 'a', '1M')
+        server.send_signal(signal.SIGSTOP)
+        # One that waits as long as without the option is ended by the server.
+        healer = threading.Timer(15, server.send_signal, [signal.SIGCONT])
+        healer.start()
+        error = basin.fails(13, '--timeout', '1', 'vol-info', 'a', 'vms')
+        healer.cancel()
+        true(error.startswith('error: '), error)
+        server.send_signal(signal.SIGCONT)
+        basin.ok('--timeout', '30', 'vol-info', 'a', 'vms')
+    finally:
+        server.send_signal(signal.SIGCONT)
+        subprocess.run(['umount', '-l', mount], check=True)
+        server.wait(timeout=60)
+
+
 main([a_dry_run_of_any_changing_verb_changes_nothing, a_dry_run_of_autostart_lists_the_steps_of_every_pool,
       each_class_of_error_has_its_exit_status,
       errors_name_the_object_and_a_way_out, ignored_parts_of_a_definition_are_warned_of,
@@ -291,4 +325,5 @@ main([a_dry_run_of_any_changing_verb_changes_nothing, a_dry_run_of_autostart_lis
       a_reader_that_has_enough_is_no_error_to_talk_about, a_definition_may_come_from_standard_input,
       a_failed_edit_asks_on_a_terminal_and_tries_again,
       how_full_a_thin_pool_is_is_shown, what_keeps_a_user_from_a_file_is_told,
+      a_look_at_storage_that_hangs_ends_with_its_timeout,
       what_a_killed_command_began_is_undone_by_the_next_and_told_of])
