@@ -210,12 +210,14 @@ public:
 
     std::vector<ChainLink> run(const ChainVolume& first)
     {
-        ChainLink link{.reference = first.path, .path = first.path};
+        ChainLink link{.reference = first.path,
+                       .path = first.path.starts_with('/') ? first.path : ""};
         link.pool_name = first.pool_name;
         link.volume_name = first.volume_name;
         const auto header = first.inspect();
         link.format = to_string(header.format);
-        seen(link.path);
+        if (!link.path.empty())
+            seen(link.path);
         links_.push_back(std::move(link));
         auto next = header.backing;
         while (next)

@@ -41,14 +41,6 @@ VolumeRecord present_record(PoolAccess& access, std::string_view name)
     return access.active_backend().read(name, before ? &*before : nullptr);
 }
 
-ChainVolume chain_volume(const Volume& volume, const std::string& path)
-{
-    return {.pool_name = Volume::Access::pool(volume)->name,
-            .volume_name = volume.name(),
-            .path = normalised_path(path),
-            .inspect = [volume] { return volume.inspect(); }};
-}
-
 } // namespace
 
 std::string Volume::key() const
@@ -174,10 +166,10 @@ std::vector<ChainLink> Volume::chain() const
     return look(pool_, [self = *this] {
         PoolAccess access(self.pool_);
         const auto record = present_record(access, self.name_);
-        return follow_chain(chain_volume(self, record.path), [&](const std::string& path) {
-            const auto volume = volume_with_path(*access.context, path);
-            return volume ? std::optional(chain_volume(*volume, volume->path())) : std::nullopt;
-        });
+        auto chain = image_chain(*access.context, self, record.path);
+        const auto origins = origins_of(self);
+        chain.insert(chain.begin() + 1, origins.begin(), origins.end());
+        return chain;
     });
 }
 

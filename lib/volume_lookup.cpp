@@ -370,6 +370,67 @@ std::vector<Reference> references_into(PoolAccess& access)
 
 namespace {
 
+ChainVolume chain_volume(const Volume& volume, const std::string& path)
+{
+    return {.pool_name = Volume::Access::pool(volume)->name,
+            .volume_name = volume.name(),
+            .path = path.starts_with('/') ? normalised_path(path) : path,
+            .inspect = [volume] { return volume.inspect(); }};
+}
+
+/** The volume at a path that means what it does in this pool, which has it itself if it can. */
+std::optional<Volume> volume_seen_from(PoolAccess& access, std::string_view path)
+{
+    auto pools = candidates(*access.context, path);
+    std::erase_if(pools, [&](const PoolPointer& pool) { return is_elsewhere(access, pool); });
+    std::stable_partition(pools.begin(), pools.end(),
+                          [&](const PoolPointer& pool) { return pool == access.pool; });
+    return search(*access.context, pools,
+                  [&](PoolAccess& there) { return find_in(there, path, false); });
+}
+
+} // namespace
+
+std::vector<ChainLink> image_chain(Context::Impl& context, const Volume& volume,
+                                   const std::string& path)
+{
+    return follow_chain(chain_volume(volume, path), [&](const std::string& below) {
+        const auto found = volume_with_path(context, below);
+        return found ? std::optional(chain_volume(*found, found->path())) : std::nullopt;
+    });
+}
+
+std::vector<ChainLink> origins_of(Volume volume)
+{
+    std::vector<ChainLink> links;
+    for (std::optional<Volume> above = std::move(volume); above;) {
+        PoolAccess access(Volume::Access::pool(*above));
+        if (keeps_volumes_in_target(access.def()))
+            break; // of files their headers tell
+        const auto backing = access.active_backend().describe(above->name()).backing;
+        if (backing.empty())
+            break;
+        const bool is_network = access.info().volume_type == VolumeType::network;
+        const auto& path = backing.front().path;
+        auto& link = links.emplace_back(ChainLink{
+            .reference = path, .path = is_network ? "" : path, .format = backing.front().format});
+        if (links.size() == chain_limit) {
+            link.state = ChainState::too_deep;
+            break;
+        }
+        above = volume_seen_from(access, path);
+        if (above) {
+            link.pool_name = Volume::Access::pool(*above)->name;
+            link.volume_name = above->name();
+        } else {
+            link.state = is_network ? ChainState::network : ChainState::outside;
+        }
+    }
+    return links;
+}
+
+namespace {
+
 constexpr auto in_a_pool = "define a pool where it lies, if it is meant to be read";
 
 std::string no_pool_has(const std::string& path)
@@ -457,11 +518,11 @@ std::optional<UntrustedReference> foreign_data(Context::Impl& context, const std
 
 std::optional<UntrustedReference> untrusted_reference(Context::Impl& context, const Volume& volume)
 {
-    const auto chain = volume.chain();
+    const auto chain = image_chain(context, volume, volume.path());
     for (const auto& link : chain) {
         if (link.state != ChainState::ok)
             return broken(link);
-        const auto image = volume_with_path(context, link.path);
+        const auto image = link.path.empty() ? std::nullopt : volume_with_path(context, link.path);
         if (image)
             require_own_link(*image, link.path);
         if (link.format == "raw" || link.format == "dir")

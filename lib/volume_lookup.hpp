@@ -16,6 +16,14 @@ std::optional<Volume> volume_with_path(Context::Impl& context, std::string_view 
 /** Whether a volume's path in one pool means the same in the other. May ask their clusters. */
 bool has_same_paths(PoolAccess& access, PoolAccess& other);
 
+/** The volume at this path, and what the headers of images say that it is based on. */
+std::vector<ChainLink> image_chain(Context::Impl& context, const Volume& volume,
+                                   const std::string& path);
+
+/** What the storage itself bases a volume on, nearest first, whatever its content: a clone's
+ * parents in a cluster, a snapshot's origin. Ends at what no active pool has. */
+std::vector<ChainLink> origins_of(Volume volume);
+
 /** What a volume of another pool refers to in a directory. */
 struct Reference {
     Volume from;

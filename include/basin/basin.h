@@ -1894,7 +1894,8 @@ enum basin_chain_state {
     BASIN_CHAIN_OK = 0,         /**< a volume of an active pool; its header was read */
     BASIN_CHAIN_MISSING = 1,    /**< a local path where nothing is */
     BASIN_CHAIN_OUTSIDE = 2,    /**< a local path that no active pool has: it is not opened */
-    BASIN_CHAIN_NETWORK = 3,    /**< not certainly one local file: a URL, json: with more */
+    BASIN_CHAIN_NETWORK = 3,    /**< not certainly one local file: a URL, json: with more; or an
+                                     object of a cluster that no active pool has */
     BASIN_CHAIN_UNREADABLE = 4, /**< a volume that cannot be read */
     BASIN_CHAIN_CYCLE = 5,      /**< an image that comes before it in the chain */
     BASIN_CHAIN_TOO_DEEP = 6    /**< more than 256 images */
@@ -1907,7 +1908,7 @@ typedef struct basin_chain_link {
     uint32_t format_declared; /**< 0: the image above names no format, so a guest could forge it */
     uint32_t reserved;        /**< 0 */
     const char* reference;    /**< as the image above has it; of the first: its path */
-    const char* path;         /**< absolute; "" where it is no local file */
+    const char* path;         /**< absolute; "" where it is no local file or device */
     const char* format;       /**< as declared; else as found, "raw" where it was not opened */
     const char* pool_name;    /**< the pool and volume that it is, or "" */
     const char* volume_name;
@@ -2239,8 +2240,10 @@ BASIN_API int basin_volume_download_to(basin_volume* volume, const basin_transfe
 BASIN_API const char* basin_chain_state_name(uint32_t state);
 
 /**
- * Lists the volume and all that it is based on, through all pools of the context. Only volumes of
- * active pools are opened, whatever an image's header names; trouble further down is a state.
+ * Lists the volume and all that it is based on, through all pools of the context: by the storage
+ * itself, such as a clone's parent in a cluster and a snapshot's origin, then by the image's
+ * header. Only volumes of active pools are opened, whatever an image's header names; trouble
+ * further down is a state.
  * @param flags  0
  * @param links  freed with basin_chain_link_list_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active) or

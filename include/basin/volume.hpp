@@ -105,7 +105,8 @@ enum class ChainState : std::uint8_t {
     ok,         ///< a volume of an active pool; its header was read
     missing,    ///< a local path where nothing is
     outside,    ///< a local path that no active pool has: it is not opened
-    network,    ///< not certainly one local file: a URL, a protocol, "file:a", json: with more
+    network,    ///< not certainly one local file: a URL, a protocol, "file:a", json: with more; or
+                ///< an object of a cluster that no active pool has
     unreadable, ///< a volume that cannot be read
     cycle,      ///< an image that comes before it in the chain
     too_deep,   ///< more than 256 images
@@ -116,7 +117,7 @@ BASIN_API std::string_view to_string(ChainState state) noexcept;
 /** One image of a backing chain: the volume itself, then what it is based on, up to the root. */
 struct ChainLink {
     std::string reference{};    ///< as the image above has it; of the first: its path
-    std::string path{};         ///< absolute; "" where it is no local file
+    std::string path{};         ///< absolute; "" where it is no local file or device
     std::string format{};       ///< as declared; else as found, "raw" where it was not opened
     bool format_declared{true}; ///< false: the image above names no format (a guest could forge it)
     std::string pool_name{};    ///< the pool and volume that it is, or ""
@@ -250,8 +251,9 @@ public:
     void refresh(Job* job = nullptr);
 
     /**
-     * The volume and all that it is based on, through all pools of the context. Only volumes of
-     * active pools are opened, whatever an image's header names.
+     * The volume and all that it is based on, through all pools of the context: by the storage
+     * itself, such as a clone's parent in a cluster and a snapshot's origin, then by the image's
+     * header. Only volumes of active pools are opened, whatever an image's header names.
      * @throws Error not_found, invalid_state  of the volume itself; trouble further down is a state
      */
     std::vector<ChainLink> chain() const;

@@ -347,6 +347,11 @@ TEST_CASE("logical: thin volumes, their snapshots and clones", "[.][lab]")
     CHECK(begin_of(on_top.path()) == "1111");
     CHECK(on_top.info().capacity == 200 * mib);
     CHECK(on_top.definition().backing.at(0).path == clone.path());
+    const auto chain = on_top.chain();
+    REQUIRE(chain.size() >= 2);
+    CHECK(chain[1].path == clone.path());
+    CHECK(chain[1].volume_name == clone.name());
+    CHECK(chain[1].state == ChainState::ok);
 
     // A thin origin goes without its snapshots; a pool not without its volumes.
     base.delete_storage();

@@ -34,6 +34,30 @@ RBD_CASE("clones and copies")
     CHECK((content(far, {.length = 16 * mib}) == whole));
     CHECK(far.definition().backing[0].path == "rbd/golden");
 
+    auto further = other.create_volume_from(raw_volume("further", 0), far, CreateFlags::linked);
+    const auto chain = further.chain();
+    REQUIRE(chain.size() == 3);
+    CHECK(chain[0] == ChainLink{.reference = "other/further",
+                                .format = "raw",
+                                .pool_name = "other",
+                                .volume_name = "further"});
+    CHECK(chain[1] == ChainLink{.reference = "other/far",
+                                .format = "raw",
+                                .pool_name = "other",
+                                .volume_name = "far"});
+    CHECK(chain[2].volume_name == "golden");
+    CHECK(chain[2].state == ChainState::ok);
+    CHECK(further.definition().backing.size() == 1);
+    const auto backing = further.definition(BackingDepth::chain).backing;
+    REQUIRE(backing.size() == 2);
+    CHECK(backing[0].path == "other/far");
+    CHECK(backing[1].path == "rbd/golden");
+    pool.stop();
+    CHECK(further.chain().at(2) ==
+          ChainLink{.reference = "rbd/golden", .format = "raw", .state = ChainState::network});
+    pool.start();
+    further.delete_storage();
+
     const auto blockers = golden.blockers();
     CHECK(std::count_if(blockers.begin(), blockers.end(), [](const Blocker& blocker) {
               return blocker.message.find("other/far") != std::string::npos;
