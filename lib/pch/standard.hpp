@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What most files of the library include anyway, compiled once where b_pch is on, as tests/run has
-// it. It is off by default, and under the address sanitizer, so that each file says what it needs.
+// it. It is off by default, and under the thread sanitizer, so that each file says what it needs.
 #include <basin/context.hpp>
 
 #include <algorithm>
