@@ -260,25 +260,48 @@ TEST_CASE("over quota: no_space", "[faults]")
 {
     Scratch scratch;
     std::filesystem::create_directory(scratch.target());
-    // tmpfs has quotas since Linux 6.6.
-    const Mount mount("tmpfs", scratch.target(), "tmpfs", 0,
-                      "size=64m,mode=777,usrquota,usrquota_block_hardlimit=2m");
-    if (!mount) {
-        WARN("skipped: needs root and a tmpfs with quotas (Linux 6.6)");
+    scratch.directory.write("image", "");
+    std::filesystem::resize_file(scratch.directory / "image", 256 * mib);
+    const LoopDevice device(scratch.directory / "image");
+    const bool formatted =
+        !device.path().empty() && succeeds("mkfs.btrfs -q " + device.path() + " >/dev/null");
+    const Mount mount(device.path(), scratch.target(), "btrfs");
+    if (!formatted || !mount ||
+        !succeeds("btrfs quota enable " + scratch.target() + " && btrfs quota rescan -w " +
+                  scratch.target() + " >/dev/null && btrfs qgroup limit 8M " + scratch.target())) {
+        WARN("skipped: needs root, a loop device and btrfs");
         return;
     }
-    std::filesystem::permissions(scratch.directory.path(), std::filesystem::perms(0777));
-    const auto said = text_from_child([&]() -> std::string {
-        if (::setresgid(somebody, somebody, somebody) != 0 ||
-            ::setresuid(somebody, somebody, somebody) != 0)
-            return "setresuid";
-        Context context(scratch.options());
-        auto pool = scratch.running_pool(context);
-        const auto error = error_of([&] { pool.create_volume(raw_volume("a", 8 * mib, 8 * mib)); });
-        return std::string(to_string(error.code())) + ' ' + std::to_string(error.os_error()) + ' ' +
-               std::to_string(scratch.directory.count("pool"));
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto other = scratch.running_pool(context, "other");
+    constexpr auto size = 32 * mib;
+    const auto content = noise(size);
+    scratch.directory.write("other/large", content);
+    other.refresh();
+    const auto large = other.find_volume("large");
+    auto small = pool.create_volume(raw_volume("small", mib, mib));
+    const auto refused = [&](const char* what, const std::function<void()>& call) {
+        const auto error = error_of(call);
+        INFO(what << ": " << error.what());
+        CHECK(error.code() == ErrorCode::no_space);
+        CHECK(error.os_error() == EDQUOT);
+        CHECK(scratch.directory.count("pool") == 1);
+        CHECK(small.info().capacity == mib);
+        ::sync(); // what was given back counts from then on
+        check_usable(pool);
+    };
+    refused("allocated", [&] { pool.create_volume(raw_volume("new", size, size)); });
+    for (const std::string format : {"raw", "qcow2"})
+        refused(format.c_str(), [&] {
+            pool.create_volume(volume_def("new", format, size), CreateFlags::prealloc_full);
+        });
+    refused("clone", [&] { pool.create_volume_from(raw_volume("new", 0), large); });
+    refused("upload", [&] {
+        const OpenFile source(scratch.directory / "other/large");
+        pool.upload_volume(raw_volume("new", 0), source.fd());
     });
-    CHECK(said == "no_space " + std::to_string(EDQUOT) + " 0");
+    refused("resize", [&] { small.resize(size, ResizeFlags::allocate); });
 }
 
 TEST_CASE("a read-only file system refuses every change, and stays as it is", "[faults]")
