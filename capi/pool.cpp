@@ -37,7 +37,8 @@ CreateFlags create_flags(std::uint32_t flags)
     return static_cast<CreateFlags>(flags & copy_flags);
 }
 
-Form<basin_pool_info> form(const PoolInfo& info)
+/** @param details  "" or JSON; must outlive the result */
+Form<basin_pool_info> form(const PoolInfo& info, const std::string& details)
 {
     Form<basin_pool_info> result;
     result.record.state = static_cast<std::uint32_t>(info.state);
@@ -47,8 +48,8 @@ Form<basin_pool_info> form(const PoolInfo& info)
     result.record.persistent = info.persistent;
     result.record.autostart = info.autostart;
     result.texts[0] = {&basin_pool_info::reason, info.reason};
-    if (!info.details.empty())
-        result.texts[1] = {&basin_pool_info::details, to_json(info.details)};
+    if (!details.empty())
+        result.texts[1] = {&basin_pool_info::details, details};
     return result;
 }
 
@@ -197,7 +198,8 @@ int basin_pool_get_info(basin_pool* pool, uint32_t flags, basin_pool_info** info
         auto& out = required(info, "info");
         reject_unknown_flags(flags, 0);
         const auto now = source.info();
-        out = make_record(form(now));
+        const auto details = now.details.empty() ? std::string() : to_json(now.details);
+        out = make_record(form(now, details));
     });
 }
 

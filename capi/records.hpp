@@ -13,6 +13,13 @@ namespace storage::capi {
 
 template <typename Record>
 struct Text {
+    Text() = default;
+    Text(const char* Record::*the_member, std::string_view text) : member(the_member), value(text)
+    {
+    }
+    /** Only looked at when the record is made. */
+    Text(const char* Record::*, std::string&&) = delete;
+
     const char* Record::*member{}; ///< null: no text
     std::string_view value{};
 };

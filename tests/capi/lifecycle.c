@@ -447,6 +447,49 @@ static void test_end(basin_context* context, basin_pool* pool)
     EXPECT_CODE(basin_context_find_pool(context, "vms", 0, &pool, &error), BASIN_E_NOT_FOUND);
 }
 
+/* What LVM said in the laboratory, by a program in its place. */
+static void test_details(void)
+{
+    basin_context_options options = BASIN_CONTEXT_OPTIONS_INIT;
+    basin_context* context = NULL;
+    basin_pool* pool = NULL;
+    basin_pool_info* info = NULL;
+    char *json = NULL, path[256], *old_path = getenv("PATH");
+    FILE* script = NULL;
+    int i = 0;
+
+    snprintf(path, sizeof(path), "%s/lvm", fixture_root);
+    script = fopen(path, "w");
+    fputs("#!/bin/sh\n[ \"$1\" != fullreport ] || sed -n 's/^> //p' " BASIN_TRANSCRIPTS
+          "/lvm/all-kinds\n",
+          script);
+    fclose(script);
+    EXPECT(chmod(path, 0755) == 0);
+    snprintf(path, sizeof(path), "%s:%s", fixture_root, old_path);
+    old_path = strdup(old_path);
+    setenv("PATH", path, 1);
+    snprintf(path, sizeof(path), "%s/lvm-context", fixture_root);
+    options.root = path;
+    if (EXPECT_OK(basin_context_new(&options, 0, &context, &error)) &&
+        EXPECT_OK(basin_context_define_pool(context,
+                                            "<pool type='logical'><name>lvm</name><source>"
+                                            "<name>labvg</name></source></pool>",
+                                            0, NULL, &pool, &error)) &&
+        EXPECT_OK(basin_pool_start(pool, BASIN_BUILD_NONE, 0, NULL, &error)))
+        for (i = 0; i < 10; ++i) {
+            EXPECT_OK(basin_pool_get_info(pool, 0, &info, &error));
+            EXPECT_OK(basin_pool_get_info_json(pool, 0, &json, &error));
+            EXPECT(info->details != NULL && strstr(info->details, "\"extent_size\":") != NULL);
+            EXPECT(info->details != NULL && strstr(json, info->details) != NULL);
+            basin_pool_info_free(info);
+            basin_free(json);
+        }
+    basin_pool_free(pool);
+    basin_context_free(context);
+    setenv("PATH", old_path, 1);
+    free(old_path);
+}
+
 int main(void)
 {
     basin_context* context;
@@ -462,6 +505,7 @@ int main(void)
     EXPECT(strncmp(basin_context_state_dir(context), fixture_root, strlen(fixture_root)) == 0);
     EXPECT(strncmp(basin_context_run_dir(context), fixture_root, strlen(fixture_root)) == 0);
 
+    test_details();
     test_define(context);
     test_list(context);
     if (EXPECT_OK(basin_context_find_pool(context, "vms", 0, &pool, &error))) {
