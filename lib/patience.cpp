@@ -20,6 +20,7 @@ using namespace std::chrono_literals;
 constexpr auto look_interval = 50ms; ///< how soon a cancel is noticed
 constexpr auto grace = 300ms;        ///< to end cleanly, for work that does not move
 constexpr auto long_grace = 10s;     ///< the same, for work that does: it undoes something
+constexpr auto stuck_after = 1s;     ///< then storage is not about to answer
 
 /** One call between the thread that does it and the one that waits for it. */
 struct Call {
@@ -115,12 +116,17 @@ std::thread start(const std::shared_ptr<Call>& call, const std::shared_ptr<LeftC
 /** Whether a thread has run since it was last asked. */
 class Movement {
 public:
-    bool seen(pid_t thread)
+    bool seen(pid_t thread) noexcept
     {
-        auto now = read_small_file("/proc/self/task/" + std::to_string(thread) + "/schedstat", 128);
-        const bool moved = now && now != before_;
-        before_ = std::move(now);
-        return moved;
+        try {
+            auto now =
+                read_small_file("/proc/self/task/" + std::to_string(thread) + "/schedstat", 128);
+            const bool moved = now && now != before_;
+            before_ = std::move(now);
+            return moved;
+        } catch (const std::exception&) { // no descriptor or no memory is left
+            return false;
+        }
     }
 
 private:
@@ -144,6 +150,15 @@ void answer(Call& call, std::unique_lock<std::mutex>& lock)
     call.changed.notify_all();
 }
 
+/** Nobody waits for the call any more, whose mutex is held. */
+void leave(Call& call, LeftCalls& left)
+{
+    call.left = true;
+    left.add();
+    call.job.cancel();
+    call.changed.notify_all();
+}
+
 /** @return whether the work was done; false: its time is over, and it does not move */
 bool await(Call& call, LeftCalls& left, Job* job, Deadline limit)
 {
@@ -163,10 +178,7 @@ bool await(Call& call, LeftCalls& left, Job* job, Deadline limit)
             over = now;
         const bool moves = over && movement.seen(call.thread);
         if (over && now >= *over + (moves ? steady_clock::duration(long_grace) : grace)) {
-            call.left = true;
-            left.add();
-            call.job.cancel();
-            call.changed.notify_all();
+            leave(call, left);
             return false;
         }
     }
@@ -178,6 +190,12 @@ std::size_t LeftCalls::count() const
 {
     const std::lock_guard lock(mutex_);
     return count_;
+}
+
+bool LeftCalls::are_stuck() const
+{
+    const std::lock_guard lock(mutex_);
+    return count_ != 0 && steady_clock::now() - since_ > stuck_after;
 }
 
 std::string LeftCalls::reason() const
@@ -219,10 +237,15 @@ void LeftCalls::remove()
     returned_.notify_all();
 }
 
+bool works_for(const LeftCalls& left) noexcept
+{
+    return current && current->storage == &left;
+}
+
 void call_with_patience(const std::shared_ptr<LeftCalls>& left, Job* job, Deadline limit,
                         const std::string& title, std::function<void(Job*)> work)
 {
-    if (current && current->storage == left.get()) { // somebody waits for this thread already
+    if (works_for(*left)) { // somebody waits for this thread already
         work(job);
         return;
     }
@@ -233,9 +256,22 @@ void call_with_patience(const std::shared_ptr<LeftCalls>& left, Job* job, Deadli
     call->storage = left.get();
     prepare(call->job, job, limit);
     auto thread = start(call, left);
-    if (!await(*call, *left, job, limit)) {
-        keep_this_library();
+    bool is_done = false;
+    try {
+        is_done = await(*call, *left, job, limit);
+    } catch (...) { // such as the end of the calling thread
+        {
+            const std::lock_guard lock(call->mutex);
+            if (!call->done)
+                leave(*call, *left);
+        }
         thread.detach();
+        keep_this_library();
+        throw;
+    }
+    if (!is_done) {
+        thread.detach();
+        keep_this_library();
         const bool cancelled = job && job->is_cancelled();
         throw Error(cancelled ? ErrorCode::cancelled : ErrorCode::timed_out,
                     title + ": its storage does not answer; the call ends when it does",

@@ -20,6 +20,8 @@ public:
     std::size_t count() const;
     /** "has not answered for 12 s"; "" while it answers. */
     std::string reason() const;
+    /** Whether there are some for so long that it is of no use to wait a moment more. */
+    bool are_stuck() const;
     /** Until all have returned. @throws Error timed_out, cancelled */
     void await(Job* job, Deadline limit, const std::string& title);
 
@@ -32,6 +34,9 @@ private:
     std::size_t count_{};
     std::chrono::steady_clock::time_point since_{};
 };
+
+/** Whether this thread does a call on that storage, for which somebody waits. */
+bool works_for(const LeftCalls& left) noexcept;
 
 /**
  * Does work on another thread and waits for it, but not much longer than allowed: when the limit
