@@ -63,12 +63,21 @@ auto operate(const PoolPointer& pool, Job* job, Work work)
 std::shared_ptr<const UploadSource> kept(const UploadSource& source);
 std::shared_ptr<const DownloadTarget> kept(const DownloadTarget& target);
 
-/** For what one pool wants to know of another. */
+/** For what one pool wants to know of another. @throws Error timed_out  also at once, where it has
+ * kept others waiting already */
 template <typename Work>
 auto ask_neighbour(const PoolPointer& pool, Work work,
                    std::chrono::milliseconds patience = neighbour_limit)
 {
-    return limited_call(pool, nullptr, std::chrono::steady_clock::now() + patience,
+    if (pool->left_calls->are_stuck() && !works_for(*pool->left_calls))
+        throw Error(ErrorCode::timed_out,
+                    "pool '" + pool->name + "': " + pool->left_calls->reason(),
+                    "see to its server or device");
+    auto limit = std::chrono::steady_clock::now() + patience;
+    const auto* job = current_job();
+    if (const auto deadline = job ? job->deadline() : std::nullopt)
+        limit = std::min(limit, *deadline);
+    return limited_call(pool, nullptr, limit,
                         [work = std::move(work)](Job*) mutable { return work(); });
 }
 

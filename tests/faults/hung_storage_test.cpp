@@ -221,6 +221,33 @@ TEST_CASE("who comes while a server hangs works with the other pools all the sam
     remote.stop();
 }
 
+TEST_CASE("a server that has hung for a while costs calls on other pools nothing")
+{
+    Stage stage;
+    NEEDS_A_SERVER(stage)
+    auto remote = stage.remote_pool();
+    remote.create_volume(raw_volume("volume"));
+    auto beside = stage.scratch.running_pool(stage.context, "beside");
+    for (const auto* name : {"a", "b", "c"})
+        beside.create_volume(raw_volume(name));
+    const auto before = threads();
+    {
+        const Context newcomer(stage.scratch.options()); // who has never seen what is in it
+        const auto pool = newcomer.find_pool("beside");
+        stage.server.stop();
+        pool.find_volume("a").delete_storage();
+        std::this_thread::sleep_for(1200ms);
+        for (const auto* name : {"b", "c"})
+            CHECK(code_within(800ms, [&](Job& job) {
+                      pool.find_volume(name).delete_storage(BlockerKind::none, &job);
+                  }) == ErrorCode{});
+        stage.server.go_on();
+        CHECK(comes_true([&] { return threads() == before; }));
+        CHECK(newcomer.find_pool("remote").volume_names() == std::vector<std::string>{"volume"});
+    }
+    remote.stop();
+}
+
 TEST_CASE("a look ends when the context's patience does")
 {
     Stage stage;
