@@ -87,7 +87,7 @@ bool Inspector::check_fixed_part()
 void Inspector::read_extensions()
 {
     auto end = header_.cluster_size();
-    if (header_.backing_offset != 0 && header_.backing_length != 0)
+    if (header_.backing_offset != 0) // as QEMU has it, also where the name has no bytes
         end = std::min(end, header_.backing_offset);
     end = std::min(end, image_.source.size());
     for (std::uint64_t offset = header_.length; add(offset, 8) <= end;) {
@@ -114,7 +114,11 @@ void Inspector::read_extension(std::uint32_t type, std::uint64_t offset, std::ui
         extensions_.backing_format =
             image_.text_at("the backing format name", offset, length, max_path);
     } else if (type == data_file_extension) {
+        if (extensions_.data_file)
+            malformed("there are several data file names");
         extensions_.data_file = image_.text_at("the data file name", offset, length, max_path);
+        if (length == 0)
+            malformed("the data file name is empty");
     } else if (type == feature_names_extension) {
         read_feature_names(offset, length);
     } else if (type == bitmaps_extension) {

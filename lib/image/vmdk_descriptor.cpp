@@ -10,6 +10,7 @@ namespace {
 constexpr std::size_t max_length = 64 << 10;
 constexpr std::size_t max_extents = 256;
 constexpr std::size_t max_path_length = 1023;
+constexpr std::size_t max_extent_name = 511;    // QEMU cuts a longer one, and opens another file
 constexpr std::string_view blank = " \t\r\v\f"; // isspace(3), as QEMU has it
 constexpr std::string_view first_line = "# disk descriptorfile";
 
@@ -82,9 +83,10 @@ private:
     bool take_extent(std::string_view line);
     void take_assignment(std::string_view line);
 
-    std::string path(std::string_view what, std::string_view text)
+    std::string path(std::string_view what, std::string_view text,
+                     std::size_t most = max_path_length)
     {
-        if (text.size() <= max_path_length)
+        if (text.size() <= most)
             return image_.take_text(what, text);
         image_.find(ImageIssue::malformed,
                     std::string(what) + " is " + number(text.size()) + " bytes long");
@@ -123,7 +125,8 @@ bool Reader::take_extent(std::string_view line)
         more_extents_ = true;
         return true;
     }
-    result_.extents.push_back(path("an extent's file name", line.substr(1, end - 1)));
+    result_.extents.push_back(
+        path("an extent's file name", line.substr(1, end - 1), max_extent_name));
     if (!result_.first_flat && (same(type, "flat") || same(type, "vmfs")))
         result_.first_flat = ImageReference{
             .path = result_.extents.back(), .format = "raw", .format_declared = true};

@@ -142,6 +142,23 @@ TEST_CASE("qcow2: a backing file name that cannot be one is a finding", "[image]
     CHECK(longest.backing->path == std::string(1023, 'x'));
 }
 
+TEST_CASE("qcow2: the data file is the one that QEMU opens", "[image]")
+{
+    const auto with = [](std::uint64_t backing_offset, unsigned second_length) {
+        Image image(1024);
+        image.text(0, "QFI\xfb").be32(4, 3).be64(8, backing_offset).be32(20, 16).be64(24, 1 << 20);
+        image.be32(36, 1).be64(40, 0x10000).be64(48, 0x20000).be32(56, 1).be64(72, 4);
+        image.be32(96, 4).be32(100, 104);
+        image.be32(104, 0x44415441).be32(108, 8).text(112, "/etc/abc");
+        image.be32(120, 0x44415441).be32(124, second_length).text(128, "/pool/ok");
+        return inspect(image, 0x40000);
+    };
+    // The extensions end where a backing file name begins, also one of no bytes.
+    CHECK(with(120, 8).data_file == ImageReference{"/etc/abc", "raw", true, ""});
+    CHECK(has(with(0, 8), ImageIssue::malformed));
+    CHECK(has(with(0, 0), ImageIssue::malformed));
+}
+
 TEST_CASE("QED: flags", "[image]")
 {
     auto image = qed_sample().image;
@@ -238,6 +255,14 @@ TEST_CASE("VMDK: what QEMU follows is told, wherever it stands", "[image]")
     const std::string text = "# Disk DescriptorFile\nversion=1\n";
     for (const auto* blank : {"\f", "\v", " \v\t", "\r\f"})
         CHECK(inspect(text + blank + flat.substr(flat.find("RW"))).data_file == shadow);
+
+    // QEMU takes the first 511 bytes of a name, and opens what they say.
+    const auto named = [&](std::size_t length) {
+        return inspect(text + "createType=\"vmfs\"\nRW 16 VMFS \"/" + std::string(length - 1, 'x') +
+                       "\"\n");
+    };
+    CHECK_FALSE(has(named(511), ImageIssue::malformed));
+    CHECK(has(named(512), ImageIssue::malformed));
 
     const ImageReference parent{"/etc/x", "vmdk", true, ""};
     const std::string hint = "parentFileNameHint=\"/etc/x\"\n";
