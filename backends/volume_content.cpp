@@ -182,9 +182,12 @@ void check_data_file(const NewVolume& volume, std::uint64_t capacity)
     if (length < wanted || (file.raw && length != wanted))
         refuse("has " + size_text(length) + ", not the capacity of " + size_text(wanted),
                "resize it, or give the image another capacity");
-    if (!file.raw && ::lseek(fd.get(), 0, SEEK_DATA) >= 0)
+    const bool has_content = ::lseek(fd.get(), 0, SEEK_DATA) >= 0;
+    if (has_content && !file.raw)
         refuse("has content that nobody would see",
                "use an empty sparse volume, or raw='yes' for an image that shows it");
+    if (has_content && has_feature(volume.def, "extended_l2")) // new subclusters read as zeros
+        refuse("has content that extended_l2 would hide", "leave extended_l2 out");
 }
 
 Qcow2Options qcow2_options(const NewVolume& volume)

@@ -143,6 +143,9 @@ TEST_CASE("a data file that is not free, not there or not raw is refused", "[con
     const auto full = pool.create_volume(raw_volume("full", 4 * mib, 0));
     REQUIRE(succeeds("qemu-io -f raw -c 'write -P 5 2M 64k' " + full.path()));
     CHECK(answer(full.path()) == ErrorCode::invalid_argument);
+    def.target.features = {"extended_l2"};
+    CHECK(answer(full.path(), true) == ErrorCode::invalid_argument); // would show zeros
+    def.target.features.clear();
     const auto free = pool.create_volume(raw_volume("free", 4 * mib, 0));
     def.target.compat = "0.10";
     CHECK(answer(free.path()) == ErrorCode::not_supported);
