@@ -310,6 +310,13 @@ Command convert_command(const QemuImage& source, const QemuImage& target,
     const bool fill = needs_target(source, target, options);
     if (fill)
         arguments.emplace_back("-n");
+    // Else qemu-img frees what was allocated for zeros.
+    if (fill && options.preallocation != Preallocation::off) {
+        if (!target.secret && options.backing_path.empty())
+            arguments.emplace_back("--target-is-zero");
+        else
+            arguments.insert(arguments.end(), {"-S", "0"});
+    }
     if (!options.backing_path.empty()) // else all of it would be copied, too
         arguments.insert(arguments.end(),
                          {"-B", options.backing_path, "-F", options.backing_format});

@@ -397,6 +397,27 @@ TEST_CASE("qemu-img converts to every format and back without loss", "[qemu-img]
           }) == ErrorCode::command_failed);
 }
 
+TEST_CASE("qemu-img keeps what is allocated to a larger copy", "[qemu-img]")
+{
+    Images images;
+    if (!images.usable())
+        return;
+    images.directory.write("source", "");
+    std::filesystem::resize_file(images / "source", 3 * megabyte);
+    for (const auto mode : {Preallocation::falloc, Preallocation::full})
+        for (const auto* format : {"raw", "qcow2"}) {
+            INFO(format);
+            const QemuImage image{.path = images / "image", .format = format};
+            qemu_img_convert(images.runner, {.path = images / "source", .format = "raw"}, image,
+                             {.capacity = 5 * megabyte, .preallocation = mode}, nullptr);
+            struct stat status {};
+            REQUIRE(::stat(image.path.c_str(), &status) == 0);
+            CHECK(status.st_blocks * 512 >= static_cast<off_t>(5 * megabyte));
+            CHECK((images.content(image, 0) == std::string(5 * megabyte, '\0')));
+            std::filesystem::remove(image.path);
+        }
+}
+
 TEST_CASE("file names mean nothing to qemu-img", "[qemu-img]")
 {
     Images images;
