@@ -126,6 +126,11 @@ void check_new_upload(const std::string& path, const VolumeDef& def, const Uploa
                         std::to_string(options.offset) + ", but " + size_text(present) +
                         " are here already",
                     present == 0 ? "begin at offset 0" : "ask partial_upload(), and go on there");
+    if (options.resumable && options.expected_length && *options.expected_length < present)
+        throw Error(ErrorCode::invalid_argument,
+                    "upload of '" + def.name + "': " + size_text(*options.expected_length) +
+                        " are expected, but " + size_text(present) + " are here already",
+                    "discard what was kept of another upload, with discard_upload()");
     check_upload(path, source, missing_part(options, present), room_for(def, present));
 }
 

@@ -309,6 +309,13 @@ TEST_CASE("an uploaded volume is there when it is whole, and can be resumed", "[
     CHECK(error_code([&] { pool.discard_upload("d"); }) == ErrorCode::not_found);
     CHECK(scratch.directory.count("pool") == 2);
 
+    // More is kept than is to come.
+    CHECK(up("m", data.substr(0, 100), resumable) == ErrorCode::io);
+    CHECK(up("m", "", {.offset = 100, .expected_length = 50, .resumable = true}) ==
+          ErrorCode::invalid_argument);
+    CHECK(pool.partial_upload("m") == 100);
+    pool.discard_upload("m");
+
     // One that somebody else began since it was looked at.
     CHECK(up("e", data.substr(0, 100), resumable) == ErrorCode::io);
     const auto seen = pool.upload_identity("e");
