@@ -183,7 +183,8 @@ void Context::Impl::drain_event_fd()
 
 void Context::Impl::read_events()
 {
-    overflowed_ = !events.read_after(event_cursor_, undelivered_);
+    if (!events.read_after(event_cursor_, undelivered_))
+        overflowed_ = true; // until it is told
     const bool may_have_started =
         overflowed_ ||
         std::any_of(undelivered_.begin(), undelivered_.end(), [](const LoggedEvent& event) {

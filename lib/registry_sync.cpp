@@ -75,6 +75,12 @@ void Context::Impl::apply_events()
         for (const auto& event : batch) {
             if ((event.writer & ~EventLog::foreign) == events.writer())
                 continue;
+            if (event.kind == EventKind::overflow) { // more changed in that pool than was told
+                if (const auto pool = find_uuid(event.pool_uuid)) {
+                    const std::unique_lock writing(pool->table_mutex);
+                    pool->news.everything_changed();
+                }
+            }
             if (!is_volume_event(event.kind)) {
                 rescan = rescan || event.kind != EventKind::pool_refreshed;
                 continue;

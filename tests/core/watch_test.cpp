@@ -57,6 +57,25 @@ private:
 
 } // namespace
 
+TEST_CASE("more changes than are told one by one are seen all the same", "[watch]")
+{
+    Scratch scratch;
+    Context context(scratch.options()), other(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto same = other.find_pool("pool");
+    CHECK(pool.volume_count() == 0);
+    CHECK(same.volume_count() == 0);
+    constexpr unsigned count = 2500;
+    for (unsigned i = 0; i < count; ++i)
+        scratch.directory.write("pool/" + std::to_string(i), "x");
+    same.refresh();
+    CHECK(pool.volume_count() == count);
+    for (unsigned i = 0; i < count; ++i)
+        REQUIRE(::unlink((scratch.target() + '/' + std::to_string(i)).c_str()) == 0);
+    same.refresh();
+    CHECK(pool.volume_count() == 0);
+}
+
 TEST_CASE("with the watch on, what others do to files is told", "[watch]")
 {
     Scratch scratch;
