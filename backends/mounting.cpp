@@ -183,8 +183,10 @@ void undo_mount(StepRun& run)
 void apply_unmount(StepRun& run)
 {
     const auto mount = mount_of(run);
-    if (present(mount, run.host().system))
-        unmount(mount, run.host(), run.job());
+    if (!present(mount, run.host().system))
+        return;
+    run.declare("begun", "yes");
+    unmount(mount, run.host(), run.job());
 }
 
 bool is_source_of(const MountEntry& mount, const std::string& source, const SystemRoot& system)

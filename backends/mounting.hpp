@@ -47,6 +47,6 @@ void apply_unmount(StepRun& run);
 
 /** For BackendType::actions of each type that mounts. */
 inline constexpr Action mount_action{"mount", apply_mount, undo_mount, false};
-inline constexpr Action unmount_action{"unmount", apply_unmount, nullptr, true};
+inline constexpr Action unmount_action{.name = "unmount", .apply = apply_unmount, .forward = true};
 
 } // namespace storage::inline v1

@@ -383,6 +383,8 @@ std::string stop_unless_held(const PoolPointer& pool, Job* job)
         return holder;
     Change change("pool-stop " + pool->name, place_of(*pool));
     access.backend().stop(access.files->started->note, change);
+    if (!change.empty()) // once nothing is mounted or active any more, the pool is stopped
+        change.commit_here();
     change.add(context.store.remove_record_step(pool->name));
     if (!change.execute(context.change_host(job)))
         return {};

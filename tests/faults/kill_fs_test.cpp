@@ -127,6 +127,10 @@ TEST_CASE("killed while stopping a pool that mounts: both are done or neither", 
             context.define_pool(disk.definition(scratch)).start(BuildMode::overwrite);
         },
         [](Scratch&, Context& context) { context.find_pool("pool").stop(); },
-        [](Scratch& scratch, Context& context) { return !is_running(scratch, context); },
+        [](Scratch& scratch, Context& context) {
+            const bool running = is_running(scratch, context);
+            CHECK(context.find_pool("pool").is_active() == running);
+            return !running;
+        },
         {.opening_too = true, .at_end = use_and_stop});
 }

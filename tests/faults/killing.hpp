@@ -64,6 +64,10 @@ public:
                 // Not every run has as many: this one came to its end, and the next may be shorter.
                 point = std::max(1, counted - (1 << attempt));
             }
+        // Where runs differ much, none may have been killed behind the last call but one of its
+        // own.
+        for (int attempt = 0; after_ == 0 && attempt < 20; ++attempt)
+            run_and_kill_at(std::max(1, run_and_kill_at(INT_MAX) - attempt % 4));
         std::cout << "# killed at " << points.size() << " of " << calls << " system calls";
         if (points.size() < static_cast<std::size_t>(calls))
             std::cout << " (--rng-seed " << Catch::rngSeed() << ')';
