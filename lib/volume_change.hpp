@@ -61,6 +61,9 @@ bool change_volume(PoolAccess& access, const Volume& target, const VolumeOperati
         access = PoolAccess(pool);
     }
     require_expected(access, target);
+    std::string meant;
+    if (access.active_backend().names_move()) // what is listed goes by the name again
+        meant = access.active_backend().identity(volume);
     const bool is_removed = operation.news == EventKind::volume_deleted; // or has a new name
     require_unblocked(access, volume, allowed, operation, job,
                       is_removed ? Links::themselves : Links::followed);
@@ -69,6 +72,10 @@ bool change_volume(PoolAccess& access, const Volume& target, const VolumeOperati
         place.volumes.emplace_back(operation.new_name);
     Change change(std::string(operation.name) + ' ' + pool->name + ' ' + volume, std::move(place));
     list(access, change);
+    if (!meant.empty() && access.active_backend().identity(volume) != meant)
+        throw Error(ErrorCode::busy,
+                    volume_title(volume, *pool) + " was given to another volume meanwhile",
+                    "look which name it has now, then try again");
     change.expect(Volume::Access::expected(target)); // also of what is there when a step opens it
     const auto update = [&](const std::string& name) {
         try {
