@@ -51,7 +51,7 @@ std::vector<std::string> references_of(std::string_view directory, const ImageIn
 struct ChainVolume {
     std::string pool_name{};
     std::string volume_name{};
-    std::string path{}; ///< normalised, where it is one of this host
+    std::string path{};                   ///< normalised, where it is one of this host
     std::function<ImageInfo()> inspect{}; ///< reads its header, throws Error
 };
 

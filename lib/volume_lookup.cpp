@@ -102,8 +102,8 @@ std::optional<Volume> search(Context::Impl& context, const std::vector<PoolPoint
     return std::nullopt;
 }
 
-/** Whether a path in the other pool is certainly not the same in this one. */
-bool is_elsewhere(const PoolAccess& access, const PoolPointer& other)
+/** Whether a path in the other pool is not the same in this one. */
+bool is_elsewhere(const PoolAccess& access, const PoolPointer& other, bool if_not_known)
 {
     try {
         return !ask_neighbour(other, [pool = access.pool, other] {
@@ -112,7 +112,7 @@ bool is_elsewhere(const PoolAccess& access, const PoolPointer& other)
             return has_same_paths(mine, theirs);
         });
     } catch (const Error&) {
-        return false;
+        return if_not_known;
     }
 }
 
@@ -140,6 +140,17 @@ PoolAccess::Volumes present_volumes(PoolAccess& access)
     return {pool->table, std::move(reading)};
 }
 
+/** The name in the path of a network object, where it is one of this pool: nobody has to tell of
+ * those that other hosts make. */
+std::string_view image_in(PoolAccess& access, std::string_view path)
+{
+    const auto& source = access.def().source.name;
+    if (access.info().volume_type != VolumeType::network || !path.starts_with(source + '/'))
+        return {};
+    const auto name = path.substr(source.size() + 1);
+    return name.find('/') == name.npos ? name : std::string_view();
+}
+
 std::string find_in(PoolAccess& access, std::string_view text, bool by_key)
 {
     const auto name = entry_below(access.def().target.path, text);
@@ -150,6 +161,8 @@ std::string find_in(PoolAccess& access, std::string_view text, bool by_key)
     if (const auto scheme = backend_type(access.def().type).path_scheme;
         !by_key && !scheme.empty() && text.starts_with(scheme))
         text.remove_prefix(scheme.size());
+    if (const auto image = image_in(access, text); !by_key && !image.empty())
+        return find_volume_name(access, image) ? std::string(image) : std::string();
     const auto volumes = present_volumes(access);
     const auto index =
         by_key ? volumes.table->find_by_key(text) : volumes.table->find_by_path(text);
@@ -382,7 +395,7 @@ ChainVolume chain_volume(const Volume& volume, const std::string& path)
 std::optional<Volume> volume_seen_from(PoolAccess& access, std::string_view path)
 {
     auto pools = candidates(*access.context, path);
-    std::erase_if(pools, [&](const PoolPointer& pool) { return is_elsewhere(access, pool); });
+    std::erase_if(pools, [&](const PoolPointer& pool) { return is_elsewhere(access, pool, true); });
     std::stable_partition(pools.begin(), pools.end(),
                           [&](const PoolPointer& pool) { return pool == access.pool; });
     return search(*access.context, pools,
@@ -407,7 +420,15 @@ std::vector<ChainLink> origins_of(Volume volume)
         PoolAccess access(Volume::Access::pool(*above));
         if (keeps_volumes_in_target(access.def()))
             break; // of files their headers tell
-        const auto backing = access.active_backend().describe(above->name()).backing;
+        std::vector<BackingStore> backing;
+        try {
+            backing = above->definition().backing;
+        } catch (const Error& error) {
+            if (links.empty()) // the volume itself
+                throw;
+            links.back().state =
+                error.code() == ErrorCode::not_found ? ChainState::missing : ChainState::unreadable;
+        }
         if (backing.empty())
             break;
         const bool is_network = access.info().volume_type == VolumeType::network;
@@ -565,7 +586,7 @@ std::vector<Volume> dependents_of(PoolAccess& access, const std::string& path, L
         });
     std::erase_if(dependents, [&](const Volume& volume) {
         const auto& pool = Volume::Access::pool(volume);
-        return is_elsewhere(access, pool) ||
+        return is_elsewhere(access, pool, false) ||
                // that another program took away
                (answers_at_once(pool) && !PoolAccess(pool).update_volume(volume.name()));
     });

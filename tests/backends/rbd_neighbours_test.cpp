@@ -148,6 +148,43 @@ TEST_CASE("rbd, simulated: an image of another cluster is no base of a clone", "
     second.stop();
 }
 
+TEST_CASE("rbd, simulated: a chain has what other clients made, and nothing of another cluster",
+          "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    pool.refresh();
+    RbdStage elsewhere(peer);
+    auto same = elsewhere.pool();
+    same.create_volume_from(raw_volume("kid", 0), same.create_volume(raw_volume("base", 8 * mib)),
+                            CreateFlags::linked);
+    const auto kid = pool.find_volume("kid");
+    REQUIRE(kid.chain().size() == 2);
+    CHECK(kid.chain()[1].volume_name == "base");
+    CHECK(kid.chain()[1].state == ChainState::ok);
+
+    // The path is there in another cluster, too, which stops answering.
+    auto def = stage.definition("second");
+    def.source.hosts[0].name = "second." + peer.fake->monitor;
+    auto second = stage.context->define_pool(def);
+    second.start();
+    second.refresh();
+    auto others = stage.pool("other", "other");
+    auto far = others.create_volume_from(raw_volume("far", 0), pool.find_volume("base"),
+                                         CreateFlags::linked);
+    pool.stop();
+    peer.fake->fail("rbd_list2", -ETIMEDOUT);
+    CHECK(error_code([&] { second.refresh(); }) == ErrorCode::timed_out);
+    peer.fake->fail("rados_connect", -ETIMEDOUT, 0, 1000);
+    const auto chain = far.chain();
+    REQUIRE(chain.size() == 2);
+    CHECK(chain[1] ==
+          ChainLink{.reference = "rbd/base", .format = "raw", .state = ChainState::network});
+    peer.fake->fail("rados_connect", 0, 0, 0);
+    others.stop();
+}
+
 TEST_CASE("rbd, simulated: an image's path is that of no file", "[rbd]")
 {
     const auto peer = RbdPeer::simulated();
