@@ -33,6 +33,16 @@ std::string id_of(const RbdStepPool& pool, const std::string& name)
     }
 }
 
+bool has_header(const RbdStepPool& pool, const std::string& id)
+{
+    const auto header = "rbd_header." + id;
+    char byte{};
+    const auto code = pool.library().rados_read(pool->pool(), header.c_str(), &byte, 1, 0);
+    if (code != -ENOENT)
+        pool->check(code, "cannot read '" + header + "'");
+    return code != -ENOENT;
+}
+
 int remove_image(const RbdStepPool& pool, const std::string& name)
 {
     RbdJob nobody; // half of it gone is no use: not to be cancelled

@@ -26,6 +26,8 @@ private:
 std::string listed_id(const std::vector<RbdEntry>& entries, const std::string& name);
 /** Of an image that can be opened; "": there is none. */
 std::string id_of(const RbdStepPool& pool, const std::string& name);
+/** Whether there is the object that says what the image is. */
+bool has_header(const RbdStepPool& pool, const std::string& id);
 /** @return Ceph's answer */
 int remove_image(const RbdStepPool& pool, const std::string& name);
 /** Removes what nobody can use; who has it open is the process that died. */

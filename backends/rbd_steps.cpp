@@ -66,21 +66,33 @@ void apply_create(StepRun& run)
     const RbdStepPool pool(run);
     const auto& name = run.argument("name");
     const auto size = size_argument(run, "size");
-    check_created(pool, create(pool, name, size), name);
+    const auto code = create(pool, name, size);
+    if (code == -EEXIST) {
+        run.remember("made", "by another");
+        if (id_of(pool, name).empty())
+            throw Error(ErrorCode::already_exists,
+                        "'" + pool->path_of(name) +
+                            "': an image that cannot be opened has the name",
+                        "choose another name; what is left of a creation that was cut short goes "
+                        "by 'rbd rm'",
+                        {}, EEXIST);
+    }
+    check_created(pool, code, name);
     run.remember("made", "yes");
     run.work(-1, name);
 }
 
-/** An image that can be opened is whole, and who knows whose: it stays. What a kill left behind
- * cannot be opened. */
+/** What a kill left behind has no header, without which no image can be opened. Any other is whole,
+ * even where it cannot be opened for want of its parent, and who knows whose: it stays. */
 void undo_create(StepRun& run)
 {
     const RbdStepPool pool(run);
     const auto& name = run.argument("name");
-    if (!run.evidence("made").empty() || !id_of(pool, name).empty() ||
-        listed_id(list_directory(*pool), name).empty())
+    if (!run.evidence("made").empty())
         return;
-    clear_away(pool, name);
+    const auto id = listed_id(list_directory(*pool), name);
+    if (!id.empty() && !has_header(pool, id))
+        clear_away(pool, name);
 }
 
 void apply_begin(StepRun& run)

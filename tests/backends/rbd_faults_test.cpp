@@ -24,15 +24,24 @@ void die_in(RbdStage& stage, Work&& work)
     }
     int status = 0;
     REQUIRE(::waitpid(child, &status, 0) == child);
-    REQUIRE(WEXITSTATUS(status) == 7);
+    REQUIRE(WEXITSTATUS(status) == fake_ceph::killed);
 }
 
 void die_deleting(RbdStage& stage, const std::string& pool, const std::string& volume)
 {
     die_in(stage, [&] {
         Job job;
-        job.set_progress_callback([](const Progress&) { ::_exit(7); });
+        job.set_progress_callback([](const Progress&) { ::_exit(fake_ceph::killed); });
         stage.context->find_pool(pool).find_volume(volume).delete_storage(BlockerKind::none, &job);
+    });
+}
+
+/** In a simulated cluster, of which nothing changes here. */
+void die_creating(RbdStage& stage, const std::string& volume)
+{
+    die_in(stage, [&] {
+        stage.peer.fake->die_at("rbd_create4");
+        stage.context->find_pool("ceph").create_volume(raw_volume(volume));
     });
 }
 
@@ -45,7 +54,7 @@ RBD_CASE("a creation that was killed leaves nothing")
             raw_volume("half", 64 * mib),
             UploadSource([n = 0](std::span<std::byte> buffer, std::uint64_t&) mutable {
                 if (++n == 9)
-                    ::_exit(7);
+                    ::_exit(fake_ceph::killed);
                 return buffer.size();
             }));
     });
@@ -402,12 +411,50 @@ TEST_CASE("rbd, simulated: half-made images go, whole ones of the name stay", "[
     REQUIRE(pool.diagnostics().size() == 1);
     CHECK(pool.diagnostics()[0].reason == DiagnosticReason::vanished);
     CHECK(pool.volume_count() == 0);
-    // As a creation finds it that is undone: the name is taken, by what cannot be opened.
-    CHECK(error_code([&] { pool.create_volume(raw_volume("a")); }) == ErrorCode::already_exists);
-    CHECK(peer.fake->image_count() == 0);
+    die_creating(stage, "a");
+    SECTION("by a recovery")
+    {
+        const auto recovered = stage.context->recover();
+        REQUIRE(recovered.size() == 1);
+        CHECK(recovered[0].message == "undone");
+        CHECK(peer.fake->image_count() == 0);
+    }
+    SECTION("by who wants the name") {}
     pool.create_volume(raw_volume("a", 2 * mib));
     CHECK(error_code([&] { pool.create_volume(raw_volume("a")); }) == ErrorCode::already_exists);
     CHECK(pool.find_volume("a").info().capacity == 2 * mib);
+    CHECK(peer.fake->image_count() == 1);
+}
+
+TEST_CASE("rbd, simulated: a creation whose name is taken leaves alone what has it", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    const auto refused = [&] {
+        const auto error = error_of([&] { pool.create_volume(raw_volume("a")); });
+        CHECK(error.code() == ErrorCode::already_exists);
+        CHECK(says(error, "cannot be opened"));
+        CHECK(peer.fake->image_count() == 1);
+        CHECK(stage.context->recover().empty());
+    };
+    SECTION("an image that another host is making")
+    {
+        peer.fake->add_half_made("rbd", "a");
+        refused();
+    }
+    SECTION("an image that has lost its parent, and has all its data")
+    {
+        pool.create_volume(raw_volume("a", 8 * mib));
+        peer.fake->find("rbd", "a")->lost_parent = true;
+        refused();
+        die_creating(stage, "a");
+        const auto recovered = stage.context->recover();
+        REQUIRE(recovered.size() == 1);
+        CHECK(recovered[0].message == "undone");
+        CHECK(peer.fake->image_count() == 1);
+    }
+    peer.fake->images_.clear();
 }
 
 } // namespace

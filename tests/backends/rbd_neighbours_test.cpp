@@ -20,11 +20,6 @@ using namespace storage;
 
 namespace {
 
-bool says(const Error& error, const std::string& text)
-{
-    return std::string(error.what()).find(text) != std::string::npos;
-}
-
 // ---- locks -------------------------------------------------------------------------------------
 
 void lock(const RbdPeer& peer, const std::string& image)

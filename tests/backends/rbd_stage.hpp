@@ -194,6 +194,11 @@ inline storage::Error error_of(const std::function<void()>& call)
     return storage::Error(storage::ErrorCode::internal, "no error");
 }
 
+inline bool says(const storage::Error& error, const std::string& text)
+{
+    return std::string(error.what()).find(text) != std::string::npos;
+}
+
 /** Begins a case that needs the real cluster. */
 #define REAL_CLUSTER(peer)                                                                         \
     const auto peer = RbdPeer::real();                                                             \

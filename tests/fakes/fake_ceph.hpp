@@ -19,6 +19,8 @@ namespace fake_ceph {
 /** The objects of an image at one moment: 4 MiB each, those never written are not there. */
 using Objects = std::map<std::uint64_t, std::string>;
 
+inline constexpr int killed = 7; ///< how a process ends that a test kills
+
 struct Image;
 struct Snapshot {
     std::uint64_t id{};
@@ -70,6 +72,8 @@ public:
     /** From the n-th call on (1: the next), `times` calls of this function answer with the code. */
     void fail(const std::string& function, int code, int after = 1, int times = 1);
     void heal();
+    /** The process ends at the next call of this function. */
+    void die_at(const std::string& function) { deadly_ = function; }
     /** As before Ceph 16. */
     void become_old();
     int calls(const std::string& function) const;
@@ -103,6 +107,7 @@ private:
     };
     std::map<std::string, Fault> faults_{};
     std::map<std::string, int> calls_{};
+    std::string deadly_{};
 };
 
 } // namespace fake_ceph
