@@ -50,14 +50,14 @@ int remove_image(const RbdStepPool& pool, const std::string& name)
                                                    &nobody);
 }
 
-void clear_away(const RbdStepPool& pool, const std::string& name)
+int remove_after(const RbdStepPool& pool, const std::string& name, const std::string& client)
 {
     auto code = remove_image(pool, name);
     constexpr int attempts = 50, each = 10; // its last messages may be on the way still
     for (int attempt = 0; code == -EBUSY && attempt != attempts; ++attempt) {
         if (attempt % each == 0)
             try {
-                evict_watchers(RbdImage(pool.shared(), name, RbdImage::Mode::read), "");
+                evict_watchers(RbdImage(pool.shared(), name, RbdImage::Mode::read), client);
             } catch (const Error& error) {
                 if (error.code() != ErrorCode::not_found)
                     throw;
@@ -65,6 +65,12 @@ void clear_away(const RbdStepPool& pool, const std::string& name)
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
         code = remove_image(pool, name);
     }
+    return code;
+}
+
+void clear_away(const RbdStepPool& pool, const std::string& name)
+{
+    const auto code = remove_after(pool, name, "");
     if (code != -ENOENT)
         pool->check(code, "cannot remove what is left of '" + pool->path_of(name) + "'");
 }

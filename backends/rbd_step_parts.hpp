@@ -30,6 +30,9 @@ std::string id_of(const RbdStepPool& pool, const std::string& name);
 bool has_header(const RbdStepPool& pool, const std::string& id);
 /** @return Ceph's answer */
 int remove_image(const RbdStepPool& pool, const std::string& name);
+/** The same where a process died that may have it open still.
+ * @param client  of the dead process; "": everyone who has it open */
+int remove_after(const RbdStepPool& pool, const std::string& name, const std::string& client);
 /** Removes what nobody can use; who has it open is the process that died. */
 void clear_away(const RbdStepPool& pool, const std::string& name);
 /** Takes away what a kill left of names that are not in the pool's directory, which keeps everyone
@@ -52,8 +55,7 @@ void undo_unless_gone(StepRun& run)
 template <void (*apply)(StepRun&)>
 void finish_unless_gone(StepRun& run)
 {
-    const bool goes_on = !run.evidence("begun").empty() || !run.evidence("client").empty() ||
-                         !run.evidence("ending").empty();
+    const bool goes_on = !run.evidence("client").empty() || !run.evidence("ending").empty();
     try {
         apply(run);
     } catch (const RbdPlaceGone&) {

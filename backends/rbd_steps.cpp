@@ -261,20 +261,45 @@ void undo_publish(StepRun& run)
 
 // ---- on images that exist ----------------------------------------------------------------------
 
+/** Before an image's data goes: says who does it; after a kill locks that process out, which else
+ * has the image for half a minute more. */
+void pass_no_return(StepRun& run, const RbdStepPool& pool, const RbdImage& image)
+{
+    if (const auto& dead = run.evidence("client"); !dead.empty())
+        evict_watchers(image, dead);
+    else
+        run.declare("client",
+                    std::to_string(pool.library().rados_get_instance_id(pool->cluster())));
+}
+
+/** After a kill. As long as the image is whole, others may use it: then it stays. */
+void finish_removal(const StepRun& run, const RbdStepPool& pool)
+{
+    const auto& name = run.argument("name");
+    const auto& id = run.argument("id");
+    if (id_of(pool, name) != id) {
+        if (listed_id(list_directory(*pool), name) == id)
+            clear_away(pool, name);
+        return;
+    }
+    if (!run.evidence("unanswered").empty()) // it was said to have failed
+        return;
+    const auto code = remove_after(pool, name, run.evidence("client"));
+    if (code != -EBUSY && code != -ENOTEMPTY && code != -ENOENT)
+        pool->check(code, "cannot remove '" + pool->path_of(name) + "'");
+}
+
 void apply_remove(StepRun& run)
 {
     const RbdStepPool pool(run);
     const auto& name = run.argument("name");
-    if (!run.evidence("begun").empty()) {
-        // Who was told that it failed may use the image, as long as it is whole.
-        if (!run.evidence("unanswered").empty() && id_of(pool, name) == run.argument("id"))
-            return;
-        if (listed_id(list_directory(*pool), name) == run.argument("id"))
-            clear_away(pool, name);
-        return;
+    if (!run.evidence("client").empty())
+        return finish_removal(run, pool);
+    {
+        const RbdImage image(pool.shared(), name, Mode::read);
+        require_changeable(image, run.argument("id"));
+        pass_no_return(run, pool, image);
     }
-    require_changeable(RbdImage(pool.shared(), name, Mode::read), run.argument("id"));
-    run.declare("begun", "yes");
     enter_phase(run.job(), "removing", 0);
     const auto code = remove_image(pool, name);
     if (code == -ETIMEDOUT || code == -ENOTCONN || code == -ESHUTDOWN)
@@ -311,17 +336,6 @@ void undo_rename(StepRun& run)
     if (id_of(pool, run.argument("new_name")) == run.argument("id") &&
         id_of(pool, run.argument("name")).empty())
         rename(pool, run.argument("new_name"), run.argument("name"));
-}
-
-/** Before an image's data goes: says who does it; after a kill locks that process out, which else
- * has the image for half a minute more. */
-void pass_no_return(StepRun& run, const RbdStepPool& pool, const RbdImage& image)
-{
-    if (const auto& dead = run.evidence("client"); !dead.empty())
-        evict_watchers(image, dead);
-    else
-        run.declare("client",
-                    std::to_string(pool.library().rados_get_instance_id(pool->cluster())));
 }
 
 void apply_resize(StepRun& run)

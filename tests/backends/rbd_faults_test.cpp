@@ -83,6 +83,49 @@ RBD_CASE("a deletion that was killed is finished")
     CHECK(names(pool).empty());
 }
 
+TEST_CASE("rbd, simulated: a deletion that was killed before Ceph did anything", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    pool.create_volume(raw_volume("a", 8 * mib));
+    die_deleting(stage, "ceph", "a");
+    auto& image = *peer.fake->find("rbd", "a");
+    const auto recover = [&] {
+        peer.fake->forget_calls();
+        const auto recovered = stage.context->recover();
+        REQUIRE(recovered.size() == 1);
+        CHECK(recovered[0].finished);
+        CHECK_FALSE(recovered[0].pending);
+    };
+    SECTION("is finished, with the dead process locked out")
+    {
+        image.writers = 1;
+        image.client = fake_ceph::this_client;
+        recover();
+        CHECK(peer.fake->calls("rados_mon_command") == 1);
+        CHECK(names(pool).empty());
+    }
+    SECTION("leaves the image to who uses it since, or has made a snapshot")
+    {
+        SECTION("used")
+        {
+            image.writers = 1;
+        }
+        SECTION("with a snapshot")
+        {
+            image.snapshots.push_back(std::make_shared<fake_ceph::Snapshot>());
+        }
+        recover();
+        CHECK(peer.fake->calls("rados_mon_command") == 0);
+        REQUIRE(names(pool) == std::vector<std::string>{"a"});
+        image.writers = 0;
+        image.snapshots.clear();
+        CHECK(stage.context->recover().empty());
+        CHECK(peer.fake->image_count() == 1);
+    }
+}
+
 TEST_CASE("rbd, simulated: a deletion that Ceph does not answer", "[rbd]")
 {
     const auto peer = RbdPeer::simulated();

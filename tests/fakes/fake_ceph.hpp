@@ -19,6 +19,7 @@ namespace fake_ceph {
 /** The objects of an image at one moment: 4 MiB each, those never written are not there. */
 using Objects = std::map<std::uint64_t, std::string>;
 
+inline constexpr std::int64_t this_client = 4711;
 inline constexpr int killed = 7; ///< how a process ends that a test kills
 
 struct Image;
@@ -47,9 +48,10 @@ struct Image {
     std::shared_ptr<Snapshot> parent_snapshot{};
     std::uint64_t version{1}; ///< of its header
     int writers{};
-    std::string locker{};  ///< who has locked it by a command
-    bool has_header{true}; ///< false: what a killed creation leaves behind
-    bool lost_parent{};    ///< what a flattening leaves behind that ended short of the end
+    std::int64_t client{4100}; ///< that all writers are
+    std::string locker{};       ///< who has locked it by a command
+    bool has_header{true};      ///< false: what a killed creation leaves behind
+    bool lost_parent{};         ///< what a flattening leaves behind that ended short of the end
 };
 
 /** One cluster; while it lives, rbd_library() gives its functions. It ends when all connections are

@@ -67,7 +67,7 @@ int fsid(RadosCluster connection, char* buffer, std::size_t size)
 }
 std::uint64_t instance_id(RadosCluster)
 {
-    return 4711;
+    return this_client;
 }
 int mon_command(RadosCluster, const char** command, std::size_t, const char*, std::size_t,
                 char** out, std::size_t* out_length, char** remark, std::size_t* remark_length)
@@ -75,7 +75,10 @@ int mon_command(RadosCluster, const char** command, std::size_t, const char*, st
     ENTER(rados_mon_command);
     const std::string number = cluster->has_manager ? "4000000000" : "0";
     std::string answer;
-    if (std::strstr(*command, "get-quota")) {
+    if (std::strstr(*command, "blocklist")) { // all have one address
+        for (const auto& image : cluster->images_)
+            image->writers = 0;
+    } else if (std::strstr(*command, "get-quota")) {
         answer = R"({"pool_name":"rbd","quota_max_bytes":)" +
                  std::to_string(cluster->full ? 1 : cluster->quota) + "}";
     } else {

@@ -274,13 +274,14 @@ void children_cleanup(RbdLinkedImage* list, std::size_t count)
 int watchers(RbdHandle handle, RbdWatcher* result, std::size_t* count)
 {
     ENTER(rbd_watchers_list);
-    const auto writers = static_cast<std::size_t>(open_image(handle).image->writers);
+    const auto& image = *open_image(handle).image;
+    const auto writers = static_cast<std::size_t>(image.writers);
     const auto room = *count;
     *count = writers;
     if (writers > room)
         return -ERANGE;
     for (std::size_t i = 0; i != writers; ++i)
-        result[i] = {.addr = text("192.0.2.1:0/1"), .id = 4100, .cookie = i};
+        result[i] = {.addr = text("192.0.2.1:0/1"), .id = image.client, .cookie = i};
     return 0;
 }
 void watchers_cleanup(RbdWatcher* list, std::size_t count)
