@@ -4,15 +4,18 @@
 #include "job_impl.hpp"
 #include "names.hpp"
 #include "rbd_closing.hpp"
+#include "signal_guard.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <future>
 #include <netdb.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 namespace storage::inline v1 {
 namespace {
@@ -572,18 +575,44 @@ void RbdImage::require_id(const std::string& wanted) const
 int RbdJob::report(std::uint64_t done, std::uint64_t total, void* self) noexcept
 {
     auto& state = *static_cast<RbdJob*>(self);
-    if (!state.job)
-        return 0;
-    if (state.job->is_cancelled())
+    if (state.is_over())
         return -ECANCELED;
-    if (const auto deadline = state.job->deadline();
-        deadline && std::chrono::steady_clock::now() >= *deadline)
-        return -ECANCELED;
-    if (done > state.told && done <= total) {
-        advance(state.job, done - state.told);
-        state.told = done;
-    }
+    if (done <= total)
+        state.done = done;
     return 0;
+}
+
+bool RbdJob::is_over() const noexcept
+{
+    if (!job)
+        return false;
+    const auto deadline = job->deadline();
+    return job->is_cancelled() || (deadline && std::chrono::steady_clock::now() >= *deadline);
+}
+
+int RbdJob::follow(const std::function<int()>& call)
+{
+    if (!job)
+        return call();
+    std::future<int> answer;
+    try {
+        const SignalsBlocked blocked;
+        answer = std::async(std::launch::async, call);
+    } catch (const std::system_error&) { // no thread: then nobody hears how far it is
+        return call();
+    }
+    std::uint64_t told = 0;
+    const auto tell = [&] {
+        if (const auto now = done.load(); now > told)
+            advance(job, now - std::exchange(told, now));
+    };
+    constexpr std::chrono::milliseconds interval{100};
+    // A thread that moves when its time is over is taken for one that ends cleanly.
+    while (!is_over() && answer.wait_for(interval) == std::future_status::timeout)
+        tell();
+    const int code = answer.get();
+    tell();
+    return code;
 }
 
 } // namespace storage::inline v1

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -205,11 +206,16 @@ private:
     RbdHandle handle_{};
 };
 
-/** Gives an RbdProgress the job to tell of, and ends the call when the job ends. */
+/** Gives an RbdProgress the job to tell of, and ends the call when the job ends. librbd reports on
+ * threads of its own, with its locks held: there it is only noted. */
 struct RbdJob {
     Job* job{};
-    std::uint64_t told{};
+    std::atomic<std::uint64_t> done{};
     static int report(std::uint64_t done, std::uint64_t total, void* self) noexcept;
+    bool is_over() const noexcept;
+    /** Has another thread do the call that reports, and tells the job on this one meanwhile.
+     * @return Ceph's answer */
+    int follow(const std::function<int()>& call);
 };
 
 } // namespace storage::inline v1

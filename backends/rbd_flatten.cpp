@@ -196,8 +196,10 @@ void apply_flatten(StepRun& run)
     Flattening flattening{.run = run};
     if (overlap == 0) // nothing to tell of
         flattening.declare();
-    const int code =
-        image.library().rbd_flatten_with_progress(image.get(), Flattening::report, &flattening);
+    const int code = flattening.job.follow([&] {
+        return image.library().rbd_flatten_with_progress(image.get(), Flattening::report,
+                                                         &flattening);
+    });
     if (flattening.problem)
         std::rethrow_exception(flattening.problem);
     image.check(code, "cannot flatten it");

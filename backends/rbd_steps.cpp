@@ -223,9 +223,12 @@ void apply_fill(StepRun& run)
 
 void resize(const RbdImage& image, std::uint64_t size, Job* job)
 {
+    enter_phase(job, "resizing", image.info().num_objs);
     RbdJob progress{.job = job};
-    image.check(image.library().rbd_resize2(image.get(), size, true, RbdJob::report, &progress),
-                "cannot make its size " + std::to_string(size) + " bytes");
+    const auto code = progress.follow([&] {
+        return image.library().rbd_resize2(image.get(), size, true, RbdJob::report, &progress);
+    });
+    image.check(code, "cannot make its size " + std::to_string(size) + " bytes");
 }
 
 void apply_extend(StepRun& run)

@@ -3,6 +3,8 @@
 #include "rbd_stage.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <thread>
 
 using namespace storage;
 
@@ -192,6 +194,37 @@ RBD_CASE("a clone becomes independent")
     far.revert_snapshot("kept");
     CHECK((content(far) == before));
     CHECK(error_code([&] { far.flatten(); }) == ErrorCode::invalid_state);
+}
+
+RBD_CASE("progress is told on the thread of the call")
+{
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    auto golden = pool.create_volume(raw_volume("golden", 32 * mib));
+    golden.upload(source_of(pattern(32 * mib)));
+    auto kid = pool.create_volume_from(raw_volume("kid", 0), golden, CreateFlags::linked);
+    if (peer.fake)
+        peer.fake->pause = std::chrono::milliseconds(40);
+    Job job;
+    std::atomic<int> elsewhere{0};
+    std::set<std::string> midway;
+    job.set_progress_callback([&, here = std::this_thread::get_id()](const Progress& progress) {
+        if (std::this_thread::get_id() != here)
+            ++elsewhere;
+        else if (progress.done > 0 && progress.done < progress.total)
+            midway.insert(progress.phase);
+    });
+    golden.resize(8 * mib, ResizeFlags::shrink, BlockerKind::backing_image, &job);
+    CHECK(job.progress().phase == "resizing");
+    CHECK(job.progress().done >= 7);
+    CHECK(job.progress().total == 8);
+    kid.flatten(&job);
+    CHECK(job.progress().phase == "flattening");
+    CHECK(job.progress().done >= 7);
+    CHECK(job.progress().total == 8);
+    CHECK(elsewhere == 0);
+    if (peer.fake)
+        CHECK(midway == std::set<std::string>{"resizing", "flattening"});
 }
 
 RBD_CASE("flattening loses nothing where the object map is wrong")

@@ -3,6 +3,7 @@
 
 #include <cassert>
 #include <chrono>
+#include <thread>
 #include <unistd.h>
 
 namespace fake_ceph {
@@ -29,6 +30,14 @@ const RbdLibrary& functions(bool with_encryption)
 }
 
 } // namespace
+
+int report_elsewhere(RbdProgress report, std::uint64_t done, std::uint64_t total, void* self)
+{
+    int code = 0;
+    std::this_thread::sleep_for(cluster->pause);
+    std::thread([&] { code = report(done, total, self); }).join();
+    return code;
+}
 
 int add_image(RadosPool pool, const char* name, std::uint64_t size, std::shared_ptr<Image> parent,
               std::shared_ptr<Snapshot> snapshot)

@@ -6,6 +6,7 @@
 #include "rados_library.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <memory>
@@ -49,9 +50,9 @@ struct Image {
     std::uint64_t version{1}; ///< of its header
     int writers{};
     std::int64_t client{4100}; ///< that all writers are
-    std::string locker{};       ///< who has locked it by a command
-    bool has_header{true};      ///< false: what a killed creation leaves behind
-    bool lost_parent{};         ///< what a flattening leaves behind that ended short of the end
+    std::string locker{};      ///< who has locked it by a command
+    bool has_header{true};     ///< false: what a killed creation leaves behind
+    bool lost_parent{};        ///< what a flattening leaves behind that ended short of the end
 };
 
 /** One cluster; while it lives, rbd_library() gives its functions. It ends when all connections are
@@ -70,6 +71,7 @@ public:
     std::uint64_t quota{};
     bool full{}; ///< who does not want to try then gets no answer
     std::set<std::string> known_options{};
+    std::chrono::milliseconds pause{}; ///< before each report of progress
 
     /** From the n-th call on (1: the next), `times` calls of this function answer with the code. */
     void fail(const std::string& function, int code, int after = 1, int times = 1);

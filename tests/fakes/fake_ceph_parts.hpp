@@ -88,6 +88,9 @@ inline std::string object_of(const Image& image, std::uint64_t number)
     return std::string(object_size, '\0');
 }
 
+/** As librbd does: on a thread of its own, which the caller waits for. */
+int report_elsewhere(RbdProgress report, std::uint64_t done, std::uint64_t total, void* self);
+
 int add_image(RadosPool pool, const char* name, std::uint64_t size,
               std::shared_ptr<Image> parent = {}, std::shared_ptr<Snapshot> snapshot = {});
 

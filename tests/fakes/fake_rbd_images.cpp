@@ -303,10 +303,17 @@ std::int64_t lockers(RbdHandle handle, int* is_exclusive, char* tag, std::size_t
     std::strcpy(addresses, "192.0.2.1:0/1");
     return 1;
 }
-int resize(RbdHandle handle, std::uint64_t size, bool, RbdProgress, void*)
+int resize(RbdHandle handle, std::uint64_t size, bool, RbdProgress report, void* self)
 {
     ENTER(rbd_resize2);
     auto& image = *open_image(handle).image;
+    const auto objects = [](std::uint64_t bytes) {
+        return (bytes + object_size - 1) / object_size;
+    };
+    const auto total = objects(image.size);
+    for (auto number = objects(size) + 1; number <= total; ++number)
+        if (const int code = report_elsewhere(report, number, total, self); code < 0)
+            return code;
     image.size = size;
     std::erase_if(image.objects,
                   [&](const auto& object) { return object.first * object_size >= size; });
@@ -322,7 +329,7 @@ int flatten(RbdHandle handle, RbdProgress report, void* self)
         return -EINVAL;
     const auto objects = (image.size + object_size - 1) / object_size;
     for (std::uint64_t number = 0; number != objects; ++number) {
-        if (const int code = report(number, objects, self); code < 0)
+        if (const int code = report_elsewhere(report, number, objects, self); code < 0)
             return code;
         if (image.parent_snapshot->objects.contains(number) && !image.unwritten.contains(number))
             image.objects.insert({number, object_of(image, number)});
