@@ -189,7 +189,9 @@ public:
         if (mode != BuildMode::overwrite)
             require_empty(disk);
         require_closed(disk.path);
-        change.add(label_disk_step({.path = disk.path, .device_number = disk.number},
+        change.add(label_disk_step({.path = disk.path,
+                                    .device_number = disk.number,
+                                    .part_separator = disk.part_separator},
                                    wanted_format(), mode == BuildMode::overwrite));
     }
 
@@ -201,8 +203,10 @@ public:
         const auto disk = find_disk();
         if (change.empty())
             refuse_damaged(disk);
-        change.add(sync_disk_step(
-            {.path = disk.path, .device_number = disk.number, .format = wanted_format()}));
+        change.add(sync_disk_step({.path = disk.path,
+                                   .device_number = disk.number,
+                                   .format = wanted_format(),
+                                   .part_separator = disk.part_separator}));
         return {};
     }
 
@@ -397,8 +401,10 @@ private:
         if (def_.source.devices.empty())
             throw Error(ErrorCode::invalid_argument,
                         "pool '" + def_.name + "' has no source device");
-        const auto& source = def_.source.devices.front().path;
-        FoundDisk disk{.path = host_.system.path(find_device(source, host_.system))};
+        const auto& device = def_.source.devices.front();
+        const auto& source = device.path;
+        FoundDisk disk{.path = host_.system.path(find_device(source, host_.system)),
+                       .part_separator = device.part_separator.value_or(false)};
         const auto fd = open_file(disk.path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
         struct stat status {};
         if (::fstat(fd.get(), &status) != 0)

@@ -6,6 +6,9 @@
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <numeric>
+#include <set>
+#include <sstream>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 using namespace storage;
@@ -272,6 +275,45 @@ TEST_CASE("disk: links of udev as source and as target", "[disk]")
     CHECK(pool.info().state == PoolState::inaccessible);
     CHECK(error_code([&] { pool.create_volume(partition(MiB)); }) != ErrorCode{});
     CHECK(probe_device(disk->path()).empty());
+}
+
+TEST_CASE("disk: the helper is told of the separator before partition numbers", "[disk]")
+{
+    DiskPool on("gpt");
+    if (!on.disk)
+        return;
+    // Only the device mapper's names have one, so what tells is what the helper is asked.
+    const auto& scratch = on.scratch.directory;
+    std::filesystem::create_directory(scratch / "helpers");
+    const auto helper = scratch / "helpers/basin-partition";
+    scratch.write("helpers/basin-partition", "#!/bin/sh\n(cat; echo) | tee -a " +
+                                                 scratch / "asked" +
+                                                 " | " BASIN_TEST_HELPERS "/basin-partition\n");
+    REQUIRE(::chmod(helper.c_str(), 0700) == 0);
+    auto options = on.options();
+    options.helper_directory = scratch / "helpers";
+    for (const std::optional<bool> separator : {std::optional(true), {}}) {
+        INFO(separator.has_value());
+        scratch.write("asked", "");
+        on.def.source.devices.front().part_separator = separator;
+        Context context(options);
+        auto pool = context.define_pool(on.def);
+        pool.build(BuildMode::overwrite);
+        pool.start();
+        pool.create_volume(partition(MiB)).delete_storage();
+        pool.stop();
+        pool.undefine();
+        std::istringstream asked(scratch.read("asked"));
+        std::set<std::string> operations;
+        for (std::string line; std::getline(asked, line);) {
+            if (line.empty())
+                continue;
+            INFO(line);
+            CHECK(contains(line, "\"part_separator\":true") == separator.has_value());
+            operations.insert(line.substr(0, line.find(',')));
+        }
+        CHECK(operations.size() == 5); // label, sync, read, create, delete
+    }
 }
 
 TEST_CASE("disk: what others do to the table is seen by the next call", "[disk]")
