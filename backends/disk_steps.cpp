@@ -110,14 +110,19 @@ void undo_create(StepRun& run)
         return;
     const auto planned = partition_of(run);
     const auto& guid = run.evidence("guid");
-    const auto disk = disk_of(run);
+    auto disk = disk_of(run);
+    // A disk may have another number once the host has been started again; the table's own identity
+    // tells it better, where it has one.
+    if (!disk.disk_id.empty())
+        disk.device_number.clear();
     const auto program = program_of(run);
     // Takes the lock: a helper that outlived the killed process has finished then, or sees that
     // nobody listens and does nothing.
     program.sync(disk, run.job());
+    // Not by its number: the deletion of another logical partition changes it.
     for (const auto& partition : program.read(disk, run.job()).partitions)
-        if (partition.number == planned.number && partition.start == planned.start &&
-            partition.length == planned.length && (guid.empty() || guid == partition.guid))
+        if (partition.start == planned.start && partition.length == planned.length &&
+            (guid.empty() || guid == partition.guid))
             program.remove(disk, partition, run.job());
 }
 

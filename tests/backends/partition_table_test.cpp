@@ -2,10 +2,12 @@
 // The client of basin-partition against scripted answers and the real helper on image files.
 #include "partition_table.hpp"
 
+#include "disk_steps.hpp"
 #include "file_io.hpp"
 #include "process_runner.hpp"
 #include "scratch.hpp"
 #include "scripted_runner.hpp"
+#include "system_root.hpp"
 #include "table_signature.hpp"
 
 #include <catch2/catch.hpp>
@@ -63,6 +65,53 @@ ErrorCode helper_error(const std::string& script, Job* job = nullptr)
     const PartitionProgram program(runner, directory.path());
     return error_code([&] { program.read(sda, job); });
 }
+
+/** A table on an image file, with the real helper; null where that is not built. */
+struct ImageDisk {
+    static std::unique_ptr<ImageDisk> make(const std::string& format)
+    {
+        if (::access(BASIN_TEST_HELPERS "/basin-partition", X_OK) != 0) {
+            WARN("skipped: basin-partition is not built");
+            return nullptr;
+        }
+        return std::make_unique<ImageDisk>(format);
+    }
+    explicit ImageDisk(const std::string& format)
+    {
+        disk.path = directory / "disk";
+        const auto fd = open_file(disk.path, O_RDWR | O_CREAT, 0600);
+        REQUIRE(::ftruncate(fd.get(), 64 << 20) == 0);
+        program.label(disk, format, true, nullptr);
+        disk.format = format;
+        disk.device_number = "0:0"; // a file's
+        disk.disk_id = read().disk_id;
+    }
+
+    PartitionTable read() const { return program.read(disk, nullptr); }
+    Partition make(std::uint64_t size, const std::string& format = "linux") const
+    {
+        return program.create(disk, {.size = size, .format = format}, nullptr);
+    }
+    /** Undoes the making of a partition as if the process had been killed in it. */
+    void undo(const PartitionProgram::Disk& recorded, const Partition& planned,
+              Arguments evidence) const
+    {
+        const auto step = create_partition_step(recorded, planned, planned.length, "linux");
+        StepRun run(step.arguments, evidence, nullptr, 0, host);
+        step.action->undo(run);
+    }
+
+    TemporaryDirectory directory{};
+    SystemRoot system{};
+    Log log{};
+    mutable ProcessRunner runner{};
+    Host host{
+        .system = system, .log = log, .runner = runner, .helper_directory = BASIN_TEST_HELPERS};
+    PartitionProgram program{runner, BASIN_TEST_HELPERS};
+    PartitionProgram::Disk disk{};
+};
+
+constexpr std::uint64_t MiB = 1 << 20;
 
 } // namespace
 
@@ -191,6 +240,54 @@ TEST_CASE("a command's own time limit ends it without a job", "[tools]")
     Command command{.program = "sleep", .arguments = {"1000"}};
     command.limit = std::chrono::milliseconds(50);
     CHECK(error_code([&] { runner.run(command, nullptr); }) == ErrorCode::timed_out);
+}
+
+TEST_CASE("disk: a killed creation is undone on a disk that has another number by now", "[disk]")
+{
+    const auto gpt = ImageDisk::make("gpt");
+    if (!gpt)
+        return;
+    gpt->make(MiB);
+    const auto made = gpt->make(MiB);
+    auto recorded = gpt->disk;
+    recorded.device_number = "259:7"; // before the host was started again
+    const Arguments evidence{{"begun", "yes"}, {"guid", made.guid}};
+    // Another disk in its place.
+    auto other = recorded;
+    other.disk_id[0] = other.disk_id[0] == '0' ? '1' : '0';
+    CHECK(error_code([&] { gpt->undo(other, made, evidence); }) == ErrorCode::invalid_state);
+    CHECK(gpt->read().partitions.size() == 2);
+    gpt->undo(recorded, made, evidence);
+    CHECK(gpt->read().partitions.size() == 1);
+
+    // A table without an identity: only the number tells its disk from others.
+    const auto sun = ImageDisk::make("sun");
+    const auto first = sun->make(MiB);
+    recorded = sun->disk;
+    recorded.device_number = "259:7";
+    CHECK(error_code([&] {
+              sun->undo(recorded, first, {{"begun", "yes"}});
+          }) == ErrorCode::invalid_state);
+    const auto count = sun->read().partitions.size();
+    sun->undo(sun->disk, first, {{"begun", "yes"}});
+    CHECK(sun->read().partitions.size() == count - 1);
+}
+
+TEST_CASE("disk: a killed creation of a partition that has another number by now", "[disk]")
+{
+    const auto on = ImageDisk::make("dos");
+    if (!on)
+        return;
+    on->make(62 * MiB, "extended");
+    const auto first = on->make(5 * MiB);
+    const auto second = on->make(5 * MiB);
+    const auto third = on->make(5 * MiB);
+    REQUIRE(third.number == 7);
+    on->program.remove(on->disk, first, nullptr);
+    on->undo(on->disk, third, {{"begun", "yes"}});
+    const auto left = on->read().partitions;
+    REQUIRE(left.size() == 2);
+    CHECK(left[1].start == second.start);
 }
 
 TEST_CASE("table signature: what the helper writes is recognised", "[disk]")
