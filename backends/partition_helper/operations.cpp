@@ -136,7 +136,8 @@ void update_kernel(OpenDisk& disk)
         return;
     std::map<int, Extent> wanted;
     for (const auto& info : disk.describe())
-        wanted[info.number] = kernel_extent(info, disk.sector_size());
+        if (!disk.is_boot_file(*ped_disk_get_partition(&disk.table(), info.number)))
+            wanted[info.number] = kernel_extent(info, disk.sector_size());
     // First what goes, then what becomes shorter: the kernel lets no two of them overlap.
     std::vector<std::pair<int, Extent>> longer;
     std::vector<std::pair<int, Extent>> shorter;

@@ -422,7 +422,8 @@ std::vector<PartitionInfo> OpenDisk::describe() const
             info.name = found->name;
         }
         info.format = format_of(table, info.type, *part);
-        if (info.type == "Apple_partition_map" || (info.kind == "extended" && !has_extended()))
+        if (info.type == "Apple_partition_map" || (info.kind == "extended" && !has_extended()) ||
+            is_boot_file(*part))
             info.kind = "metadata";
         if (info.kind == "extended")
             info.format = "extended";

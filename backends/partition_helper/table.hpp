@@ -93,6 +93,12 @@ public:
     std::vector<Region> free() const;
     /** Whether it has logical partitions inside an extended one. */
     bool has_extended() const { return table_name() == "dos"; }
+    /** Whether it is a file in the volume header of a dvh table, which libparted takes for a
+     * logical partition, and the kernel for nothing. */
+    bool is_boot_file(const PedPartition& partition) const
+    {
+        return (partition.type & PED_PARTITION_LOGICAL) && !has_extended();
+    }
     std::vector<PartitionInfo> describe() const;
     /** One of describe(). */
     PartitionInfo describe(int number) const;

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import random
+import struct
 import subprocess
 import sys
 import tempfile
@@ -443,6 +444,50 @@ def what_the_table_cannot_address():
     check_against_sfdisk(path)
 
 
+def add_boot_file(path):
+    """As sgi-volhdr does: a file in the volume header of a dvh table (struct volume_header of IRIX's sys/dvh.h)."""
+    with open(path, "r+b") as disk:
+        header = bytearray(disk.read(512))
+        assert header[:4] == b"\x0b\xe5\xa9\x41"
+        struct.pack_into(">8sII", header, 72, b"sash", 4, 2 * 512)
+        struct.pack_into(">I", header, 504, 0)
+        struct.pack_into(">I", header, 504, -sum(struct.unpack(">128I", header)) % 2**32)
+        disk.seek(0)
+        disk.write(header)
+        disk.seek(4 * 512)
+        disk.write(b"boot" * 256)
+
+
+def boot_files_of_a_dvh_table_are_no_partitions():
+    path = image()
+    ask("label", path, table="dvh")
+    first = ask("create", path, size=10 * MIB)["partition"]
+    add_boot_file(path)
+    _, parts = parted(path)
+    assert parts[17] == (4 * 512, 2 * 512), parts
+    own = lambda device: [p for p in ask("read", device)["partitions"] if p["kind"] != "metadata"]
+    assert own(path) == [first], own(path)
+    file = next(p for p in ask("read", path)["partitions"] if p["number"] == 17)
+    for operation, members in (("delete", {}), ("resize", {"size": 512})):
+        assert "belongs to the table" in refused("not_supported", operation, path, **identity(file), **members)
+    second = ask("create", path, size=10 * MIB)["partition"]
+    ask("delete", path, **identity(first))
+    assert own(path) == [second]
+    assert parted(path)[1][17] == parts[17]
+    with open(path, "rb") as disk:
+        disk.seek(4 * 512)
+        assert disk.read(1024) == b"boot" * 256
+    with Loop(path) as device:
+        shown = {second["number"]: (second["start"], second["length"])}
+        header = {p["number"]: (p["start"], p["length"]) for p in ask("read", device)["partitions"] if p["number"] == 9}
+        ask("sync", device)
+        assert kernel(device) == shown | header, kernel(device)
+        third = ask("create", device, size=10 * MIB)["partition"]
+        ask("resize", device, size=5 * MIB, **identity(third))
+        ask("delete", device, **identity(second))
+        assert kernel(device) == {third["number"]: (third["start"], 5 * MIB)} | header
+
+
 def sectors_of_4096_bytes():
     path = image()
     big = {"sector_size": 4096}
@@ -717,7 +762,7 @@ CASES = [
     plans_write_nothing_and_come_true, best_fit_and_alignment_at_random, four_primaries_and_then_logical_ones,
     a_new_partition_has_nothing_of_an_old_one, partitions_are_named_by_their_identity, a_damaged_or_foreign_table, a_hybrid_table,
     a_disk_that_grew, a_dos_table_of_another_tool_stays_the_same_disk,
-    what_the_table_cannot_address, sectors_of_4096_bytes, as_many_partitions_as_there_can_be, requests_that_are_none,
+    what_the_table_cannot_address, boot_files_of_a_dvh_table_are_no_partitions, sectors_of_4096_bytes, as_many_partitions_as_there_can_be, requests_that_are_none,
     a_disk_that_another_tool_locked, an_image_that_can_only_be_read, loop_devices_follow_the_table,
     partitions_in_use_on_a_loop_device, a_loop_device_that_can_only_be_read,
     what_the_table_forgot_is_still_in_use, the_kernel_learns_of_a_table, disks_of_every_name, reading_opens_nothing_for_writing]
