@@ -6,6 +6,7 @@
 #include "volume_lookup.hpp"
 
 #include <algorithm>
+#include <fcntl.h>
 
 namespace storage::inline v1 {
 
@@ -138,6 +139,28 @@ void check_data_file(Context::Impl& context, const PoolObject& pool, const Volum
                "use a volume of its own");
 }
 
+/**
+ * The source's description, and its node open where it has one: the storage of a pool that names
+ * its volumes itself may give the name to another one (a logical partition's, when one before it is
+ * deleted), but not while this one is in use.
+ * @throws Error busy  it has just done so
+ */
+std::pair<VolumeDef, UniqueFd> hold_source(PoolAccess& access, const Volume& source)
+{
+    auto& backend = access.active_backend();
+    if (!access.info().names_volumes)
+        return {backend.describe(source.name()), UniqueFd()};
+    const auto identity = backend.identity(source.name());
+    auto described = backend.describe(source.name());
+    UniqueFd node(
+        ::open(described.target.path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    if (backend.identity(source.name()) != identity)
+        throw Error(ErrorCode::busy,
+                    volume_title(source.name(), *access.pool) + " is another one by now",
+                    "look again, and decide anew");
+    return {std::move(described), std::move(node)}; // what cannot be opened, the copy will say
+}
+
 } // namespace
 
 Volume Pool::create_volume(const VolumeDef& given, CreateFlags flags, Job* job)
@@ -186,7 +209,8 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
             access = PoolAccess(pool);
             source_access = PoolAccess(source_pool);
         }
-        CopySource from{.volume = source_access.active_backend().describe(source.name()),
+        auto [described, held] = hold_source(source_access, source);
+        CopySource from{.volume = std::move(described),
                         .pool_name = source_pool->name,
                         .untrusted_reference = untrusted_reference(*access.context, source),
                         .content = source_access.active_backend().content(source.name())};

@@ -234,3 +234,68 @@ TEST_CASE("disk: disks that are none, and what only LVM can make", "[disk]")
         other.undefine();
     }
 }
+
+TEST_CASE("disk: a copy is of the volume that was meant, whatever number it gets meanwhile",
+          "[disk]")
+{
+    DiskPool on("dos");
+    if (!on.disk)
+        return;
+    const auto& scratch = on.scratch.directory;
+    const auto other = make_disk(scratch / "other", 64 * MiB);
+    REQUIRE(other);
+    // Deletes a partition for another program, once, before the request that holds the words.
+    std::filesystem::create_directory(scratch / "helpers");
+    scratch.write("helpers/basin-partition",
+                  "#!/bin/sh\nrequest=$(cat)\ncd " + scratch.path() +
+                      "\nwhen=$(cat when)\ncase $request in *$when*) echo >>seen\n"
+                      "[ $(wc -l <seen) = $(cat nth) ] && parted -s " +
+                      on.disk->path() +
+                      " rm 5 2>/dev/null;; esac\n"
+                      "echo \"$request\" | " BASIN_TEST_HELPERS "/basin-partition\n");
+    REQUIRE(::chmod((scratch / "helpers/basin-partition").c_str(), 0700) == 0);
+    scratch.write("when", "never");
+    auto options = on.options();
+    options.helper_directory = scratch / "helpers";
+    on.context.emplace(options);
+    auto pool = on.running();
+    auto def = on.def;
+    def.name = "copies";
+    def.source.devices = {{.path = other->path()}};
+    auto copies = on.context->define_pool(def);
+    copies.build(BuildMode::no_overwrite);
+    copies.start();
+    pool.create_volume(partition(126 * MiB, "extended"));
+
+    // What the copy has, or why there is none, when it happens at the nth of these requests.
+    const auto copied = [&](const std::string& when, int nth) {
+        for (const auto* text : {"first ", "second", "third "})
+            pool.upload_volume(partition(5 * MiB), text_source(text));
+        const auto source = pool.find_volume(on.volume_name(6));
+        scratch.write("seen", "");
+        scratch.write("nth", std::to_string(nth));
+        scratch.write("when", when);
+        std::string content;
+        const auto message = message_of([&] {
+            auto copy = copies.create_volume_from(partition(0), source);
+            scratch.write("when", "never");
+            content = content_of(copy, 6);
+            copy.delete_storage();
+        });
+        scratch.write("when", "never");
+        for (auto names = pool.volume_names(); names.size() > 1; names = pool.volume_names())
+            pool.find_volume(on.volume_name(5)).delete_storage();
+        return content.empty() ? message : content;
+    };
+    // Once the copy is planned nobody can.
+    CHECK(copied("\"create\"*" + other->path() + "\"*\"start\"", 1) == "second");
+    // Before that it is seen.
+    bool seen = false;
+    for (int nth = 1; nth <= 8; ++nth) {
+        const auto result = copied("\"read\"*" + on.disk->path() + "\"", nth);
+        INFO(result);
+        seen |= contains(result, "is another one by now");
+        CHECK((result == "second" || result == "third " || contains(result, "by now")));
+    }
+    CHECK(seen);
+}
