@@ -2,11 +2,15 @@
 #include "disk_steps.hpp"
 
 #include "device_probe.hpp"
+#include "file_io.hpp"
 #include "numbers.hpp"
 #include "step_parts.hpp"
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <sys/mman.h>
+#include <unistd.h>
 
 namespace storage::inline v1 {
 namespace {
@@ -62,7 +66,7 @@ void apply_sync(StepRun& run)
     program_of(run).sync(disk_of(run), run.job());
 }
 
-/** Whether the helper surely changed nothing: it answered, and its answer was no. */
+/** Whether the helper surely left nothing: it answered, and its answer was no. */
 bool is_refusal(ErrorCode code)
 {
     constexpr std::array certain{ErrorCode::invalid_argument,
@@ -80,8 +84,12 @@ bool is_refusal(ErrorCode code)
 void apply_create(StepRun& run)
 {
     const auto planned = partition_of(run);
+    const UniqueFd mark(::memfd_create("begun", MFD_CLOEXEC));
+    if (!mark)
+        throw system_error(errno, "cannot make a file in memory");
     // The place was free when it was planned, and the helper takes no other one: what is found
-    // there after a kill is this partition.
+    // there after a kill is this partition, unless the helper was killed as well, or had to wait
+    // for the disk, and another program made one of the same place and length.
     run.declare("begun", "yes");
     Partition made;
     try {
@@ -90,9 +98,9 @@ void apply_create(StepRun& run)
                                        .format = run.argument("format"),
                                        .number = planned.number,
                                        .start = planned.start},
-                                      run.job());
+                                      mark.get(), run.job());
     } catch (const Error& error) {
-        if (is_refusal(error.code()))
+        if (is_refusal(error.code()) || ::lseek(mark.get(), 0, SEEK_END) == 0)
             run.remember("begun", "no");
         throw;
     }

@@ -116,9 +116,12 @@ void add(Json& request, const Partition& partition)
         request["guid"] = partition.guid;
 }
 
-Json ask(CommandRunner& runner, const std::string& program, const Json& request, Job* job)
+Json ask(CommandRunner& runner, const std::string& program, Json request, Job* job, int mark = -1)
 {
-    Command command{.program = program, .input = request.dump() + '\n'};
+    Command command{.program = program};
+    if (mark >= 0)
+        request["mark"] = pass_descriptor(command, mark);
+    command.input = request.dump() + '\n';
     command.output_limit = answer_limit;
     command.limit = time_limit;
     // Half a table is worse than one more second.
@@ -186,11 +189,12 @@ Partition PartitionProgram::plan(const Disk& disk, const NewPartition& wanted, J
     return read_partition(member(ask(runner_, program_, request, job), "partition"));
 }
 
-Partition PartitionProgram::create(const Disk& disk, const NewPartition& wanted, Job* job) const
+Partition PartitionProgram::create(const Disk& disk, const NewPartition& wanted, int mark,
+                                   Job* job) const
 {
     auto request = request_for("create", disk, job);
     add(request, wanted);
-    return read_partition(member(ask(runner_, program_, request, job), "partition"));
+    return read_partition(member(ask(runner_, program_, request, job, mark), "partition"));
 }
 
 void PartitionProgram::remove(const Disk& disk, const Partition& partition, Job* job) const

@@ -82,7 +82,9 @@ public:
     PartitionTable read(const Disk& disk, Job* job) const;
     /** Which partition create() would make. Writes nothing. */
     Partition plan(const Disk& disk, const NewPartition& wanted, Job* job) const;
-    Partition create(const Disk& disk, const NewPartition& wanted, Job* job) const;
+    /** @param mark  a file that the helper appends to before it writes anything; while it is empty
+     * after an error, nothing was written, nor will be */
+    Partition create(const Disk& disk, const NewPartition& wanted, int mark, Job* job) const;
     /** @param partition  number, start, length and GUID must all be as they are now */
     void remove(const Disk& disk, const Partition& partition, Job* job) const;
     Partition resize(const Disk& disk, const Partition& partition, std::uint64_t size,

@@ -102,6 +102,7 @@ Request parse_request(std::string_view text)
     members.take("table", request.table);
     members.take("disk_id", request.disk_id);
     members.take("keep", request.keep);
+    members.take("mark", request.mark);
     members.take("plan", request.plan);
     members.take("kind", request.kind);
     members.take("format", request.format);

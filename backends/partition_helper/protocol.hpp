@@ -39,6 +39,7 @@ struct Request {
     std::uint64_t patience{10'000}; ///< milliseconds to wait for another tool's lock of the disk
     std::string disk_id{};          ///< the identity that the table must have; "": any
     bool keep{};                    ///< a new table: only where there is none
+    std::string mark{}; ///< a file that gets a byte before the disk is written; "": none
 
     // A new partition.
     bool plan{};                            ///< only says what would be made

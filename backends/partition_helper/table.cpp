@@ -64,14 +64,6 @@ struct ProbeDeleter {
     void operator()(blkid_probe probe) const { blkid_free_probe(probe); }
 };
 
-/** Whoever asked may have been killed, and be undoing by now what has not been done yet. */
-void require_listener()
-{
-    pollfd answer{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
-    if (::poll(&answer, 1, 0) > 0 && (answer.revents & POLLERR))
-        throw Refusal("cancelled", "nobody listens any more");
-}
-
 std::string text(const char* string)
 {
     return string ? string : "";
@@ -101,7 +93,7 @@ void install_handler(Handling how)
     ped_exception_set_handler(on_exception);
 }
 
-OpenDisk::OpenDisk(const Request& request, bool write) : path_(request.device)
+OpenDisk::OpenDisk(const Request& request, bool write) : path_(request.device), mark_(request.mark)
 {
     fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd_ < 0)
@@ -167,6 +159,24 @@ void OpenDisk::lock(std::chrono::milliseconds patience)
     }
     // From here on a table is written whole or not at all, as far as a signal is concerned.
     std::signal(SIGTERM, SIG_IGN);
+}
+
+/** Whoever asked may have been killed, and be undoing by now what has not been done yet. The mark
+ * comes first: who stops listening and then finds none knows that nothing will be written. */
+void OpenDisk::begin_writing() const
+{
+    if (!mark_.empty()) {
+        const int fd = ::open(mark_.c_str(), O_WRONLY | O_CLOEXEC);
+        const bool marked = fd >= 0 && ::write(fd, "x", 1) == 1;
+        const int error = errno;
+        if (fd >= 0)
+            ::close(fd);
+        if (!marked)
+            throw system_refusal(error, "cannot write to '" + mark_ + "'");
+    }
+    pollfd answer{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+    if (::poll(&answer, 1, 0) > 0 && (answer.revents & POLLERR))
+        throw Refusal("cancelled", "nobody listens any more");
 }
 
 std::uint64_t OpenDisk::sector_size() const
@@ -261,7 +271,7 @@ void OpenDisk::commit()
 
 void OpenDisk::write()
 {
-    require_listener();
+    begin_writing();
     commit();
     if (!ped_device_sync(device_))
         throw Refusal("io", "cannot flush '" + path_ + "': " + said());
@@ -273,7 +283,7 @@ void OpenDisk::clear_ends(std::int64_t first, std::int64_t length)
     constexpr std::uint64_t end_size = 1024 * 1024;
     const auto count =
         std::min<std::int64_t>(static_cast<std::int64_t>(end_size / sector_size()), length);
-    require_listener();
+    begin_writing();
     const std::string zeros(static_cast<std::size_t>(bytes(count)), '\0');
     if (!ped_device_write(device_, zeros.data(), first, count) ||
         !ped_device_write(device_, zeros.data(), first + length - count, count) ||

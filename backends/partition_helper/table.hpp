@@ -114,6 +114,7 @@ private:
         std::string name{};
     };
     void lock(std::chrono::milliseconds patience);
+    void begin_writing() const;
     std::string first_sector() const;
     void write_first_sector(const std::string& sector);
     void commit();
@@ -121,6 +122,7 @@ private:
     const Entry* entry(const PedPartition& partition) const;
 
     std::string path_;
+    std::string mark_;
     int fd_{-1};
     std::unique_ptr<KernelDisk> kernel_{};
     PedDevice* device_{};

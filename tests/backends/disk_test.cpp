@@ -416,6 +416,30 @@ TEST_CASE("disk: a killed creation leaves no partition", "[disk]")
     CHECK(::access(on.node(2).c_str(), F_OK) != 0);
 }
 
+TEST_CASE("disk: a creation that did not begin takes nothing back", "[disk]")
+{
+    DiskPool on("dos");
+    if (!on.disk)
+        return;
+    auto pool = on.running();
+    // While the helper waits for the disk another program makes the same partition; then it dies.
+    const auto& scratch = on.scratch.directory;
+    std::filesystem::create_directory(scratch / "helpers");
+    scratch.write(
+        "helpers/basin-partition",
+        "#!/bin/sh\nrequest=$(cat)\ncase $request in *'\"create\"'*'\"start\"'*)\nparted -s " +
+            on.disk->path() +
+            " mkpart primary 1MiB 2MiB && kill -KILL $$;; esac\n"
+            "echo \"$request\" | " BASIN_TEST_HELPERS "/basin-partition\n");
+    REQUIRE(::chmod((scratch / "helpers/basin-partition").c_str(), 0700) == 0);
+    auto options = on.options();
+    options.helper_directory = scratch / "helpers";
+    Context context(options);
+    CHECK(error_code([&] { context.find_pool("pool").create_volume(partition(MiB)); }) ==
+          ErrorCode::command_failed);
+    CHECK(pool.volume_names() == std::vector{on.volume_name(1)});
+}
+
 TEST_CASE("disk: what lies on a device-mapper disk is not always a partition", "[.][lab]")
 {
     if (!in_lab()) {

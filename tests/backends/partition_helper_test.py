@@ -545,6 +545,25 @@ def a_disk_that_another_tool_locked():
     ask("create", path, size=MIB)
 
 
+def what_is_written_is_marked_before():
+    path = image()
+    mark = os.path.join(directory, "mark")
+    open(mark, "w").close()
+    marked = lambda: os.path.getsize(mark) > 0
+    ask("label", path, table="gpt")
+    with open(path, "rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        refused("busy", "create", path, size=MIB, patience=1, mark=mark)
+    refused("no_space", "create", path, size=1000 * MIB, mark=mark)
+    ask("create", path, size=MIB, plan=True, mark=mark)
+    assert not marked()
+    before = digest(path)
+    refused("not_found", "create", path, size=MIB, mark=mark + "s")
+    assert digest(path) == before
+    ask("create", path, size=MIB, mark=mark)
+    assert marked()
+
+
 def an_image_that_can_only_be_read():
     path = image()
     ask("label", path, table="gpt")
@@ -763,7 +782,7 @@ CASES = [
     a_new_partition_has_nothing_of_an_old_one, partitions_are_named_by_their_identity, a_damaged_or_foreign_table, a_hybrid_table,
     a_disk_that_grew, a_dos_table_of_another_tool_stays_the_same_disk,
     what_the_table_cannot_address, boot_files_of_a_dvh_table_are_no_partitions, sectors_of_4096_bytes, as_many_partitions_as_there_can_be, requests_that_are_none,
-    a_disk_that_another_tool_locked, an_image_that_can_only_be_read, loop_devices_follow_the_table,
+    a_disk_that_another_tool_locked, what_is_written_is_marked_before, an_image_that_can_only_be_read, loop_devices_follow_the_table,
     partitions_in_use_on_a_loop_device, a_loop_device_that_can_only_be_read,
     what_the_table_forgot_is_still_in_use, the_kernel_learns_of_a_table, disks_of_every_name, reading_opens_nothing_for_writing]
 

@@ -90,7 +90,7 @@ struct ImageDisk {
     PartitionTable read() const { return program.read(disk, nullptr); }
     Partition make(std::uint64_t size, const std::string& format = "linux") const
     {
-        return program.create(disk, {.size = size, .format = format}, nullptr);
+        return program.create(disk, {.size = size, .format = format}, -1, nullptr);
     }
     /** Undoes the making of a partition as if the process had been killed in it. */
     void undo(const PartitionProgram::Disk& recorded, const Partition& planned,
@@ -171,7 +171,7 @@ TEST_CASE("partition table: requests name the partition by all that is known of 
     const auto planned = program.plan(sda, {.size = 5, .format = "linux"}, nullptr);
     CHECK(planned.name() == "sda1");
     CHECK(program.create(sda, {.size = 5, .format = "linux", .number = 1, .start = planned.start},
-                         nullptr) == planned);
+                         -1, nullptr) == planned);
     program.resize(sda, planned, 77, nullptr);
     program.remove(sda, planned, nullptr);
     program.label({.path = "/dev/sdb"}, "sun", true, nullptr);
