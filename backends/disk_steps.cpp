@@ -42,6 +42,7 @@ Partition partition_of(const StepRun& run)
             .format = {},
             .type = {},
             .guid = run.argument("guid"),
+            .label = run.argument("label"),
             .start = number_of(run, "start"),
             .length = number_of(run, "length")};
 }
@@ -87,15 +88,18 @@ void apply_create(StepRun& run)
     const UniqueFd mark(::memfd_create("begun", MFD_CLOEXEC));
     if (!mark)
         throw system_error(errno, "cannot make a file in memory");
-    // The place was free when it was planned, and the helper takes no other one: what is found
-    // there after a kill is this partition, unless the helper was killed as well, or had to wait
-    // for the disk, and another program made one of the same place and length.
+    // The place was free when it was planned, and the helper takes no other one. What is found
+    // there after a kill is this partition if it has the label, which it keeps until its GUID is on
+    // record. Tables without names have nothing to go by: where the helper was killed as well, or
+    // had waited for the disk, it may be one of the same place and length that another program
+    // made.
     run.declare("begun", "yes");
     Partition made;
     try {
         made = program_of(run).create(disk_of(run),
                                       {.size = number_of(run, "size"),
                                        .format = run.argument("format"),
+                                       .label = planned.label,
                                        .number = planned.number,
                                        .start = planned.start},
                                       mark.get(), run.job());
@@ -105,6 +109,8 @@ void apply_create(StepRun& run)
         throw;
     }
     run.remember("guid", made.guid);
+    if (!planned.label.empty())
+        program_of(run).rename(disk_of(run), made, "", run.job());
     if (made.path != planned.path || made.length != planned.length)
         throw Error(ErrorCode::internal, "the new partition is '" + made.path + "' of " +
                                              std::to_string(made.length) + " bytes, planned was '" +
@@ -130,7 +136,8 @@ void undo_create(StepRun& run)
     // Not by its number: the deletion of another logical partition changes it.
     for (const auto& partition : program.read(disk, run.job()).partitions)
         if (partition.start == planned.start && partition.length == planned.length &&
-            (guid.empty() || guid == partition.guid))
+            (guid.empty() ? planned.label.empty() || planned.label == partition.label
+                          : guid == partition.guid))
             program.remove(disk, partition, run.job());
 }
 
@@ -213,6 +220,8 @@ Step create_partition_step(const PartitionProgram::Disk& disk, const Partition& 
     auto arguments = partition_arguments(disk, planned);
     arguments["size"] = std::to_string(size);
     arguments["format"] = format;
+    if (disk.format == "gpt")
+        arguments["label"] = "basin-" + std::to_string(random_bits());
     return make_step("disk_create_partition", std::move(arguments),
                      {.call = call("create", disk.path, planned.name()),
                       .summary = "make " + planned.kind + " partition '" + planned.path + "' of " +

@@ -65,6 +65,7 @@ Partition read_partition(const Json& json)
         .format = text(json, "format"),
         .type = text(json, "type"),
         .guid = text(json, "guid"),
+        .label = text(json, "name"),
         .start = bytes(json, "start"),
         .length = bytes(json, "length")};
     if (partition.number < 1 || !partition.path.starts_with('/') || partition.name().empty() ||
@@ -101,6 +102,8 @@ void add(Json& request, const NewPartition& wanted)
 {
     request["size"] = wanted.size;
     request["format"] = wanted.format;
+    if (!wanted.label.empty())
+        request["name"] = wanted.label;
     if (wanted.number != 0)
         request["number"] = wanted.number;
     if (wanted.start)
@@ -201,6 +204,15 @@ void PartitionProgram::remove(const Disk& disk, const Partition& partition, Job*
 {
     auto request = request_for("delete", disk, job);
     add(request, partition);
+    ask(runner_, program_, request, job);
+}
+
+void PartitionProgram::rename(const Disk& disk, const Partition& partition,
+                              const std::string& label, Job* job) const
+{
+    auto request = request_for("rename", disk, job);
+    add(request, partition);
+    request["name"] = label;
     ask(runner_, program_, request, job);
 }
 

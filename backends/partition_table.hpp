@@ -18,6 +18,7 @@ struct Partition {
     std::string format{}; ///< one of the pool type's volume formats
     std::string type{};   ///< "0x83" or a GUID; "" where it is not known
     std::string guid{};   ///< "" where the table has none
+    std::string label{};  ///< its name in the table; "" where it has none
     std::uint64_t start{};
     std::uint64_t length{};
 
@@ -51,6 +52,7 @@ struct PartitionTable {
 struct NewPartition {
     std::uint64_t size{};
     std::string format{};
+    std::string label{}; ///< where the table has names
     // What a plan said; 0 and nothing for a plan.
     int number{};
     std::optional<std::uint64_t> start{};
@@ -87,6 +89,8 @@ public:
     Partition create(const Disk& disk, const NewPartition& wanted, int mark, Job* job) const;
     /** @param partition  number, start, length and GUID must all be as they are now */
     void remove(const Disk& disk, const Partition& partition, Job* job) const;
+    void rename(const Disk& disk, const Partition& partition, const std::string& label,
+                Job* job) const;
     Partition resize(const Disk& disk, const Partition& partition, std::uint64_t size,
                      Job* job) const;
     /** A new table of the format. */

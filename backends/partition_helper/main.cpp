@@ -28,7 +28,7 @@ struct Operation {
 constexpr Operation operations[] = {
     {"read", read, false},    {"label", label, true},   {"clear", clear, true},
     {"create", create, true}, {"delete", remove, true}, {"resize", resize, true},
-    {"sync", sync, true},
+    {"rename", rename, true}, {"sync", sync, true},
 };
 
 std::string read_input()

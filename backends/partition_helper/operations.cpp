@@ -302,6 +302,17 @@ Place choose(const OpenDisk& disk, const Request& request)
                   "free extents cannot be joined: delete what lies between, or ask for less");
 }
 
+bool has_names(const OpenDisk& disk)
+{
+    return ped_disk_type_check_feature(disk.table().type, PED_DISK_TYPE_PARTITION_NAME);
+}
+
+void set_name(PedPartition& part, const std::string& name)
+{
+    if (!ped_partition_set_name(&part, name.c_str()))
+        throw Refusal("invalid_argument", "the name '" + name + "': " + said());
+}
+
 /** Adds the partition to the table in memory. */
 PedPartition& add(OpenDisk& disk, const Request& request, const Place& place)
 {
@@ -314,10 +325,8 @@ PedPartition& add(OpenDisk& disk, const Request& request, const Place& place)
     if (!part)
         throw Refusal("no_space", "libparted refuses the partition: " + said());
     set_type(*part, disk.table_name(), request.format);
-    if (!request.name.empty() &&
-        ped_disk_type_check_feature(disk.table().type, PED_DISK_TYPE_PARTITION_NAME) &&
-        !ped_partition_set_name(part.get(), request.name.c_str()))
-        throw Refusal("invalid_argument", "the name '" + request.name + "': " + said());
+    if (!request.name.empty() && has_names(disk))
+        set_name(*part, request.name);
     const Constraint exact(ped_constraint_exact(&part->geom));
     if (!exact || !ped_disk_add_partition(&disk.table(), part.get(), exact.get()))
         throw Refusal("no_space", "cannot place the partition on '" + disk.path() + "': " + said());
@@ -523,6 +532,20 @@ Json resize(const Request& request)
         update_kernel(disk);
     }
     return {{"partition", to_json(disk.describe(part.num))}};
+}
+
+Json rename(const Request& request)
+{
+    OpenDisk disk(request, true);
+    require_changeable(disk);
+    disk.read(request);
+    auto& part = find(disk, request);
+    if (!has_names(disk))
+        throw Refusal("not_supported",
+                      "a table of type '" + disk.table_name() + "' has no names of partitions");
+    set_name(part, request.name);
+    disk.write();
+    return Json::object();
 }
 
 Json sync(const Request& request)

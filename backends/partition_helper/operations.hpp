@@ -21,6 +21,8 @@ Json create(const Request& request);
 Json remove(const Request& request);
 /** Moves the end of a partition; data is not touched. */
 Json resize(const Request& request);
+/** Gives a partition another name, or with "" none. */
+Json rename(const Request& request);
 /** Tells the kernel what the table says. */
 Json sync(const Request& request);
 

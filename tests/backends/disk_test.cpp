@@ -312,7 +312,7 @@ TEST_CASE("disk: the helper is told of the separator before partition numbers", 
             CHECK(contains(line, "\"part_separator\":true") == separator.has_value());
             operations.insert(line.substr(0, line.find(',')));
         }
-        CHECK(operations.size() == 5); // label, sync, read, create, delete
+        CHECK(operations.size() == 6); // label, sync, read, create, rename, delete
     }
 }
 

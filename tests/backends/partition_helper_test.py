@@ -332,6 +332,21 @@ def partitions_are_named_by_their_identity():
     refused("not_supported", "delete", path, **identity(own))
 
 
+def names_of_partitions():
+    path = image()
+    ask("label", path, table="gpt")
+    part = ask("create", path, size=MIB, name="first")["partition"]
+    assert part["name"] == "first" and sfdisk(path)[1][1]["name"] == "first"
+    refused("invalid_state", "rename", path, **identity(dict(part, guid=part["guid"][::-1])), name="other")
+    for name in ("another", ""):
+        ask("rename", path, **identity(part), name=name)
+        assert check_against_sfdisk(path)["partitions"] == [dict(part, name=name)]
+        assert sfdisk(path)[1][1].get("name", "") == name
+    ask("label", path, table="dos")
+    part = ask("create", path, size=MIB, name="first")["partition"]
+    refused("not_supported", "rename", path, **identity(part), name="other")
+
+
 def a_damaged_or_foreign_table():
     path = image()
     ask("label", path, table="gpt")
@@ -779,7 +794,7 @@ def reading_opens_nothing_for_writing():
 CASES = [
     tables_of_every_type, tables_that_cannot_be_made, types_of_every_format, types_that_a_table_lacks,
     plans_write_nothing_and_come_true, best_fit_and_alignment_at_random, four_primaries_and_then_logical_ones,
-    a_new_partition_has_nothing_of_an_old_one, partitions_are_named_by_their_identity, a_damaged_or_foreign_table, a_hybrid_table,
+    a_new_partition_has_nothing_of_an_old_one, partitions_are_named_by_their_identity, names_of_partitions, a_damaged_or_foreign_table, a_hybrid_table,
     a_disk_that_grew, a_dos_table_of_another_tool_stays_the_same_disk,
     what_the_table_cannot_address, boot_files_of_a_dvh_table_are_no_partitions, sectors_of_4096_bytes, as_many_partitions_as_there_can_be, requests_that_are_none,
     a_disk_that_another_tool_locked, what_is_written_is_marked_before, an_image_that_can_only_be_read, loop_devices_follow_the_table,

@@ -96,7 +96,11 @@ struct ImageDisk {
     void undo(const PartitionProgram::Disk& recorded, const Partition& planned,
               Arguments evidence) const
     {
-        const auto step = create_partition_step(recorded, planned, planned.length, "linux");
+        undo(create_partition_step(recorded, planned, planned.length, "linux"),
+             std::move(evidence));
+    }
+    void undo(const Step& step, Arguments evidence) const
+    {
         StepRun run(step.arguments, evidence, nullptr, 0, host);
         step.action->undo(run);
     }
@@ -271,6 +275,38 @@ TEST_CASE("disk: a killed creation is undone on a disk that has another number b
     const auto count = sun->read().partitions.size();
     sun->undo(sun->disk, first, {{"begun", "yes"}});
     CHECK(sun->read().partitions.size() == count - 1);
+}
+
+TEST_CASE("disk: a killed creation whose GUID is not known goes by the label of its partition",
+          "[disk]")
+{
+    const auto on = ImageDisk::make("gpt");
+    if (!on)
+        return;
+    const NewPartition wanted{.size = MiB, .format = "linux"};
+    const auto planned = on->program.plan(on->disk, wanted, nullptr);
+    const auto step = create_partition_step(on->disk, planned, MiB, "linux");
+    const Arguments begun{{"begun", "yes"}};
+    const auto others = on->make(MiB); // another program's, of the same place
+    on->undo(step, begun);
+    REQUIRE(on->read().partitions == std::vector{others});
+    on->program.remove(on->disk, others, nullptr);
+    auto own = wanted;
+    own.label = step.arguments.at("label");
+    on->program.create(on->disk, own, -1, nullptr);
+    on->undo(step, begun);
+    CHECK(on->read().partitions.empty());
+
+    // One that is whole has none.
+    Arguments evidence;
+    StepRun run(step.arguments, evidence, nullptr, 0, on->host);
+    step.action->apply(run);
+    const auto made = on->read().partitions;
+    REQUIRE(made.size() == 1);
+    CHECK(made[0].label.empty());
+    CHECK(evidence.at("guid") == made[0].guid);
+    on->undo(step, evidence);
+    CHECK(on->read().partitions.empty());
 }
 
 TEST_CASE("disk: a killed creation of a partition that has another number by now", "[disk]")
