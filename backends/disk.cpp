@@ -169,7 +169,6 @@ public:
         return info;
     }
 
-    bool names_move() override { return true; } // dos: logical partitions behind a deleted one
     std::string identity(std::string_view name) override
     {
         const auto table = read_table(nullptr);

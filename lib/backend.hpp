@@ -77,8 +77,6 @@ public:
     /** Reads one volume with everything that its XML shows. @throws Error not_found */
     virtual VolumeDef describe(std::string_view name) = 0;
     virtual ImageInfo inspect(std::string_view name);
-    /** Whether a change of one volume may give others new names. */
-    virtual bool names_move() { return false; }
     /** Identifies the volume's storage itself; of a file by file_identity_prefix and
      * identity_text(). @throws Error not_found */
     virtual std::string identity(std::string_view name) = 0;

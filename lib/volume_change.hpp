@@ -62,7 +62,7 @@ bool change_volume(PoolAccess& access, const Volume& target, const VolumeOperati
     }
     require_expected(access, target);
     std::string meant;
-    if (access.active_backend().names_move()) // what is listed goes by the name again
+    if (access.info().names_volumes) // and may give the name to another one until it is listed
         meant = access.active_backend().identity(volume);
     const bool is_removed = operation.news == EventKind::volume_deleted; // or has a new name
     require_unblocked(access, volume, allowed, operation, job,
