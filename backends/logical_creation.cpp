@@ -14,6 +14,7 @@
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
+#include <iterator>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -201,9 +202,14 @@ Plan Planner::plan_thin_pool(std::uint32_t stripes)
 
 const LvmLv& Planner::only_thin_pool() const
 {
-    const auto pools = group_.thin_pools();
+    const auto all = group_.thin_pools();
+    std::vector<const LvmLv*> pools;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(pools),
+                 [](const auto* pool) { return !is_unfinished(*pool); });
     if (pools.size() == 1)
         return *pools.front();
+    if (pools.empty() && !all.empty())
+        return *all.front(); // which plan_thin() refuses
     if (pools.empty())
         refuse(ErrorCode::not_supported,
                "an allocation below the capacity needs a thin pool, and volume group '" +
@@ -244,6 +250,9 @@ Plan Planner::plan_thin(const std::string& pool_name)
         refuse(ErrorCode::not_found,
                "volume group '" + group_.name + "' has no thin pool " + shown(pool_name),
                "make it, with <provisioning type='thin-pool'/>");
+    if (is_unfinished(*pool)) // and goes, with all that is in it, where that is cut short
+        refuse(ErrorCode::busy, "thin pool '" + pool->name + "' is still being made",
+               "try again when it is there");
     require_room_in(*pool,
                     request_.source ? std::min(request_.source->volume.allocation.value_or(0),
                                                request_.source->volume.capacity)

@@ -227,11 +227,6 @@ Command remove_lv(const LvIdentity& lv)
                                    " && lv_role!={extthinorigin}");
 }
 
-Command remove_tagged_lv(const std::string& group, const std::string& tag)
-{
-    return selecting("lvremove", group, has_tag("lv", tag));
-}
-
 Command rename_lv(const std::string& group, const std::string& name, const std::string& new_name)
 {
     lv_path(group, name);

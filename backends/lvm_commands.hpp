@@ -59,8 +59,6 @@ struct LvIdentity {
 /** Does nothing where there is no such volume. Classic snapshots of it would go with it; it is left
  * alone where there are some. */
 Command remove_lv(const LvIdentity& lv);
-/** The same by tag, with the classic snapshots. */
-Command remove_tagged_lv(const std::string& group, const std::string& tag);
 Command rename_lv(const std::string& group, const std::string& name, const std::string& new_name);
 Command extend_lv(const std::string& group, const std::string& name, std::uint64_t extents);
 /** Cuts off the end whatever it holds. @param knows_file_systems  LVM 2.03.17 and later has to be

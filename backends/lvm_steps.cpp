@@ -123,6 +123,11 @@ const LvmLv* find_tagged(const LvmGroup& group, const std::string& tag)
     return found == group.lvs.end() ? nullptr : &*found;
 }
 
+std::string full_name(const std::string& group, const LvmLv& lv)
+{
+    return "'" + group + '/' + lv.name + "'";
+}
+
 Command command_of(const std::string& words)
 {
     const auto list = split(words);
@@ -250,11 +255,6 @@ void apply_create(StepRun& run)
     apply_command(run);
 }
 
-void undo_create(StepRun& run)
-{
-    run_lvm(run, remove_tagged_lv(run.argument("group"), run.argument("tag")));
-}
-
 void apply_finish(StepRun& run)
 {
     run_lvm(run, untag_lv(run.argument("group"), run.argument("tag")));
@@ -267,15 +267,35 @@ std::vector<Command> removal(const LvIdentity& lv, bool is_thin_pool)
     return {remove_lv(lv)};
 }
 
-void apply_remove(StepRun& run)
+/** Leaves it alone where something depends on it. */
+void remove_found(const StepRun& run, const LvIdentity& lv, bool is_thin_pool)
 {
-    const LvIdentity identity{run.argument("group"), run.argument("uuid")};
-    for (const auto& command : removal(identity, run.argument("kind") == "thin-pool"))
+    for (const auto& command : removal(lv, is_thin_pool))
         run_lvm(run, command);
     // A selection that nothing fits is no error.
-    if (const auto group = read_group(run); group.find_uuid(identity.uuid))
-        throw Error(ErrorCode::busy, "'" + group.name + '/' + run.argument("name") +
+    const auto group = read_group(run);
+    if (const auto* left = group.find_uuid(lv.uuid))
+        throw Error(ErrorCode::busy, "'" + group.name + '/' + left->name +
                                          "' got a snapshot before it could be removed");
+}
+
+void apply_remove(StepRun& run)
+{
+    remove_found(run, {run.argument("group"), run.argument("uuid")},
+                 run.argument("kind") == "thin-pool");
+}
+
+/** Not where others have put something into it, or made a snapshot of it, meanwhile. */
+void undo_create(StepRun& run)
+{
+    const auto group = read_group(run);
+    const auto* lv = find_tagged(group, run.argument("tag"));
+    if (!lv)
+        return;
+    if (const auto inside = group.volumes_in(*lv); !inside.empty())
+        throw Error(ErrorCode::busy, full_name(group.name, *inside.front()) + " is in '" +
+                                         lv->name + "' meanwhile, which was not finished");
+    remove_found(run, {group.name, lv->uuid}, lv->is_thin_pool());
 }
 
 void apply_rename(StepRun& run)
@@ -366,11 +386,6 @@ void undo_merge_and_make_again(StepRun& run)
 std::string command_words(const Command& command)
 {
     return joined(words(command));
-}
-
-std::string full_name(const std::string& group, const LvmLv& lv)
-{
-    return "'" + group + '/' + lv.name + "'";
 }
 
 } // namespace

@@ -477,8 +477,10 @@ TEST_CASE("logical: encrypted volumes have the capacity that was asked for", "[.
 
 namespace {
 
-/** Runs work in a process that is killed when the LVM command of that verb has ended. */
-void killed_after(Lab& lab, const std::string& verb, const std::function<void(Context&)>& work)
+/** Runs work in a process that is killed when the LVM command of that verb has ended. @param
+ * meanwhile  what somebody else does before the next context is opened */
+void killed_after(Lab& lab, const std::string& verb, const std::function<void(Context&)>& work,
+                  const std::string& meanwhile = "")
 {
     lab.context.reset();
     // LVM's programs are found by PATH; one that kills who started it takes their place.
@@ -505,6 +507,8 @@ void killed_after(Lab& lab, const std::string& verb, const std::function<void(Co
     ::waitpid(child, &status, 0);
     CHECK(WIFSIGNALED(status));
     lab_run("udevadm settle");
+    if (!meanwhile.empty())
+        lab_run(meanwhile);
     lab.open();
 }
 
@@ -618,6 +622,33 @@ TEST_CASE("logical: killed between steps, nothing half-made is left", "[.][lab]"
     }
     pool().build();
     CHECK(output_of("vgs --noheadings -o vg_name,vg_tags") == "labvg");
+}
+
+TEST_CASE("logical: killed between steps: what others made of a new volume is theirs", "[.][lab]")
+{
+    ONLY_IN_LAB()
+    Lab lab;
+    lab.running();
+    killed_after(
+        lab, "lvcreate",
+        [](Context& context) {
+            auto pool = context.find_pool("lvm");
+            make_thin_pool(pool);
+        },
+        "lvcreate -qq -y --type thin -n theirs -V 8M --thinpool tp labvg");
+    CHECK(lv("theirs", "lv_active") == "active");
+    const auto pending = lab.context->recover(); // the pool is busy
+    REQUIRE(pending.size() == 1);
+    CHECK(pending[0].pending);
+    CHECK_THAT(pending[0].message, Catch::Contains("theirs"));
+    lab_run("lvremove -qq -y labvg/theirs");
+    lab.context->recover();
+    CHECK(all_lvs() == "");
+    killed_after(
+        lab, "lvcreate",
+        [](Context& context) { context.find_pool("lvm").create_volume(volume("new", 8 * mib)); },
+        "lvcreate -qq -y -s -n theirs -L 8M labvg/new");
+    CHECK(lv("theirs", "lv_active") == "active");
 }
 
 namespace {

@@ -70,6 +70,52 @@ VolumeDef wanted(std::uint64_t capacity, std::optional<std::uint64_t> allocation
     return def;
 }
 
+/** What LVM printed of a group as recorded. */
+std::string report_of(const std::string& group)
+{
+    std::ifstream file(BASIN_TRANSCRIPTS "/lvm/" + group);
+    std::string text;
+    for (std::string line; std::getline(file, line);)
+        if (line.starts_with("> "))
+            text += line.substr(2) + '\n';
+    return text;
+}
+
+/** The same, with another value of one volume's field. */
+std::string with(std::string report, const std::string& lv, const std::string& field,
+                 const std::string& value)
+{
+    const auto line = report.find("\"lv_name\":\"" + lv + '"');
+    const auto key = '"' + field + "\":\"";
+    const auto at = report.find(key, line) + key.size();
+    REQUIRE(at < report.find('\n', line));
+    return report.replace(at, report.find('"', at) - at, value);
+}
+
+/** Says always the same of a group, until a command changes that, and writes down what is run. */
+class ToldGroup final : public CommandRunner {
+public:
+    explicit ToldGroup(std::string text) : report(std::move(text)) {}
+
+    CommandResult run(const Command& command, Job*) override
+    {
+        if (command.arguments.at(0) == "fullreport")
+            return {0, report, ""};
+        ran += quoted(command) + '\n';
+        return {answer ? answer(command) : 0, "", ""};
+    }
+
+    std::string report;
+    std::string ran{};
+    std::function<int(const Command&)> answer{}; ///< the exit status; without it, that of success
+};
+
+bool has_word(const Command& command, const std::string& word)
+{
+    const auto& words = command.arguments;
+    return std::find(words.begin(), words.end(), word) != words.end();
+}
+
 } // namespace
 
 TEST_CASE("logical: the life of a thin pool, by transcript")
@@ -272,6 +318,38 @@ TEST_CASE("logical: what is made is said in the definition, or decided by one ru
     CHECK(ask("all-kinds", def) == ErrorCode::already_exists);
     def.name = "x_tmeta";
     CHECK(ask("all-kinds", def) == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("logical: a thin pool that is being made gets no volumes")
+{
+    ToldGroup lvm(with(report_of("all-kinds"), "pool", "lv_tags", "basin_0123456789abcdef"));
+    LogicalStage stage(lvm);
+    for (const std::string name : {"", "pool"}) {
+        CHECK_THROWS_WITH(
+            [&] {
+                Change change("test");
+                stage->create_volume(
+                    wanted(5 * mib, 0, {{.kind = ProvisioningKind::thin, .pool = name}}), nullptr,
+                    CreateFlags::none, change);
+            }(),
+            Catch::Contains("thin pool 'pool' is still being made"));
+    }
+}
+
+TEST_CASE("logical: a new thin pool that is given up takes nothing along that others put into it")
+{
+    ToldGroup lvm(report_of("all-kinds"));
+    lvm.answer = [&](const Command& command) {
+        if (command.arguments[0] == "lvcreate")
+            lvm.report = with(lvm.report, "pool", "lv_tags", "basin_0000000000000001");
+        return has_word(command, "--deltag") ? lvm_failed : 0;
+    };
+    LogicalStage stage(lvm);
+    CHECK(stage.change([&](Change& change) {
+        stage->create_volume(wanted(8 * mib, {}, {{.kind = ProvisioningKind::thin_pool}}), nullptr,
+                             CreateFlags::none, change);
+    }) == ErrorCode::command_failed);
+    CHECK_THAT(lvm.ran, !Catch::Contains("lvremove")); // there are volumes in it
 }
 
 TEST_CASE("logical: changes of size that LVM does not make are refused before it is asked")

@@ -212,7 +212,7 @@ TEST_CASE("lvm: commands do what they say", "[.][lab]")
         const LvIdentity a{"labvg", lvm.read("a").uuid};
         lvm.run(remove_lv(a));
         CHECK(lvm.read("a").is_classic_origin());
-        lvm.run(remove_tagged_lv("labvg", snapshot.tag));
+        lvm.run(remove_lv({"labvg", lvm.read("s").uuid}));
         CHECK(lvm.read().lvs.size() == 1);
         lvm.run(rename_lv("labvg", "a", "b"));
         CHECK(lvm.read("b").uuid == a.uuid);

@@ -402,7 +402,7 @@ TEST_CASE("lvm: names")
     refuses([&] { lvm_report_command("vg labvg"); });
     refuses([&] { create_group("/dev/sda", "t", {"/dev/sdb"}); });
     CHECK(code_of([] { remove_lv({"vg", "x\" || lv_name!=\""}); }) == ErrorCode::internal);
-    CHECK(code_of([] { remove_tagged_lv("vg", ""); }) == ErrorCode::internal);
+    CHECK(code_of([] { untag_lv("vg", ""); }) == ErrorCode::internal);
 }
 
 TEST_CASE("lvm: bytes as extents")
@@ -437,8 +437,6 @@ TEST_CASE("lvm: commands")
                                                 "--addtag basin_ab --extents 5 -- vg/o"},
         {remove_lv(lv), "lvm lvremove --yes --select 'lv_uuid=\"AbCd-12\" && "
                         "lv_role!={thickorigin} && lv_role!={extthinorigin}' -- vg"},
-        {remove_tagged_lv("vg", "basin_ab"),
-         "lvm lvremove --yes --select 'lv_tags={\"basin_ab\"}' -- vg"},
         {rename_lv("vg", "a", "b"), "lvm lvrename --yes -- vg a b"},
         {extend_lv("vg", "a", 7), "lvm lvextend --yes --extents 7 -- vg/a"},
         {reduce_lv("vg", "a", 7, false), "lvm lvreduce --yes --force --extents 7 -- vg/a"},
