@@ -397,11 +397,19 @@ void LogicalBackend::delete_volume(std::string_view name, Change& change)
     // The core has made sure that what goes with it may go.
     const auto group = volumes_.read_group();
     const auto& lv = volumes_.find(group, name);
-    for (const auto* dependent : dependents_of(group, lv))
-        change.add(remove_lv_step(group.name, *dependent));
+    auto doomed = dependents_of(group, lv);
     for (const auto* inside : group.volumes_in(lv))
-        change.add(remove_lv_step(group.name, *inside));
-    change.add(remove_lv_step(group.name, lv));
+        doomed.push_back(inside);
+    doomed.push_back(&lv);
+    // All or none: what one of them is in the way of shall not cost the others.
+    for (const auto* each : doomed)
+        if (!each->is_thin_pool() && !each->is_other_pool())
+            refuse_open(*each, "deleting it");
+    change.add(remove_lv_step(group.name, *doomed.front(), doomed.size() > 1));
+    if (doomed.size() > 1)
+        change.commit_here(); // it does not come back: what was begun is finished
+    for (const auto* each : std::span(doomed).subspan(1))
+        change.add(remove_lv_step(group.name, *each));
 }
 
 void LogicalBackend::rename_volume(std::string_view name, const std::string& new_name,

@@ -281,6 +281,8 @@ void remove_found(const StepRun& run, const LvIdentity& lv, bool is_thin_pool)
 
 void apply_remove(StepRun& run)
 {
+    if (run.argument("begins") == "yes")
+        run.declare("begun", "yes"); // LVM goes on without us
     remove_found(run, {run.argument("group"), run.argument("uuid")},
                  run.argument("kind") == "thin-pool");
 }
@@ -497,13 +499,14 @@ Step finish_lv_step(const std::string& group, const std::string& tag)
         {.call = words(untag_lv(group, tag)), .summary = "show the new logical volume"});
 }
 
-Step remove_lv_step(const std::string& group, const LvmLv& lv)
+Step remove_lv_step(const std::string& group, const LvmLv& lv, bool begins)
 {
     return make_step("logical_remove",
                      {{"group", group},
                       {"uuid", lv.uuid},
                       {"name", lv.name},
-                      {"kind", lv.is_thin_pool() ? "thin-pool" : "volume"}},
+                      {"kind", lv.is_thin_pool() ? "thin-pool" : "volume"},
+                      {"begins", begins ? "yes" : "no"}},
                      {.call = words(removal({group, lv.uuid}, lv.is_thin_pool())),
                       .summary = "remove logical volume " + full_name(group, lv),
                       .destructive = true});
@@ -595,7 +598,7 @@ const std::array<Action, lvm_action_count> lvm_actions{
     Action{"logical_create", apply_create, undo_create, false},
     Action{"logical_run", apply_command, nullptr, false},
     Action{"logical_finish", apply_finish, nullptr, true},
-    Action{"logical_remove", apply_remove, nullptr, true},
+    Action{"logical_remove", apply_remove, nullptr, true, false, true},
     Action{"logical_rename", apply_rename, undo_rename, true},
     Action{"logical_resize", apply_resize, nullptr, true},
     Action{"logical_save_snapshot", apply_create, undo_save_snapshot, false},

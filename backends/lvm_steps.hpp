@@ -41,7 +41,8 @@ Step create_lv_step(const Command& command, const std::string& group, const std:
 Step finish_lv_step(const std::string& group, const std::string& tag);
 /** Runs a command on what an earlier step made, and takes away when it is undone. */
 Step run_lvm_step(const Command& command, std::string summary);
-Step remove_lv_step(const std::string& group, const LvmLv& lv);
+/** @param begins  others are removed after it, which a recovery goes on with */
+Step remove_lv_step(const std::string& group, const LvmLv& lv, bool begins = false);
 Step rename_lv_step(const std::string& group, const LvmLv& lv, const std::string& new_name);
 /** Extents of its own. */
 Step resize_lv_step(const std::string& group, const LvmLv& lv, std::uint64_t extents,

@@ -602,6 +602,18 @@ TEST_CASE("logical: killed between steps, nothing half-made is left", "[.][lab]"
         CHECK(pool().find_volume("base").snapshots().size() == 1);
     }
     {
+        INFO("a deletion that takes others along");
+        const auto others = all_lvs();
+        auto here = pool();
+        make_thin_pool(here, 32 * mib, "doomed");
+        for (const std::string name : {"in1", "in2"})
+            here.create_volume(volume(name, 8 * mib, thin("doomed")));
+        killed_after(lab, "lvremove", [](Context& context) {
+            context.find_pool("lvm").find_volume("doomed").delete_storage(BlockerKind::volume);
+        });
+        CHECK(all_lvs() == others);
+    }
+    {
         INFO("starting and stopping");
         pool().stop();
         CHECK(lv("base", "lv_active") == "");

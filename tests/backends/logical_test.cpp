@@ -352,6 +352,26 @@ TEST_CASE("logical: a new thin pool that is given up takes nothing along that ot
     CHECK_THAT(lvm.ran, !Catch::Contains("lvremove")); // there are volumes in it
 }
 
+TEST_CASE("logical: what goes together goes wholly, or not when one of it is open")
+{
+    ToldGroup lvm(with(report_of("all-kinds"), "thinsnap", "lv_device_open", "open"));
+    LogicalStage stage(lvm);
+    const auto remove = [&] {
+        return stage.change([&](Change& change) { stage->delete_volume("pool", change); });
+    };
+    CHECK(remove() == ErrorCode::busy);
+    CHECK(lvm.ran == "");
+
+    lvm.report = report_of("all-kinds");
+    int removals = 0;
+    lvm.answer = [&](const Command&) {
+        lvm.report = report_of("empty-group"); // has none of them
+        return ++removals == 2 ? lvm_failed : 0;
+    };
+    CHECK(remove() == ErrorCode{}); // the next recovery removes the rest
+    CHECK(removals == 2);
+}
+
 TEST_CASE("logical: changes of size that LVM does not make are refused before it is asked")
 {
     const auto ask = [&](const std::string& name, std::uint64_t capacity, ResizeFlags flags) {
