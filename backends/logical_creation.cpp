@@ -33,12 +33,14 @@ std::string bytes(std::uint64_t n)
 /** What a thick volume has behind the content that it gets is whatever the blocks had before. */
 void zero_rest(const FileWork& work, std::uint64_t from)
 {
-    constexpr std::uint64_t sector = 512;
+    int sector = 0;
+    if (::ioctl(work.fd, BLKSSZGET, &sector) != 0)
+        throw system_error(errno, "cannot ask '" + work.path + "' for the size of its sectors");
     const auto end = content_length(work.fd, work.path);
-    const auto start = from / sector * sector + (from % sector ? sector : 0);
-    constexpr std::array<char, sector> zeros{};
-    if (from < start && start <= end)
-        write_at(work.fd, from, std::string_view(zeros.data(), start - from), work.path);
+    const auto size = static_cast<std::uint64_t>(sector);
+    const auto start = std::min(from / size * size + (from % size ? size : 0), end);
+    if (from < start)
+        write_at(work.fd, from, std::string(start - from, '\0'), work.path);
     constexpr std::uint64_t piece = std::uint64_t{1} << 30; // so that it can be cancelled
     for (auto at = start; at < end; at += piece) {
         check(work.job, "filling '" + work.path + "'");

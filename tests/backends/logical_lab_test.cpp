@@ -636,6 +636,32 @@ TEST_CASE("logical: killed between steps, nothing half-made is left", "[.][lab]"
     CHECK(output_of("vgs --noheadings -o vg_name,vg_tags") == "labvg");
 }
 
+TEST_CASE("logical: devices with sectors of 4096 bytes", "[.][lab]")
+{
+    ONLY_IN_LAB()
+    Lab lab;
+    lab.scratch.directory.write("disk", "");
+    const auto disk = lab.scratch.directory / "disk";
+    lab_run("modprobe loop && truncate --size 64M " + disk +
+            " && losetup --sector-size 4096 "
+            "/dev/loop0 " +
+            disk + " && vgcreate -q labvg /dev/loop0");
+    {
+        auto pool = lab.context->define_pool(lab.definition(false));
+        pool.start();
+        lab_run("lvcreate -qq -y -n old -l1 labvg && udevadm settle");
+        fill("/dev/labvg/old", 'z', 4 * mib);
+        pool.refresh();
+        pool.find_volume("old").delete_storage();
+        lab.scratch.directory.write("data", std::string(100001, 'd'));
+        const auto data = open_file(lab.scratch.directory / "data", O_RDONLY);
+        auto uploaded = pool.upload_volume({.name = "up"}, data.get());
+        CHECK(begin_of(uploaded.path(), 4 * mib) ==
+              std::string(100001, 'd') + std::string(4 * mib - 100001, '\0'));
+    }
+    lab_run("vgremove --yes -q labvg && losetup --detach /dev/loop0");
+}
+
 TEST_CASE("logical: killed between steps: what others made of a new volume is theirs", "[.][lab]")
 {
     ONLY_IN_LAB()
