@@ -366,9 +366,8 @@ void apply_merge(StepRun& run)
 }
 
 /** Makes the classic snapshot again that was merged; not while LVM still merges it. */
-void make_again(const StepRun& run)
+void make_again(const StepRun& run, const LvmGroup& group)
 {
-    const auto group = read_group(run);
     const auto* volume = group.find_uuid(run.argument("volume"));
     if (volume && !volume->is_merging() && !group.find(run.argument("name")))
         run_lvm(run, command_of(run.argument("command")));
@@ -377,12 +376,21 @@ void make_again(const StepRun& run)
 void apply_merge_and_make_again(StepRun& run)
 {
     apply_merge(run);
-    make_again(run);
+    const auto group = read_group(run);
+    if (const auto* volume = group.find_uuid(run.argument("volume"));
+        volume && volume->is_merging())
+        throw Error(ErrorCode::busy,
+                    full_name(group.name, *volume) +
+                        " was opened before it could go back to snapshot '" + run.argument("name") +
+                        "': LVM does that when it is next activated, and what is written to it "
+                        "until then is lost",
+                    "end its use, then stop and start the pool; make a new snapshot afterwards");
+    make_again(run, group);
 }
 
 void undo_merge_and_make_again(StepRun& run)
 {
-    make_again(run);
+    make_again(run, read_group(run));
 }
 
 std::string command_words(const Command& command)
@@ -556,12 +564,23 @@ void revert_thin_snapshot(const std::string& group, const LvmLv& volume, const L
                                      ", which going back to it uses up"}));
     change.add(run_lvm_step(tag_snapshots(group, volume.name, snapshot_tag(volume)),
                             "mark the other snapshots of " + full_name(group, volume)));
+    // While somebody has one of them open, LVM would put the merge off and say that all is well:
+    // what is written to the volume until it is next activated would be lost then.
+    std::vector<std::string> active;
+    for (const auto* lv : {&volume, &snapshot})
+        if (lv->active)
+            active.push_back(lv->uuid);
+    if (!active.empty())
+        change.add(deactivate_lvs_step(group, active));
     change.add(make_step("logical_merge", arguments,
                          {.call = words(merge_lv(group, snapshot.name)),
                           .summary = "bring " + full_name(group, volume) +
                                      " back to the state of snapshot '" + snapshot.name + "'",
                           .destructive = true}));
     change.commit_here();
+    if (volume.active)
+        change.add(run_lvm_step(activate_lvs(group, std::span(&volume.uuid, 1)),
+                                "activate " + full_name(group, volume) + " again"));
     change.add(
         make_step("logical_take_place", arguments,
                   {.call = words({rename_lv(group, tag, snapshot.name), untag_lv(group, tag)}),

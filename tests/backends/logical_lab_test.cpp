@@ -636,6 +636,67 @@ TEST_CASE("logical: killed between steps, nothing half-made is left", "[.][lab]"
     CHECK(output_of("vgs --noheadings -o vg_name,vg_tags") == "labvg");
 }
 
+namespace {
+
+/** Has a device open from the first command on that has such an argument. */
+class OpenBefore final : public CommandRunner {
+public:
+    OpenBefore(std::string argument, std::string path)
+        : argument_(std::move(argument)), path_(std::move(path))
+    {
+    }
+    CommandResult run(const Command& command, Job* job) override
+    {
+        const auto& words = command.arguments;
+        if (std::find(words.begin(), words.end(), argument_) != words.end())
+            fd = open_file(path_, O_RDWR);
+        return real_.run(command, job);
+    }
+
+    UniqueFd fd{};
+
+private:
+    ProcessRunner real_{};
+    std::string argument_;
+    std::string path_;
+};
+
+} // namespace
+
+TEST_CASE("logical: a volume that is opened when it goes back to a snapshot", "[.][lab]")
+{
+    ONLY_IN_LAB()
+    Lab lab;
+    auto pool = lab.running();
+    make_thin_pool(pool);
+    for (const bool is_thin : {true, false}) {
+        auto base = pool.create_volume(
+            volume("base", 16 * mib, is_thin ? std::optional(thin()) : std::nullopt));
+        fill(base.path(), '1', 16 * mib);
+        base.create_snapshot("s");
+        fill(base.path(), '2', 16 * mib);
+        {
+            OpenBefore lvm(is_thin ? "--addtag" : "lvconvert", base.path());
+            LogicalStage stage(lvm);
+            CHECK(stage.change([&](Change& change) {
+                stage->revert_snapshot({.name = "base"}, "s", change);
+            }) == ErrorCode::busy);
+        }
+        CHECK(begin_of(base.path()) == "2222");
+        if (is_thin) { // it is as it was
+            CHECK(lv("base", "lv_active") == "active");
+            CHECK(lv("s", "lv_active") == "active");
+            CHECK(lv("base", "lv_attr").substr(0, 1) == "V");
+            base.revert_snapshot("s");
+            CHECK(begin_of(base.path()) == "1111");
+            CHECK(begin_of("/dev/labvg/s") == "1111");
+            pool.find_volume("s").delete_storage();
+            base.delete_storage();
+        }
+    }
+    CHECK(lv("base", "lv_attr").substr(0, 1) == "O");
+}
+
 TEST_CASE("logical: devices with sectors of 4096 bytes", "[.][lab]")
 {
     ONLY_IN_LAB()
