@@ -54,16 +54,17 @@ int luks_version(const Encryption& encryption)
 FileFunction copy_bytes(const NewVolume& volume)
 {
     if (volume.source->content)
-        return [from = *volume.source,
-                digest = has(volume.flags, CreateFlags::digest)](const FileWork& work) {
+        return [from = *volume.source, digest = has(volume.flags, CreateFlags::digest),
+                blank = volume.blank](const FileWork& work) {
             state_fact(work.job, "method", "sparse_copy");
             state_fact(work.job, "reason", "the copy is on a device");
             copy_block_content(from.content, from.volume.target.path, work.fd, work.path, digest,
-                               work.job);
+                               work.job, blank);
             return true;
         };
     return [path = volume.source->volume.target.path, name = volume.path(),
-            digest = has(volume.flags, CreateFlags::digest)](const FileWork& work) {
+            digest = has(volume.flags, CreateFlags::digest),
+            blank = volume.blank](const FileWork& work) {
         const auto source = open_content(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
         // Holes of the source are zeros in what the device may have kept from before.
         const auto length = content_length(source.get(), path);
@@ -78,7 +79,7 @@ FileFunction copy_bytes(const NewVolume& volume)
         state_fact(work.job, "method", "sparse_copy");
         state_fact(work.job, "reason", "the copy is on a device");
         receive_content(source.get(), {.sparse = true, .expected_length = length, .digest = digest},
-                        work.fd, work.path, room, work.job);
+                        work.fd, work.path, room, work.job, blank);
         return true;
     };
 }

@@ -70,11 +70,13 @@ std::uint64_t upload_length(const LogicalRequest& request, const std::string& pa
                 "give the capacity");
 }
 
-FileFunction receive(const LogicalRequest& request, bool thick)
+FileFunction receive(const LogicalRequest& request, bool thick, bool blank)
 {
-    return [source = *request.upload, options = *request.transfer, thick](const FileWork& work) {
+    return [source = *request.upload, options = *request.transfer, thick,
+            blank](const FileWork& work) {
         const auto room = content_length(work.fd, work.path);
-        const auto received = receive_content(source, options, work.fd, work.path, room, work.job);
+        const auto received =
+            receive_content(source, options, work.fd, work.path, room, work.job, blank);
         if (thick)
             zero_rest(work, received);
         return true;
@@ -93,6 +95,7 @@ struct Plan {
     std::string thin_pool{};       ///< that gives it its space
     bool has_node{true};
     bool thick{};
+    bool blank{}; ///< reads as zeros, and goes on doing so around what is written
 };
 
 class Planner {
@@ -260,7 +263,7 @@ Plan Planner::plan_thin(const std::string& pool_name)
                                                request_.source->volume.capacity)
                                     : 0,
                     path_);
-    Plan plan{.lv = new_lv(), .thin_pool = pool->name};
+    Plan plan{.lv = new_lv(), .thin_pool = pool->name, .blank = pool->zeroes_chunks()};
     plan.command = create_thin(plan.lv, pool->name);
     plan.summary = "make thin volume '" + path_ + "' of " +
                    bytes(plan.lv.extents * group_.extent_size) + " in '" + pool->name + "'";
@@ -375,7 +378,7 @@ NewContent Planner::content(const Plan& plan) const
                 .call = {"pread", path_}};
     }
     if (request_.upload)
-        return {.fill = receive(request_, plan.thick)};
+        return {.fill = receive(request_, plan.thick, plan.blank)};
     if (!def_.backing.empty())
         return {};
     auto content = plan_device_content({.directory = volumes_.directory(),
@@ -383,7 +386,8 @@ NewContent Planner::content(const Plan& plan) const
                                         .source = request_.source,
                                         .flags = request_.flags,
                                         .host = host_,
-                                        .pool_name = pool_name_});
+                                        .pool_name = pool_name_,
+                                        .blank = plan.blank});
     if (content.fill && request_.source && plan.thick && !def_.target.encryption)
         content.fill = [fill = std::move(content.fill),
                         end = request_.source->volume.capacity](const FileWork& work) {

@@ -329,6 +329,10 @@ bool LvmLv::is_thin() const
 {
     return contains(layout, "thin") && !contains(layout, "pool");
 }
+bool LvmLv::zeroes_chunks() const
+{
+    return attributes[7] == 'z';
+}
 bool LvmLv::is_vdo() const
 {
     return contains(layout, "vdo") && !contains(layout, "pool");

@@ -61,6 +61,8 @@ struct LvmLv {
     std::vector<LvmSegment> segments{};
 
     bool is_thin_pool() const;
+    /** A thin pool that leaves nothing of before around what is first written to a chunk. */
+    bool zeroes_chunks() const;
     bool is_thin() const;
     /** A cache pool that no volume uses, a VDO pool: it has no content of its own. */
     bool is_other_pool() const;

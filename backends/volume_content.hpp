@@ -16,6 +16,7 @@ struct NewVolume {
     CreateFlags flags{};
     const Host& host;
     const std::string& pool_name;
+    bool blank{}; ///< of a device: it reads as zeros, which need not be written
 
     std::string path() const { return directory + '/' + def.name; }
 };

@@ -2,6 +2,7 @@
 #include "content_writer.hpp"
 
 #include "file_io.hpp"
+#include "job_impl.hpp"
 
 #include <algorithm>
 #include <array>
@@ -38,8 +39,9 @@ void ContentWriter::write_sparse(Bytes data)
     }
 }
 
-FileWriter::FileWriter(int fd, std::uint64_t at, const std::string& path)
-    : ContentWriter(at), fd_(fd), end_(content_length(fd, path)), path_(path)
+FileWriter::FileWriter(int fd, std::uint64_t at, const std::string& path, Job* job, bool blank)
+    : ContentWriter(at), fd_(fd), end_(content_length(fd, path)), path_(path), job_(job),
+      blank_(blank)
 {
 }
 
@@ -58,7 +60,7 @@ void FileWriter::write(Bytes data)
 void FileWriter::write_zeros(std::uint64_t length)
 {
     const auto inside = std::min(length, end_ > at_ ? end_ - at_ : 0);
-    if (inside > 0)
+    if (inside > 0 && !blank_)
         clear(inside);
     // Behind the end nothing needs to be done until it is known how long the file becomes.
     at_ += length;
@@ -79,9 +81,11 @@ void FileWriter::clear(std::uint64_t length)
         return;
     static constexpr std::array<std::byte, 65536> zeros{};
     const auto start = at_;
-    for (const auto end = at_ + length; at_ < end;)
+    for (const auto end = at_ + length; at_ < end;) {
+        check(job_, "writing zeros to '" + path_ + "'");
         write(Bytes(zeros).first(
             static_cast<std::size_t>(std::min<std::uint64_t>(zeros.size(), end - at_))));
+    }
     at_ = start;
 }
 

@@ -34,7 +34,8 @@ protected:
 /** Into a file or block device. */
 class FileWriter final : public ContentWriter {
 public:
-    FileWriter(int fd, std::uint64_t at, const std::string& path);
+    /** @param blank  it reads as zeros from there on, which need not be written */
+    FileWriter(int fd, std::uint64_t at, const std::string& path, Job* job, bool blank = false);
 
     void advance_to(std::uint64_t at) override;
     void write(Bytes data) override;
@@ -47,6 +48,8 @@ private:
     int fd_;
     std::uint64_t end_; ///< up to where the file is known to reach
     const std::string& path_;
+    Job* job_;
+    bool blank_;
 };
 
 class BlockWriter final : public ContentWriter {

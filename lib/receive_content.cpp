@@ -329,9 +329,9 @@ void check_upload(const std::string& path, const UploadSource& source,
 }
 
 std::uint64_t receive_content(const UploadSource& source, const TransferOptions& options, int fd,
-                              const std::string& path, std::uint64_t room, Job* job)
+                              const std::string& path, std::uint64_t room, Job* job, bool blank)
 {
-    FileWriter writer(fd, options.offset, path);
+    FileWriter writer(fd, options.offset, path, job, blank);
     return Receiving(source, options, writer, fd, path, room, job).run();
 }
 

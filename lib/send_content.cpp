@@ -46,7 +46,7 @@ public:
             const int flags = ::fcntl(target_.fd, F_GETFL);
             const auto start = ::lseek(target_.fd, 0, SEEK_CUR);
             if (flags >= 0 && (flags & O_APPEND) == 0 && start >= 0)
-                file_.emplace(target_.fd, static_cast<std::uint64_t>(start), target_name);
+                file_.emplace(target_.fd, static_cast<std::uint64_t>(start), target_name, job_);
         }
         while (at_ < end_) {
             const auto data = sparse_ ? find_data() : Extent{at_, end_};
@@ -218,10 +218,10 @@ std::uint64_t send_content(BlockContent& content, const std::string& path, std::
 }
 
 void copy_block_content(const OpenContent& open, const std::string& source_path, int fd,
-                        const std::string& path, bool digest, Job* job)
+                        const std::string& path, bool digest, Job* job, bool blank)
 {
     const auto content = open();
-    FileWriter writer(fd, 0, path);
+    FileWriter writer(fd, 0, path, job, blank);
     const DownloadTarget target([&](Bytes data, std::uint64_t hole) {
         writer.write_sparse(data);
         writer.write_zeros(hole);

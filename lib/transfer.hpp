@@ -11,12 +11,14 @@ namespace storage::inline v1 {
 /**
  * Writes what a source gives into a file or block device from options.offset on.
  * @param room  bytes that may be written from there on; UINT64_MAX: as many as come
+ * @param blank  it reads as zeros there, which need not be written
  * @return bytes received, holes included
  * @throws Error invalid_argument  more comes than there is room for; the source is that file
  *               io  the source ended early, or gave other bytes than expected
  */
 std::uint64_t receive_content(const UploadSource& source, const TransferOptions& options, int fd,
-                              const std::string& path, std::uint64_t room, Job* job);
+                              const std::string& path, std::uint64_t room, Job* job,
+                              bool blank = false);
 
 /**
  * Reading and writing one file would make of it what is neither the old content nor the new.
@@ -47,9 +49,10 @@ std::uint64_t send_content(BlockContent& content, const std::string& path, std::
 void check_range(const std::string& path, std::uint64_t offset, std::uint64_t length,
                  std::uint64_t end, const char* remedy);
 
-/** Copies all of it into a file or device; holes stay, as far as the target is empty there. */
+/** Copies all of it into a file or device; holes stay, as far as the target is empty there.
+ * @param blank  as of receive_content() */
 void copy_block_content(const OpenContent& open, const std::string& source_path, int fd,
-                        const std::string& path, bool digest, Job* job);
+                        const std::string& path, bool digest, Job* job, bool blank = false);
 
 /** The SHA-256 of a file's first bytes, or all. */
 std::string digest_content(int fd, const std::string& path, std::uint64_t length, Job* job);

@@ -697,6 +697,27 @@ TEST_CASE("logical: a volume that is opened when it goes back to a snapshot", "[
     CHECK(lv("base", "lv_attr").substr(0, 1) == "O");
 }
 
+TEST_CASE("logical: a new thin volume gets no space for zeros", "[.][lab]")
+{
+    ONLY_IN_LAB()
+    Lab lab;
+    auto pool = lab.running();
+    make_thin_pool(pool);
+    auto source = pool.create_volume(volume("source", 64 * mib));
+    lab_run("dd if=/dev/zero of=/dev/labvg/source bs=1M count=64 status=none");
+    fill(source.path(), '1', mib);
+    auto copy = pool.create_volume_from(volume("copy", 0, thin()), source);
+    CHECK(begin_of(copy.path()) == "1111");
+    CHECK(lv("copy", "data_percent") == "1.56");
+    lab.scratch.directory.write("data", std::string(mib, '2'));
+    lab_run("truncate --size 64M " + (lab.scratch.directory / "data"));
+    const auto data = open_file(lab.scratch.directory / "data", O_RDONLY);
+    auto uploaded =
+        pool.upload_volume(volume("up", 64 * mib, thin()), data.get(), {.sparse = true});
+    CHECK(begin_of(uploaded.path()) == "2222");
+    CHECK(lv("up", "data_percent") == "1.56");
+}
+
 TEST_CASE("logical: devices with sectors of 4096 bytes", "[.][lab]")
 {
     ONLY_IN_LAB()
