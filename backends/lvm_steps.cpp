@@ -221,7 +221,7 @@ void apply_activate_group(StepRun& run)
     // What lies on a device that is missing cannot be activated; the rest can be used.
     const auto group = read_group(run);
     for (const auto& lv : group.lvs)
-        if (!lv.active && !lv.is_partial() && !lv.skip_activation)
+        if (!lv.active && !lv.is_partial() && !lv.skip_activation && !lv.is_other_pool())
             throw exit_error(command, result);
 }
 

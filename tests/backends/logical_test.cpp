@@ -372,6 +372,18 @@ TEST_CASE("logical: what goes together goes wholly, or not when one of it is ope
     CHECK(removals == 2);
 }
 
+TEST_CASE("logical: a group starts without unused pools and what lies on missing devices")
+{
+    auto report = with(report_of("all-kinds"), "between", "lv_layout", "cache,pool");
+    report = with(report, "between", "lv_attr", "Cwi---C---");
+    report = with(report, "between", "lv_active", "");
+    report = with(report, "segments", "lv_attr", "-wi-----p-");
+    ToldGroup lvm(report);
+    lvm.answer = [](const Command&) { return lvm_failed; };
+    LogicalStage stage(lvm);
+    CHECK(stage.change([&](Change& change) { stage->start(change); }) == ErrorCode{});
+}
+
 TEST_CASE("logical: changes of size that LVM does not make are refused before it is asked")
 {
     const auto ask = [&](const std::string& name, std::uint64_t capacity, ResizeFlags flags) {
