@@ -208,6 +208,7 @@ private:
     PoolDef def_;
     const Host& host_;
     LogicalVolumes volumes_;
+    std::optional<LvmGroup> told_{}; ///< as storage_blockers() saw it
 };
 
 std::vector<std::string> LogicalBackend::names(Job* job)
@@ -272,7 +273,7 @@ void LogicalBackend::build(BuildMode mode, Change& change)
         require_unused(device, host_.system,
                        BlockerKind::mounted | BlockerKind::holder | BlockerKind::loop_device);
     if (present)
-        change.add(remove_group_step(name, present->uuid, true));
+        change.add(remove_group_step(*present));
     else if (!overwrite)
         for (const auto& device : devices)
             require_empty_device(device);
@@ -347,10 +348,10 @@ std::string LogicalBackend::storage_identity()
 
 std::vector<Blocker> LogicalBackend::storage_blockers()
 {
-    const auto group = find_lvm_group(host_.runner, volumes_.group_name(), nullptr);
+    told_ = find_lvm_group(host_.runner, volumes_.group_name(), nullptr);
     std::vector<Blocker> result;
-    if (group)
-        for (const auto& lv : group->lvs)
+    if (told_)
+        for (const auto& lv : told_->lvs)
             result.push_back({.kind = BlockerKind::volume,
                               .message = "logical volume '" + lv.name + "' would be lost"});
     return result;
@@ -358,11 +359,12 @@ std::vector<Blocker> LogicalBackend::storage_blockers()
 
 void LogicalBackend::remove(Change& change)
 {
-    const auto group = volumes_.read_group();
+    // What was made since somebody was asked whether the volumes may go was not meant.
+    const auto group = told_ ? *told_ : volumes_.read_group();
     for (const auto& lv : group.lvs)
         if (!lv.is_thin_pool())
             refuse_open(lv, "removing it");
-    change.add(remove_group_step(group.name, group.uuid, !group.lvs.empty()));
+    change.add(remove_group_step(group));
     change.commit_here();
     const auto devices = devices_of(def_, host_.system);
     for (const auto& pv : group.pvs)

@@ -203,12 +203,25 @@ void apply_finish_group(StepRun& run)
 
 void apply_remove_group(StepRun& run)
 {
-    run_lvm(run, remove_group(run.argument("uuid"), run.argument("with_volumes") == "yes"));
+    const auto& uuid = run.argument("uuid");
+    const auto find = [&] {
+        auto group = find_lvm_group(run.host().runner, run.argument("group"), run.job());
+        return group && group->uuid == uuid ? std::move(group) : std::nullopt;
+    };
+    const auto group = find();
+    if (!group)
+        return;
+    const auto volumes = split(run.argument("volumes"));
+    for (const auto& lv : group->lvs)
+        if (std::find(volumes.begin(), volumes.end(), lv.uuid) == volumes.end())
+            throw Error(ErrorCode::busy,
+                        full_name(group->name, lv) + " was made before the group could be removed",
+                        "see whether it is of use, and try again");
+    run_lvm(run, remove_group(uuid, !volumes.empty()));
     // A selection that nothing fits is no error.
-    if (const auto left = find_lvm_group(run.host().runner, run.argument("group"), run.job());
-        left && left->uuid == run.argument("uuid"))
+    if (find())
         throw Error(ErrorCode::busy,
-                    "volume group '" + left->name + "' is still there after it was removed");
+                    "volume group '" + group->name + "' is still there after it was removed");
 }
 
 void apply_activate_group(StepRun& run)
@@ -452,15 +465,17 @@ Step finish_group_step(const std::string& group, const std::string& tag)
         {.call = words(untag_group(group, tag)), .summary = "keep volume group '" + group + "'"});
 }
 
-Step remove_group_step(const std::string& group, const std::string& uuid, bool with_volumes)
+Step remove_group_step(const LvmGroup& group)
 {
-    return make_step(
-        "logical_remove_group",
-        {{"group", group}, {"uuid", uuid}, {"with_volumes", with_volumes ? "yes" : "no"}},
-        {.call = words(remove_group(uuid, with_volumes)),
-         .summary = "remove volume group '" + group + "'" +
-                    (with_volumes ? " with all its logical volumes" : ""),
-         .destructive = true});
+    std::vector<std::string> volumes;
+    for (const auto& lv : group.lvs)
+        volumes.push_back(lv.uuid);
+    return make_step("logical_remove_group",
+                     {{"group", group.name}, {"uuid", group.uuid}, {"volumes", joined(volumes)}},
+                     {.call = words(remove_group(group.uuid, !volumes.empty())),
+                      .summary = "remove volume group '" + group.name + "'" +
+                                 (volumes.empty() ? "" : " with all its logical volumes"),
+                      .destructive = true});
 }
 
 Step remove_pv_step(const std::string& device, const std::string& uuid)

@@ -25,8 +25,8 @@ Step create_pv_step(const std::string& device, bool overwrite);
 Step create_group_step(const std::string& group, const std::string& tag,
                        const std::vector<std::string>& devices);
 Step finish_group_step(const std::string& group, const std::string& tag);
-/** @param with_volumes  whatever volumes it has */
-Step remove_group_step(const std::string& group, const std::string& uuid, bool with_volumes);
+/** With the volumes that it has now; one that is made until the step runs makes it fail. */
+Step remove_group_step(const LvmGroup& group);
 /** Takes the label away that LVM knows a device by, if it is still the one of that uuid. */
 Step remove_pv_step(const std::string& device, const std::string& uuid);
 

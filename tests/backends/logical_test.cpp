@@ -384,6 +384,16 @@ TEST_CASE("logical: a group starts without unused pools and what lies on missing
     CHECK(stage.change([&](Change& change) { stage->start(change); }) == ErrorCode{});
 }
 
+TEST_CASE("logical: a volume that was made since it was asked whether all may go keeps the group")
+{
+    ToldGroup lvm(report_of("empty-group"));
+    LogicalStage stage(lvm);
+    CHECK(stage->storage_blockers().empty());
+    lvm.report = with(report_of("all-kinds"), "striped", "lv_device_open", "");
+    CHECK(stage.change([&](Change& change) { stage->remove(change); }) == ErrorCode::busy);
+    CHECK(lvm.ran == "");
+}
+
 TEST_CASE("logical: changes of size that LVM does not make are refused before it is asked")
 {
     const auto ask = [&](const std::string& name, std::uint64_t capacity, ResizeFlags flags) {
