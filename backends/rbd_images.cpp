@@ -9,7 +9,6 @@
 #include "signal_guard.hpp"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cerrno>
 #include <deque>
@@ -429,26 +428,48 @@ std::vector<std::string> image_children(const RbdImage& image)
     return result;
 }
 
-std::vector<Blocker> image_blockers(const RbdImage& image)
+namespace {
+
+struct Watcher {
+    std::string client{}; ///< of rados_get_instance_id()
+    std::string address{};
+};
+
+std::vector<Watcher> watchers_of(const RbdImage& image)
 {
     const auto& library = image.library();
-    std::vector<Blocker> result;
-    std::array<RbdWatcher, 64> watchers{};
+    std::vector<RbdWatcher> watchers(64);
     auto count = watchers.size();
-    const auto code = library.rbd_watchers_list(image.get(), watchers.data(), &count);
-    if (code != -ERANGE)
-        image.check(code, "cannot ask who has it open");
-    for (std::size_t i = 0; code >= 0 && i != count; ++i)
-        result.push_back({.kind = BlockerKind::open,
-                          .message = "open by client " + std::to_string(watchers[i].id) + " at " +
-                                     std::string(watchers[i].addr)});
-    if (code >= 0)
-        library.rbd_watchers_list_cleanup(watchers.data(), count);
-    else
-        result.push_back({.kind = BlockerKind::open,
-                          .message = "open by " + std::to_string(count) + " clients"});
+    int code = 0;
+    while ((code = library.rbd_watchers_list(image.get(), watchers.data(), &count)) == -ERANGE &&
+           count > watchers.size())
+        watchers.resize(count);
+    image.check(code, "cannot ask who has it open");
+    std::vector<Watcher> result;
+    for (std::size_t i = 0; i != count; ++i)
+        result.push_back({.client = std::to_string(watchers[i].id), .address = watchers[i].addr});
+    library.rbd_watchers_list_cleanup(watchers.data(), count);
+    return result;
+}
+
+} // namespace
+
+std::vector<std::string> image_users(const RbdImage& image, const std::string& but)
+{
+    std::vector<std::string> result;
+    for (const auto& watcher : watchers_of(image))
+        if (watcher.client != but)
+            result.push_back("open by client " + watcher.client + " at " + watcher.address);
     for (auto& lock : foreign_locks(image))
-        result.push_back({.kind = BlockerKind::open, .message = std::move(lock)});
+        result.push_back(std::move(lock));
+    return result;
+}
+
+std::vector<Blocker> image_blockers(const RbdImage& image)
+{
+    std::vector<Blocker> result;
+    for (auto& user : image_users(image))
+        result.push_back({.kind = BlockerKind::open, .message = std::move(user)});
     for (const auto& snapshot : image_snapshots(image))
         result.push_back({.kind = BlockerKind::snapshot,
                           .message = "snapshot '" + snapshot.name + "' would be lost"});
@@ -500,16 +521,10 @@ std::uint64_t number(const json& object, const char* name)
 
 void evict_watchers(const RbdImage& image, const std::string& client)
 {
-    const auto& library = image.library();
-    std::array<RbdWatcher, 64> watchers{};
-    auto count = watchers.size();
-    image.check(library.rbd_watchers_list(image.get(), watchers.data(), &count),
-                "cannot ask who has it open");
     std::vector<std::string> addresses;
-    for (std::size_t i = 0; i != count; ++i)
-        if (client.empty() || client == std::to_string(watchers[i].id))
-            addresses.emplace_back(watchers[i].addr);
-    library.rbd_watchers_list_cleanup(watchers.data(), count);
+    for (auto& watcher : watchers_of(image))
+        if (client.empty() || client == watcher.client)
+            addresses.push_back(std::move(watcher.address));
     for (const auto& address : addresses)
         try {
             ask_monitor(image.connection(), {{"prefix", "osd blocklist"},

@@ -43,6 +43,9 @@ std::map<std::string, std::string> image_metadata(const RbdImage& image);
 bool is_own_image_key(std::string_view key);
 /** Clones that are based on a snapshot, as "pool/image". */
 std::vector<std::string> image_children(const RbdImage& image);
+/** Who has it open for writing, or has locked it, as a message says it.
+ * @param but  not this client, of rados_get_instance_id() */
+std::vector<std::string> image_users(const RbdImage& image, const std::string& but = {});
 std::vector<Blocker> image_blockers(const RbdImage& image);
 
 /** Locks out who has it open, for good: a dead process, which Ceph would else wait half a minute

@@ -264,15 +264,29 @@ void undo_publish(StepRun& run)
 
 // ---- on images that exist ----------------------------------------------------------------------
 
-/** Before an image's data goes: says who does it; after a kill locks that process out, which else
- * has the image for half a minute more. */
-void pass_no_return(StepRun& run, const RbdStepPool& pool, const RbdImage& image)
+/** Before an image's data goes: says who does it. */
+void pass_no_return(StepRun& run, const RbdStepPool& pool)
 {
-    if (const auto& dead = run.evidence("client"); !dead.empty())
-        evict_watchers(image, dead);
-    else
+    if (run.evidence("client").empty())
         run.declare("client",
                     std::to_string(pool.library().rados_get_instance_id(pool->cluster())));
+}
+
+/** After a kill: locks out the dead process, which else has the image for half a minute more. Who
+ * else uses the image does so since, and what they wrote must stay, also when they are done with
+ * it: the error is none that a recovery tries again after.
+ * @param image  open for reading, so that this process is none of them
+ * @throws Error invalid_state */
+void leave_to_users(const StepRun& run, const RbdImage& image, const std::string& remedy)
+{
+    const auto& dead = run.evidence("client");
+    evict_watchers(image, dead);
+    std::string users;
+    for (const auto& user : image_users(image, dead))
+        users += (users.empty() ? "" : ", ") + user;
+    if (!users.empty())
+        throw Error(ErrorCode::invalid_state, "'" + image.path() + "' is in use by now (" + users +
+                                                  "), and so stays as it is: " + remedy);
 }
 
 /** After a kill. As long as the image is whole, others may use it: then it stays. */
@@ -301,8 +315,8 @@ void apply_remove(StepRun& run)
     {
         const RbdImage image(pool.shared(), name, Mode::read);
         require_changeable(image, run.argument("id"));
-        pass_no_return(run, pool, image);
     }
+    pass_no_return(run, pool);
     enter_phase(run.job(), "removing", 0);
     const auto code = remove_image(pool, name);
     if (code == -ETIMEDOUT || code == -ENOTCONN || code == -ESHUTDOWN)
@@ -344,11 +358,22 @@ void undo_rename(StepRun& run)
 void apply_resize(StepRun& run)
 {
     const RbdStepPool pool(run);
-    const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
-    require_changeable(image, run.argument("id"));
+    const auto& name = run.argument("name");
     const auto size = size_argument(run, "size");
+    if (!run.evidence("client").empty()) {
+        const RbdImage image(pool.shared(), name, Mode::read);
+        image.require_id(run.argument("id"));
+        if (image.info().size <= size)
+            return; // Ceph sets the size last
+        leave_to_users(run, image,
+                       "shrinking it to " + std::to_string(size) +
+                           " bytes was cut short, and what lay behind them may be gone already; "
+                           "resize it again once nobody uses it");
+    }
+    const RbdImage image(pool.shared(), name, Mode::write);
+    require_changeable(image, run.argument("id"));
     if (size < image.info().size)
-        pass_no_return(run, pool, image);
+        pass_no_return(run, pool);
     resize(image, size, run.job());
 }
 
@@ -410,14 +435,24 @@ void apply_set_metadata(StepRun& run)
 void apply_roll_back(StepRun& run)
 {
     const RbdStepPool pool(run);
-    const RbdImage image(pool.shared(), run.argument("name"), Mode::write);
+    const auto& name = run.argument("name");
+    const auto& snapshot = run.argument("snapshot");
+    if (!run.evidence("client").empty()) {
+        const RbdImage image(pool.shared(), name, Mode::read);
+        image.require_id(run.argument("id"));
+        leave_to_users(run, image,
+                       "bringing it back to snapshot '" + snapshot +
+                           "' was cut short, and parts of it may be back already; revert it "
+                           "again once nobody uses it");
+    }
+    const RbdImage image(pool.shared(), name, Mode::write);
     require_changeable(image, run.argument("id"));
-    pass_no_return(run, pool, image);
+    pass_no_return(run, pool);
     enter_phase(run.job(), "rolling back", image.info().num_objs);
     RbdJob progress{}; // half of it back is no state that anybody wants
-    image.check(image.library().rbd_snap_rollback_with_progress(
-                    image.get(), run.argument("snapshot").c_str(), RbdJob::report, &progress),
-                "cannot go back to snapshot '" + run.argument("snapshot") + "'");
+    image.check(image.library().rbd_snap_rollback_with_progress(image.get(), snapshot.c_str(),
+                                                                RbdJob::report, &progress),
+                "cannot go back to snapshot '" + snapshot + "'");
 }
 
 } // namespace

@@ -126,6 +126,80 @@ TEST_CASE("rbd, simulated: a deletion that was killed before Ceph did anything",
     }
 }
 
+TEST_CASE("rbd, simulated: a shrink or a roll back that was killed", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    const bool shrinks = GENERATE(true, false);
+    CAPTURE(shrinks);
+    auto volume = pool.create_volume(raw_volume("a", 16 * mib));
+    volume.create_snapshot("before");
+    volume.upload(source_of(pattern(12 * mib)));
+    const auto written = content(volume);
+    die_in(stage, [&] {
+        auto same = stage.context->find_pool("ceph").find_volume("a");
+        peer.fake->die_at(shrinks ? "rbd_resize2" : "rbd_snap_rollback_with_progress");
+        if (shrinks)
+            same.resize(8 * mib, ResizeFlags::shrink);
+        else
+            same.revert_snapshot("before");
+    });
+    auto& image = *peer.fake->find("rbd", "a");
+    peer.fake->forget_calls();
+    const auto evicted = [&] { return peer.fake->calls("rados_mon_command"); };
+    SECTION("is finished, with the dead process locked out")
+    {
+        image.writers = 1;
+        image.client = fake_ceph::this_client;
+        const auto recovered = stage.context->recover();
+        REQUIRE(recovered.size() == 1);
+        CHECK(recovered[0].message == "finished");
+        CHECK(evicted() == 1);
+        CHECK(image.size == (shrinks ? 8 : 16) * mib);
+        CHECK(image.objects.empty() != shrinks);
+    }
+    SECTION("leaves the image to who uses it since, and for good")
+    {
+        std::string user;
+        SECTION("open")
+        {
+            image.writers = 1;
+            user = "open by client 4100 at 192.0.2.1";
+        }
+        SECTION("locked")
+        {
+            image.locker = user = "client.4200";
+        }
+        const auto recovered = stage.context->recover();
+        REQUIRE(recovered.size() == 1);
+        CHECK_FALSE(recovered[0].finished);
+        CHECK_FALSE(recovered[0].pending);
+        const auto& message = recovered[0].message;
+        CAPTURE(message);
+        CHECK(message.find("'rbd/a' is in use by now (" + user) != message.npos);
+        CHECK(message.find(shrinks ? "resize it again" : "revert it again") != message.npos);
+        CHECK((message.find("may be gone already") != message.npos) == shrinks);
+        CHECK(evicted() == 0);
+        image.writers = 0;
+        image.locker.clear();
+        CHECK(stage.context->recover().empty());
+        pool.refresh();
+        CHECK((content(pool.find_volume("a")) == written));
+    }
+    SECTION("is over where nothing is left to do")
+    {
+        if (!shrinks)
+            return;
+        image.size = 8 * mib;
+        image.writers = 1;
+        const auto recovered = stage.context->recover();
+        REQUIRE(recovered.size() == 1);
+        CHECK(recovered[0].message == "finished");
+        CHECK(peer.fake->calls("rbd_resize2") == 0);
+    }
+}
+
 TEST_CASE("rbd, simulated: a deletion that Ceph does not answer", "[rbd]")
 {
     const auto peer = RbdPeer::simulated();
