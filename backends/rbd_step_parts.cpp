@@ -50,27 +50,35 @@ int remove_image(const RbdStepPool& pool, const std::string& name)
                                                    &nobody);
 }
 
-int remove_after(const RbdStepPool& pool, const std::string& name, const std::string& client)
+int remove_after(const RbdStepPool& pool, const std::string& name, const std::string& id,
+                 const std::string& client)
 {
-    auto code = remove_image(pool, name);
+    const auto remove_ours = [&] {
+        const bool is_ours = id.empty() || listed_id(list_directory(*pool), name) == id;
+        return is_ours ? remove_image(pool, name) : -ENOENT;
+    };
+    auto code = remove_ours();
     constexpr int attempts = 50, each = 10; // its last messages may be on the way still
     for (int attempt = 0; code == -EBUSY && attempt != attempts; ++attempt) {
         if (attempt % each == 0)
             try {
-                evict_watchers(RbdImage(pool.shared(), name, RbdImage::Mode::read), client);
+                const RbdImage image(pool.shared(), name, RbdImage::Mode::read);
+                if (!id.empty())
+                    image.require_id(id);
+                evict_watchers(image, client);
             } catch (const Error& error) {
                 if (error.code() != ErrorCode::not_found)
                     throw;
             }
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
-        code = remove_image(pool, name);
+        code = remove_ours();
     }
     return code;
 }
 
-void clear_away(const RbdStepPool& pool, const std::string& name)
+void clear_away(const RbdStepPool& pool, const std::string& name, const std::string& id)
 {
-    const auto code = remove_after(pool, name, "");
+    const auto code = remove_after(pool, name, id, "");
     if (code != -ENOENT)
         pool->check(code, "cannot remove what is left of '" + pool->path_of(name) + "'");
 }

@@ -30,11 +30,14 @@ std::string id_of(const RbdStepPool& pool, const std::string& name);
 bool has_header(const RbdStepPool& pool, const std::string& id);
 /** @return Ceph's answer */
 int remove_image(const RbdStepPool& pool, const std::string& name);
-/** The same where a process died that may have it open still.
+/** The same where a process died that may have it open still, for which it is tried several times.
+ * @param id  of the image; -ENOENT where the name is another's by then. "": whichever has the name
  * @param client  of the dead process; "": everyone who has it open */
-int remove_after(const RbdStepPool& pool, const std::string& name, const std::string& client);
-/** Removes what nobody can use; who has it open is the process that died. */
-void clear_away(const RbdStepPool& pool, const std::string& name);
+int remove_after(const RbdStepPool& pool, const std::string& name, const std::string& id,
+                 const std::string& client);
+/** Removes what nobody can use; who has it open is the process that died.
+ * @param id  as above */
+void clear_away(const RbdStepPool& pool, const std::string& name, const std::string& id);
 /** Takes away what a kill left of names that are not in the pool's directory, which keeps everyone
  * from using them: rbd_rename() makes the new name's object, changes the directory, and removes the
  * old name's object. */

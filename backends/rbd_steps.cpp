@@ -92,7 +92,7 @@ void undo_create(StepRun& run)
         return;
     const auto id = listed_id(list_directory(*pool), name);
     if (!id.empty() && !has_header(pool, id))
-        clear_away(pool, name);
+        clear_away(pool, name, id);
 }
 
 void apply_begin(StepRun& run)
@@ -105,7 +105,7 @@ void apply_begin(StepRun& run)
 /** Whatever has the random name is ours. */
 void undo_begin(StepRun& run)
 {
-    clear_away(RbdStepPool(run), run.argument("temporary"));
+    clear_away(RbdStepPool(run), run.argument("temporary"), "");
 }
 
 /** The pool of a clone's source, by the connection of the clone. */
@@ -296,12 +296,12 @@ void finish_removal(const StepRun& run, const RbdStepPool& pool)
     const auto& id = run.argument("id");
     if (id_of(pool, name) != id) {
         if (listed_id(list_directory(*pool), name) == id)
-            clear_away(pool, name);
+            clear_away(pool, name, id);
         return;
     }
     if (!run.evidence("unanswered").empty()) // it was said to have failed
         return;
-    const auto code = remove_after(pool, name, run.evidence("client"));
+    const auto code = remove_after(pool, name, id, run.evidence("client"));
     if (code != -EBUSY && code != -ENOTEMPTY && code != -ENOENT)
         pool->check(code, "cannot remove '" + pool->path_of(name) + "'");
 }

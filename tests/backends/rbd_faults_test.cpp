@@ -126,6 +126,38 @@ TEST_CASE("rbd, simulated: a deletion that was killed before Ceph did anything",
     }
 }
 
+TEST_CASE("rbd, simulated: a name that another image gets while a recovery removes", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    pool.create_volume(raw_volume("a", 8 * mib));
+    auto& image = *peer.fake->find("rbd", "a");
+    SECTION("what had begun to go")
+    {
+        peer.fake->fail("trash_remove", -ETIMEDOUT);
+        CHECK(error_code([&] { pool.find_volume("a").delete_storage(); }) == ErrorCode::timed_out);
+    }
+    SECTION("what was whole")
+    {
+        die_deleting(stage, "ceph", "a");
+    }
+    peer.fake->forget_calls();
+    peer.fake->fail("rbd_remove_with_progress", -EBUSY);
+    peer.fake->at_next("rbd_remove_with_progress", [&] {
+        image.id = "another";
+        image.has_header = true;
+        image.writers = 1;
+        image.client = fake_ceph::this_client;
+    });
+    const auto recovered = stage.context->recover();
+    REQUIRE(recovered.size() == 1);
+    CHECK(recovered[0].message == "finished");
+    CHECK(peer.fake->image_count() == 1);
+    CHECK(peer.fake->calls("rados_mon_command") == 0);
+    CHECK(peer.fake->calls("rbd_remove_with_progress") == 1);
+}
+
 TEST_CASE("rbd, simulated: a shrink or a roll back that was killed", "[rbd]")
 {
     const auto peer = RbdPeer::simulated();

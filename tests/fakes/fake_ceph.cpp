@@ -81,6 +81,17 @@ void Cluster::fail(const std::string& function, int code, int after, int times)
     faults_[function] = {.code = code, .after = after, .times = times};
 }
 
+void Cluster::at_next(const std::string& function, std::function<void()> act)
+{
+    const std::lock_guard lock(mutex);
+    acts_[function] = std::move(act);
+}
+
+void Cluster::die_at(const std::string& function)
+{
+    at_next(function, [] { ::_exit(killed); });
+}
+
 void Cluster::become_old()
 {
     replace_rbd_library(&functions(false));
@@ -105,8 +116,8 @@ void Cluster::forget_calls()
 
 int Cluster::enter(const char* function)
 {
-    if (function == deadly_)
-        ::_exit(killed);
+    if (const auto act = acts_.extract(function))
+        act.mapped()();
     ++calls_[function];
     const auto found = faults_.find(function);
     if (found == faults_.end() || --found->second.after > 0 || found->second.times <= 0)

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -76,8 +77,10 @@ public:
     /** From the n-th call on (1: the next), `times` calls of this function answer with the code. */
     void fail(const std::string& function, int code, int after = 1, int times = 1);
     void heal();
+    /** Does that first at the next call of this function. */
+    void at_next(const std::string& function, std::function<void()> act);
     /** The process ends at the next call of this function. */
-    void die_at(const std::string& function) { deadly_ = function; }
+    void die_at(const std::string& function);
     /** As before Ceph 16. */
     void become_old();
     int calls(const std::string& function) const;
@@ -111,7 +114,7 @@ private:
     };
     std::map<std::string, Fault> faults_{};
     std::map<std::string, int> calls_{};
-    std::string deadly_{};
+    std::map<std::string, std::function<void()>> acts_{};
 };
 
 } // namespace fake_ceph
