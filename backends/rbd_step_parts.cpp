@@ -89,7 +89,7 @@ void settle_names(const RbdStepPool& pool, const std::string& id,
     const auto& library = pool.library();
     const auto entries = list_directory(*pool);
     for (const auto& name : names) {
-        if (!listed_id(entries, name).empty())
+        if (listed_id(entries, name) == id)
             continue;
         const auto object = "rbd_id." + name;
         constexpr std::size_t length_size = 4; // before the text of the id

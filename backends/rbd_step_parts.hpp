@@ -38,9 +38,9 @@ int remove_after(const RbdStepPool& pool, const std::string& name, const std::st
 /** Removes what nobody can use; who has it open is the process that died.
  * @param id  as above */
 void clear_away(const RbdStepPool& pool, const std::string& name, const std::string& id);
-/** Takes away what a kill left of names that are not in the pool's directory, which keeps everyone
- * from using them: rbd_rename() makes the new name's object, changes the directory, and removes the
- * old name's object. */
+/** Takes away what a kill left of names that the pool's directory does not have for the image,
+ * which keeps everyone from using them: rbd_rename() makes the new name's object, changes the
+ * directory, and removes the old name's object. */
 void settle_names(const RbdStepPool& pool, const std::string& id,
                   std::initializer_list<std::string> names);
 

@@ -232,6 +232,41 @@ TEST_CASE("rbd, simulated: a shrink or a roll back that was killed", "[rbd]")
     }
 }
 
+TEST_CASE("rbd, simulated: a renaming that was killed keeps nobody from the name", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    pool.create_volume(raw_volume("a", 8 * mib));
+    const auto id = peer.fake->find("rbd", "a")->id;
+    die_in(stage, [&] {
+        peer.fake->die_at("rbd_rename");
+        stage.context->find_pool("ceph").find_volume("a").rename("b");
+    });
+    const auto object_of = [](const std::string& text) {
+        return std::string{static_cast<char>(text.size()), 0, 0, 0} + text;
+    };
+    auto& remains = peer.fake->remains_;
+    remains["rbd_id.b"] = object_of(id);
+    bool stays = false;
+    SECTION("that nothing has") {}
+    SECTION("that is listed for an image whose deletion was cut short")
+    {
+        peer.fake->add_half_made("rbd", "b");
+    }
+    SECTION("that another image has")
+    {
+        peer.fake->add_half_made("rbd", "b");
+        remains["rbd_id.b"] = object_of(peer.fake->find("rbd", "b")->id);
+        stays = true;
+    }
+    const auto recovered = stage.context->recover();
+    REQUIRE(recovered.size() == 1);
+    CHECK(recovered[0].message == "undone");
+    CHECK(remains.contains("rbd_id.b") == stays);
+    CHECK(peer.fake->find("rbd", "a")->id == id);
+}
+
 TEST_CASE("rbd, simulated: a deletion that Ceph does not answer", "[rbd]")
 {
     const auto peer = RbdPeer::simulated();

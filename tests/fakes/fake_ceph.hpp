@@ -99,6 +99,7 @@ public:
     /** Counts the call; the code that it is to fail with, or 0. */
     int enter(const char* function);
     std::vector<std::shared_ptr<Image>> images_{};
+    std::map<std::string, std::string> remains_{}; ///< objects that a kill left, and their bytes
     std::map<std::string, std::int64_t> pools_{{"rbd", 1}, {"other", 2}};
     std::vector<std::string> options_{};
     int connections_{};

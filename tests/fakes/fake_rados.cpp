@@ -148,11 +148,13 @@ void full_try(RadosPool pool)
 {
     static_cast<Pool*>(pool)->full_try = true;
 }
-// Calls are whole here: of the objects of images only headers tell of what a kill left behind. They
-// have keys and values, but no bytes.
-int read_object(RadosPool, const char* object, char*, std::size_t, std::uint64_t)
+// Calls are whole here: of the objects of images there are headers, which have keys and values, but
+// no bytes, and what a test says that a kill left.
+int read_object(RadosPool, const char* object, char* buffer, std::size_t size, std::uint64_t offset)
 {
     ENTER(rados_read);
+    if (const auto found = cluster->remains_.find(object); found != cluster->remains_.end())
+        return static_cast<int>(found->second.copy(buffer, size, offset));
     return std::any_of(cluster->images_.begin(), cluster->images_.end(),
                        [&](const auto& image) {
                            return image->has_header && object == "rbd_header." + image->id;
@@ -160,9 +162,10 @@ int read_object(RadosPool, const char* object, char*, std::size_t, std::uint64_t
                ? 0
                : -ENOENT;
 }
-int remove_object(RadosPool, const char*)
+int remove_object(RadosPool, const char* object)
 {
-    return -ENOENT;
+    ENTER(rados_remove);
+    return cluster->remains_.erase(object) == 0 ? -ENOENT : 0;
 }
 int exec(RadosPool, const char* object, const char* cls, const char* method, const char*,
          std::size_t, char*, std::size_t)
