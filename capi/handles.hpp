@@ -71,8 +71,13 @@ struct basin_pool {
 };
 
 struct basin_volume {
+    basin_volume(std::shared_ptr<storage::capi::ContextState> the_context, storage::Volume volume)
+        : context(std::move(the_context)), cpp(std::move(volume)), name(cpp.name())
+    {
+    }
     std::shared_ptr<storage::capi::ContextState> context;
     storage::Volume cpp;
+    std::string name; ///< what basin_volume_name() gave out
 };
 
 struct basin_job {

@@ -119,7 +119,7 @@ void basin_volume_list_free(basin_volume** list)
 
 const char* basin_volume_name(const basin_volume* volume)
 {
-    return volume ? volume->cpp.name().c_str() : "";
+    return volume ? volume->name.c_str() : "";
 }
 
 int basin_volume_get_key(basin_volume* volume, uint32_t flags, char** key, basin_error** error)
@@ -250,6 +250,7 @@ int basin_volume_rename(basin_volume* volume, const char* new_name, uint32_t fla
         [&](Volume& target) {
             target.rename(std::string(required_text(new_name, "new_name")), allowed(flags),
                           job_or_null(job));
+            volume->name = target.name();
         },
         allow_flags);
 }

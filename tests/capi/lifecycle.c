@@ -447,6 +447,25 @@ static void test_end(basin_context* context, basin_pool* pool)
     EXPECT_CODE(basin_context_find_pool(context, "vms", 0, &pool, &error), BASIN_E_NOT_FOUND);
 }
 
+/* A name that no small buffer holds. */
+static void test_long_name(basin_pool* pool)
+{
+    basin_volume* volume = fixture_volume(pool, "a volume whose name is long enough");
+    const char* name = basin_volume_name(volume);
+    char* identity = NULL;
+
+    EXPECT_OK(basin_volume_get_identity(volume, 0, &identity, &error));
+    EXPECT_OK(basin_volume_expect(volume, identity, 0, &error));
+    EXPECT(basin_volume_name(volume) == name);
+    EXPECT_TEXT(name, "a volume whose name is long enough");
+    EXPECT_OK(
+        basin_volume_rename(volume, "and another one that is as long as that", 0, NULL, &error));
+    EXPECT_TEXT(basin_volume_name(volume), "and another one that is as long as that");
+    EXPECT_OK(basin_volume_delete(volume, 0, NULL, &error));
+    basin_free(identity);
+    basin_volume_free(volume);
+}
+
 /* What LVM said in the laboratory, by a program in its place. */
 static void test_details(void)
 {
@@ -512,6 +531,7 @@ int main(void)
         test_start(context, pool);
         test_autostart(context, pool);
         test_volume(context, pool);
+        test_long_name(pool);
         test_blockers(pool);
         test_listing(pool);
         test_optional(context, pool);
