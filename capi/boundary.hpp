@@ -23,6 +23,8 @@ namespace storage::capi {
 int fail(basin_error** error, const Error& cause) noexcept;
 /** Makes an error object; without memory a static one. Never null. */
 basin_error* make_error(const Error& cause) noexcept;
+/** The same of an exception that is no Error. */
+int fail_unexpected(basin_error** error, const char* what) noexcept;
 /** Hands out the static error object: allocates nothing. */
 int out_of_memory(basin_error** error) noexcept;
 
@@ -40,11 +42,11 @@ int guard(basin_error** error, Body&& body)
     } catch (const std::bad_alloc&) {
         return out_of_memory(error);
     } catch (const std::exception& e) {
-        return fail(error, Error(ErrorCode::internal, e.what()));
+        return fail_unexpected(error, e.what());
     } catch (abi::__forced_unwind&) {
         throw; // pthread_cancel: swallowing it would terminate the host
     } catch (...) {
-        return fail(error, Error(ErrorCode::internal, "unknown exception"));
+        return fail_unexpected(error, "unknown exception");
     }
 }
 

@@ -61,6 +61,15 @@ int fail(basin_error** error, const Error& cause) noexcept
     return static_cast<int>(cause.code());
 }
 
+int fail_unexpected(basin_error** error, const char* what) noexcept
+{
+    try {
+        return fail(error, Error(ErrorCode::internal, what));
+    } catch (...) {
+        return out_of_memory(error);
+    }
+}
+
 int out_of_memory(basin_error** error) noexcept
 {
     if (error)

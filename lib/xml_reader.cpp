@@ -225,6 +225,8 @@ XmlDocument::XmlDocument(std::string_view text, std::string_view what, const cha
     const auto result = document_.load_buffer_inplace(
         buffer_.data(), buffer_.size(), pugi::parse_default | pugi::parse_ws_pcdata_single,
         pugi::encoding_utf8);
+    if (result.status == pugi::status_out_of_memory)
+        throw std::bad_alloc();
     if (!result)
         throw Error(ErrorCode::invalid_xml,
                     std::string(what_) + ", " +

@@ -2,6 +2,7 @@
 #include "xml_writer.hpp"
 
 #include "utf8.hpp"
+#include "xml_scan.hpp"
 
 #include <basin/error.hpp>
 
@@ -27,6 +28,9 @@ void XmlWriter::end_start_tag()
 
 XmlWriter& XmlWriter::open(std::string_view name)
 {
+    if (open_.size() >= xml_depth_limit) // each level is indented by all that are above it
+        throw Error(ErrorCode::invalid_xml,
+                    "elements would be nested deeper than " + std::to_string(xml_depth_limit));
     end_start_tag();
     out_.append(2 * open_.size(), ' ');
     out_ += '<';

@@ -82,6 +82,16 @@ static void test_json_rules(void)
             basin_free(text);
         }
     }
+    { /* each would be a level of XML, indented by all above it */
+        static char deep[64 + 3 * 2000] = "{\"name\":\"v\",\"capacity\":1,\"backing\":[{}";
+
+        for (int i = 1; i < 2000; ++i)
+            strcat(deep, ",{}");
+        strcat(deep, "]}");
+        EXPECT_CODE(basin_volume_definition_to_xml(deep, "dir", BASIN_PURPOSE_CREATE,
+                                                   BASIN_DEFINITION_JSON, &text, &error),
+                    BASIN_E_INVALID_XML);
+    }
     EXPECT_CODE(basin_pool_definition_to_xml("{\"type\":\"dir\",\"name\":\"p\"}",
                                              BASIN_DEFINITION_JSON, &text, &error),
                 BASIN_E_INVALID_XML);
