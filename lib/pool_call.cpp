@@ -17,14 +17,16 @@ struct OwnFd {
     int or_else(int given) const { return fd ? fd.get() : given; }
 };
 
+// The callbacks stay the caller's: they are only called while it waits, and what they hold must not
+// go away later, on a thread that was left.
 struct OwnSource {
     explicit OwnSource(const UploadSource& given) : own(given.fd), source(given)
     {
         source.fd = own.or_else(given.fd);
         if (given.read)
-            source.read = [read = given.read](std::span<std::byte> buffer, std::uint64_t& hole) {
+            source.read = [read = &given.read](std::span<std::byte> buffer, std::uint64_t& hole) {
                 std::size_t count = 0;
-                on_calling_thread([&] { count = read(buffer, hole); });
+                on_calling_thread([&] { count = (*read)(buffer, hole); });
                 return count;
             };
     }
@@ -37,9 +39,9 @@ struct OwnTarget {
     {
         target.fd = own.or_else(given.fd);
         if (given.write)
-            target.write = [write = given.write](std::span<const std::byte> data,
-                                                 std::uint64_t hole) {
-                on_calling_thread([&] { write(data, hole); });
+            target.write = [write = &given.write](std::span<const std::byte> data,
+                                                  std::uint64_t hole) {
+                on_calling_thread([&] { (*write)(data, hole); });
             };
     }
     OwnFd own;

@@ -323,6 +323,33 @@ TEST_CASE("a call that hangs can be cancelled, and leaves what it holds until it
     pool.stop();
 }
 
+TEST_CASE("what a callback holds is let go of when its call ends, also by its deadline")
+{
+    Stage stage;
+    NEEDS_A_SERVER(stage)
+    auto pool = stage.remote_pool();
+    auto volume = pool.create_volume(raw_volume("volume", 64 * 1024));
+    pool.info();
+    const auto before = threads();
+    const auto token = std::make_shared<int>();
+    stage.server.stop();
+    CHECK(code_within(200ms, [&](Job& job) {
+              volume.upload(UploadSource([token](std::span<std::byte>, std::uint64_t&) {
+                                return std::size_t{0};
+                            }),
+                            {}, &job);
+          }) == ErrorCode::timed_out);
+    CHECK(token.use_count() == 1);
+    CHECK(code_within(200ms, [&](Job& job) {
+              volume.download(DownloadTarget([token](std::span<const std::byte>, std::uint64_t) {}),
+                              {}, &job);
+          }) == ErrorCode::timed_out);
+    CHECK(token.use_count() == 1);
+    stage.server.go_on();
+    CHECK(comes_true([&] { return threads() == before; }));
+    pool.stop();
+}
+
 TEST_CASE("callbacks run on the thread of the call, whoever does the work")
 {
     Stage stage;
