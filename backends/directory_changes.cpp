@@ -110,8 +110,7 @@ void DirectoryChanges::create_uploaded(const VolumeDef& def, const UploadSource&
         change.add(create_file_step(directory_, def.name, std::move(content), attributes));
         return;
     }
-    change.add(receive_step(directory_, def.name, std::move(content)));
-    change.add(publish_step(directory_, def.name, attributes));
+    list_resumable_upload(directory_, def.name, std::move(content), attributes, change);
 }
 
 void DirectoryChanges::discard_upload(const std::string& name, Change& change) const

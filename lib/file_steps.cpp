@@ -184,6 +184,7 @@ UniqueFd open_made(int parent, const std::string& name, const std::string& path)
     while (!fd && errno == EINTR);
     if (!fd)
         throw system_error(errno, "cannot open a directory of '" + path + "' that was just made");
+    require_new_directory(fd.get(), false, path);
     return fd;
 }
 
@@ -203,11 +204,9 @@ void apply_make_tree(StepRun& run)
     };
     if (make_directory_at(AT_FDCWD, temporary, mode_at(1)) != 0)
         throw system_error(errno, "cannot make a directory in '" + part.parent + "'");
-    run.declare("identity", file_identity(temporary));
     // Who may write the parent could put a link there, and another directory get the attributes.
     auto directory = open_made(AT_FDCWD, temporary, path);
-    if (identity_of(directory.get(), temporary) != run.evidence("identity"))
-        throw replaced(temporary);
+    run.declare("identity", identity_of(directory.get(), temporary));
     for (std::size_t depth = 2; depth <= part.names.size(); ++depth) {
         const auto& name = part.names[depth - 1];
         if (make_directory_at(directory.get(), name, mode_at(depth)) != 0)
@@ -241,7 +240,8 @@ void undo_make_tree(StepRun& run)
     const auto& identity = run.evidence("identity");
     if (identity.empty()) { // killed between mkdir and its record: empty, and nobody else uses that
                             // name
-        if (::rmdir(temporary.c_str()) != 0 && !is_nothing_there(temporary))
+        if (::rmdir(temporary.c_str()) != 0 && !is_nothing_there(temporary) &&
+            !is_not_what_was_made(errno))
             throw system_error(errno, "cannot remove directory '" + temporary + "'");
         return;
     }

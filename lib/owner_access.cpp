@@ -49,12 +49,13 @@ auto Actor::attempt(Plain&& plain, Other&& other) const
     if (worked(result) || !is_refused(errno))
         return result;
     const int error = errno;
-    if (const auto user = other_user())
+    const auto user = other_user();
+    if (user)
         result = other(*user);
     else
         errno = error;
-    if (worked(result))
-        changed_ = true;
+    if (user && worked(result))
+        changed_as_ = user->uid;
     else if (errno == EPERM) // also where this process may not become that user
         errno = error;
     return result;

@@ -6,6 +6,7 @@
 #include "as_user.hpp"
 
 #include <optional>
+#include <unistd.h>
 
 namespace storage::inline v1 {
 
@@ -35,7 +36,9 @@ public:
     int fchmod(int fd, mode_t mode) const;
 
     /** Whether the other user made one of the calls: a new file is that user's, then. */
-    bool has_changed() const { return changed_; }
+    bool has_changed() const { return changed_as_.has_value(); }
+    /** Whether a file of this user's may be one that these calls made. */
+    bool is_own(uid_t user) const { return user == ::geteuid() || user == changed_as_; }
 
 private:
     template <typename Plain, typename Other>
@@ -45,7 +48,7 @@ private:
     std::string directory_{};
     std::optional<std::uint32_t> owner_{};
     std::optional<std::uint32_t> group_{};
-    mutable bool changed_{};
+    mutable std::optional<uid_t> changed_as_{};
 };
 
 /** openat(2) as the owner of the file, after it failed with os_error; no descriptor where this

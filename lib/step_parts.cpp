@@ -4,6 +4,7 @@
 #include "backend.hpp"
 #include "device_steps.hpp"
 #include "file_attributes.hpp"
+#include "file_io.hpp"
 
 #include <algorithm>
 #include <array>
@@ -18,6 +19,35 @@ Error replaced(const std::string& path)
 {
     return Error(ErrorCode::busy, "'" + path + "' was replaced by another file meanwhile",
                  "look at it again, then repeat the call");
+}
+
+void require_new_directory(int fd, bool is_private, const std::string& path)
+{
+    const int own = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    const DirectoryStream listing(own >= 0 ? ::fdopendir(own) : nullptr, ::closedir);
+    if (!listing) {
+        const int error = errno;
+        ::close(own);
+        throw system_error(error, "cannot look at '" + path + "'");
+    }
+    while (const auto* entry = ::readdir(listing.get()))
+        if (const std::string_view name = entry->d_name; name != "." && name != "..")
+            throw replaced(path);
+    constexpr mode_t writable = 022;
+    struct stat before {
+    }, after{};
+    if (!is_private || ::fstat(fd, &before) != 0 || (before.st_mode & writable) == 0)
+        return;
+    // vfat and the like show the mode that they were mounted with, whatever is asked for.
+    if (::fchmod(fd, 0700) == 0 && ::fstat(fd, &after) == 0 && (after.st_mode & writable) == 0) {
+        [[maybe_unused]] const int restored = ::fchmod(fd, before.st_mode & 07777);
+        throw replaced(path);
+    }
+}
+
+bool is_not_what_was_made(int os_error)
+{
+    return os_error == ENOTEMPTY || os_error == EEXIST || os_error == ENOTDIR || os_error == ELOOP;
 }
 
 std::string place_text(const struct ::statx& status)

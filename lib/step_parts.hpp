@@ -32,6 +32,17 @@ std::string target_identity(const std::string& path);
 bool is_expected(const StepRun& run, const std::string& identity);
 /** Another process was faster. */
 Error replaced(const std::string& path);
+/**
+ * Who may write the parent of a directory that was made just now can put another one of ours in its
+ * place before it is opened; that one has something in it, or others may put something in.
+ * @param fd  just opened
+ * @param is_private  it was made for this process alone
+ * @throws Error busy
+ */
+void require_new_directory(int fd, bool is_private, const std::string& path);
+/** Whether rmdir() of a directory that was made, and in which nothing was, failed with this because
+ * something else has its name. */
+bool is_not_what_was_made(int os_error);
 std::string join(const std::string& directory, const std::string& name);
 
 /** Attributes as arguments of a step, and back onto an open file. */

@@ -244,6 +244,13 @@ void undo_create_file(StepRun& run)
     remove_if_same(actor, join(directory, run.argument("name")), run.evidence("identity"));
 }
 
+/** That what was made has the name now, and nothing that had the temporary one in its place. */
+void require_became(const StepRun& run, const std::string& path)
+{
+    if (file_identity(path) != run.evidence("identity"))
+        throw replaced(path);
+}
+
 void apply_create_directory(StepRun& run)
 {
     const auto& directory = run.argument("directory");
@@ -261,12 +268,14 @@ void apply_create_directory(StepRun& run)
         const auto fd = actor.open(parent.get(), temporary, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
         if (!fd)
             throw system_error(errno, "cannot create '" + path + "'");
+        require_new_directory(fd.get(), true, path);
         run.declare("identity", identity_of(fd.get(), path));
         set_cow_argument(fd.get(), run, path);
         set_attributes(actor, fd.get(), run, path);
     }
     if (!rename_over_nothing(actor, parent.get(), temporary, parent.get(), name))
         throw cannot_create(directory, name);
+    require_became(run, path);
     flush_directory(parent.get(), directory);
 }
 
@@ -275,7 +284,8 @@ void undo_create_directory(StepRun& run)
     const auto& temporary = run.evidence("temporary");
     const auto actor = actor_of(run);
     if (!temporary.empty() && actor.unlink(AT_FDCWD, temporary, AT_REMOVEDIR) != 0 &&
-        !is_nothing_there(temporary))
+        !is_nothing_there(temporary) &&
+        !(run.evidence("identity").empty() && is_not_what_was_made(errno)))
         throw system_error(errno, "cannot remove directory '" + temporary + "'");
     remove_if_same(actor, join(run.argument("directory"), run.argument("name")),
                    run.evidence("identity"), AT_REMOVEDIR);
@@ -324,6 +334,7 @@ UniqueFd open_hidden(int parent, const std::string& hidden, const std::string& p
                     "'" + path + "': the directory to make it in belongs to user " +
                         std::to_string(info.st_uid),
                     "see who else writes to the pool's directory");
+    require_new_directory(fd.get(), true, path);
     return fd;
 }
 
@@ -388,9 +399,12 @@ bool try_remove_hidden(const std::string& path, const std::string& identity)
 void remove_hidden(const std::string& path, const std::string& identity)
 {
     // A program whose caller was killed lives on for a moment, and may make its file only now.
-    for (int attempts = 100; !try_remove_hidden(path, identity); ::usleep(10000))
+    for (int attempts = 100; !try_remove_hidden(path, identity); ::usleep(10000)) {
+        if (identity.empty() && is_not_what_was_made(errno))
+            return;
         if ((errno != ENOTEMPTY && errno != EEXIST) || --attempts == 0)
             throw system_error(errno, "cannot remove '" + path + "'");
+    }
 }
 
 void undo_create_by_tool(StepRun& run)
@@ -412,8 +426,7 @@ void require_ours(const Actor& actor, int fd, const std::string& path)
     struct stat info {};
     if (::fstat(fd, &info) != 0)
         throw system_error(errno, "cannot look at '" + path + "'");
-    if (!S_ISREG(info.st_mode) || info.st_nlink != 1 ||
-        (info.st_uid != ::geteuid() && !actor.has_changed()))
+    if (!S_ISREG(info.st_mode) || info.st_nlink != 1 || !actor.is_own(info.st_uid))
         throw Error(ErrorCode::permission_denied,
                     "'" + path + "' is not a file that basin left for this upload",
                     "remove it, or upload without keeping a part");
@@ -459,10 +472,12 @@ void apply_publish(StepRun& run)
     if (!fd)
         throw system_error(errno, "cannot open '" + partial + "'");
     require_ours(actor, fd.get(), partial);
+    run.work(fd.get(), partial); // looks whether it is what was received
     set_attributes(actor, fd.get(), run, path);
     run.remember("identity", identity_of(fd.get(), path));
     if (!rename_over_nothing(actor, directory.get(), partial_name, directory.get(), name))
         throw cannot_create(directory_path, name);
+    require_became(run, path);
     flush_entry(fd.get(), directory.get(), path);
 }
 
@@ -600,24 +615,34 @@ Step create_directory_step(const PoolDirectory& directory, const std::string& na
          .undo = "remove the directory"});
 }
 
-Step receive_step(const PoolDirectory& directory, const std::string& name, NewContent content)
+void list_resumable_upload(const PoolDirectory& directory, const std::string& name,
+                           NewContent content, const Attributes& attributes, Change& change)
 {
-    auto step = make_step("receive", entry_arguments(directory, name),
-                          {.call = {"write", partial_path(directory.path, name)},
-                           .summary = "receive " + content.summary,
-                           .undo = "what arrived is kept for the next attempt"});
-    step.work = std::move(content.fill);
-    return step;
-}
-
-Step publish_step(const PoolDirectory& directory, const std::string& name,
-                  const Attributes& attributes)
-{
-    return make_step(
-        "publish", entry_arguments(directory, name, attributes),
-        {.call = {"renameat2", partial_path(directory.path, name), join(directory.path, name)},
+    const auto partial = partial_path(directory.path, name);
+    const auto arguments = entry_arguments(directory, name, attributes);
+    const auto received = std::make_shared<std::string>(); // its identity
+    auto receive = make_step("receive", arguments,
+                             {.call = {"write", partial},
+                              .summary = "receive " + content.summary,
+                              .undo = "what arrived is kept for the next attempt"});
+    receive.work = [fill = std::move(content.fill), received](const FileWork& work) {
+        const bool done = fill(work);
+        *received = identity_of(work.fd, work.path);
+        return done;
+    };
+    auto publish = make_step(
+        "publish", arguments,
+        {.call = {"renameat2", partial, join(directory.path, name)},
          .summary = "give it the name '" + join(directory.path, name) + "'" + describe(attributes),
          .undo = "give it back the name of an unfinished upload"});
+    // Who may write the directory can have given that name to another file of ours meanwhile.
+    publish.work = [received](const FileWork& work) {
+        if (identity_of(work.fd, work.path) != *received)
+            throw replaced(work.path);
+        return true;
+    };
+    change.add(std::move(receive));
+    change.add(std::move(publish));
 }
 
 Step discard_step(const std::string& directory, const std::string& name,

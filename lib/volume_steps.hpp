@@ -35,15 +35,16 @@ Step create_by_tool_step(const PoolDirectory& directory, const std::string& name
 Step create_directory_step(const PoolDirectory& directory, const std::string& name,
                            const Attributes& attributes);
 
-/** Receives into a hidden file that stays when it fails half-way, for receive_step() to go on. */
-Step receive_step(const PoolDirectory& directory, const std::string& name, NewContent content);
-/** Gives what receive_step() received its name and attributes. */
-Step publish_step(const PoolDirectory& directory, const std::string& name,
-                  const Attributes& attributes);
-/** Forgets what receive_step() received, if it is still the file of that identity. */
+/**
+ * Lists two steps: one receives into a hidden file that stays when it fails half-way, to be gone on
+ * with; the other gives that very file its name and attributes.
+ */
+void list_resumable_upload(const PoolDirectory& directory, const std::string& name,
+                           NewContent content, const Attributes& attributes, Change& change);
+/** Forgets what such an upload received, if it is still the file of that identity. */
 Step discard_step(const std::string& directory, const std::string& name,
                   const std::string& identity);
-/** The hidden file of receive_step(). @throws Error invalid_argument  the name is too long */
+/** The hidden file of such an upload. @throws Error invalid_argument  the name is too long */
 std::string partial_path(const std::string& directory, const std::string& name);
 
 /** Removes a file, link or empty directory, if it is still the one of that identity. */

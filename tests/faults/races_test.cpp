@@ -194,17 +194,18 @@ TEST_CASE("what is put in place of the directory that a program works in stays a
         WARN("skipped: no qemu-img");
         return;
     }
-    const bool linked = GENERATE(true, false);
-    if (!linked && ::geteuid() != 0)
+    const std::string what = GENERATE("a link", "another user's directory", "one of our own");
+    const bool linked = what == "a link", foreign = what == "another user's directory";
+    if (foreign && ::geteuid() != 0)
         return; // nobody else's directory can be made
-    INFO((linked ? "a link" : "another user's directory"));
+    INFO(what);
     // At its first look the program has not begun; later it has made its file.
     for (const int turn : {0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24}) {
         INFO("at look " << turn);
         Stage stage;
         const auto victim = stage.scratch.directory / "victim";
         std::filesystem::create_directory(victim);
-        if (!linked)
+        if (foreign)
             REQUIRE(::chown(victim.c_str(), 65534, 65534) == 0);
         stage.scratch.directory.write("victim/new", secret_content);
         stage.scratch.directory.write("victim/other", secret_content);
@@ -239,10 +240,100 @@ TEST_CASE("what is put in place of the directory that a program works in stays a
         CHECK(stage.scratch.directory.count(place) == 2);
         struct stat info {};
         REQUIRE(::stat((stage.scratch.directory / place).c_str(), &info) == 0);
-        CHECK(info.st_uid == (linked ? ::geteuid() : 65534));
+        CHECK(info.st_uid == (foreign ? 65534 : ::geteuid()));
         if (!swapped)
             break;
     }
+}
+
+TEST_CASE("another directory in place of one that becomes a volume keeps its attributes",
+          "[faults][races]")
+{
+    bool swapped = true;
+    for (int turn = 0; swapped && turn < 40; ++turn) {
+        INFO("at look " << turn);
+        Stage stage;
+        const auto victim = stage.scratch.target() + "/victim";
+        std::filesystem::create_directory(victim);
+        stage.scratch.directory.write("pool/victim/private", secret_content);
+        REQUIRE(::chmod(victim.c_str(), 0700) == 0);
+        struct stat before {
+        }, after{};
+        REQUIRE(::stat(victim.c_str(), &before) == 0);
+        int looks = 0;
+        swapped = false;
+        trace(
+            [&] {
+                Context own(stage.scratch.options());
+                mark();
+                auto def = volume_def("new", "dir", 0);
+                def.target.permissions.mode = 0755;
+                error_of([&] { own.find_pool("pool").create_volume(def); });
+                return 0;
+            },
+            true,
+            [&](const TracedCall&) -> Fate {
+                for (const auto& path : leftovers(stage.scratch.target()))
+                    if (!swapped && looks++ == turn)
+                        swapped = ::rename(victim.c_str(), path.c_str()) == 0;
+                return {};
+            });
+        Context(stage.scratch.options()).recover();
+        // Wherever it is by now: a rename is all that the other user can do.
+        for (const auto& entry : std::filesystem::directory_iterator(stage.scratch.target()))
+            if (::stat(entry.path().c_str(), &after) == 0 && after.st_ino == before.st_ino)
+                break;
+        REQUIRE(after.st_ino == before.st_ino);
+        CHECK((after.st_mode & 07777) == 0700);
+    }
+}
+
+TEST_CASE("another file in place of an unfinished upload does not become the volume",
+          "[faults][races]")
+{
+    bool swapped = true;
+    int turns = 0;
+    for (int turn = 0; swapped && turn < 60; ++turn) {
+        INFO("at look " << turn);
+        Stage stage;
+        stage.scratch.directory.write("pool/mine", secret_content);
+        const auto mine = stage.scratch.target() + "/mine";
+        const auto partial = stage.scratch.target() + "/.basin-upload-new";
+        REQUIRE(::chmod(mine.c_str(), 0600) == 0);
+        struct stat before {
+        }, after{};
+        REQUIRE(::stat(mine.c_str(), &before) == 0);
+        stage.scratch.directory.write("content", volume_content);
+        int looks = 0;
+        swapped = false;
+        const auto result = trace(
+            [&] {
+                Context own(stage.scratch.options());
+                auto def = raw_volume("new", 0);
+                def.target.permissions.mode = 0644;
+                const OpenFile file(stage.scratch.directory / "content");
+                mark();
+                const auto error = error_of([&] {
+                    own.find_pool("pool").upload_volume(def, file.fd(), {.resumable = true});
+                });
+                return error.code() == ErrorCode{} ? 0 : 1;
+            },
+            true,
+            [&](const TracedCall&) -> Fate {
+                if (!swapped && ::access(partial.c_str(), F_OK) == 0 && looks++ == turn)
+                    swapped = ::rename(mine.c_str(), partial.c_str()) == 0;
+                return {};
+            });
+        turns += swapped;
+        if (result.status == 0)
+            CHECK((stage.scratch.directory.read("pool/new") == volume_content));
+        for (const auto& entry : std::filesystem::directory_iterator(stage.scratch.target()))
+            if (::stat(entry.path().c_str(), &after) == 0 && after.st_ino == before.st_ino)
+                break;
+        REQUIRE(after.st_ino == before.st_ino);
+        CHECK((after.st_mode & 07777) == 0600);
+    }
+    CHECK(turns > 0);
 }
 
 TEST_CASE("nothing is written below a file system that comes and goes", "[faults][races]")
