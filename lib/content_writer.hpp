@@ -4,6 +4,8 @@
 
 #include "block_content.hpp"
 
+#include <basin/job.hpp>
+
 #include <string>
 
 namespace storage::inline v1 {
