@@ -2,6 +2,7 @@
 // Pools of type rbd beside Ceph's other clients: their locks, the trash, mirrors, their files and
 // variables; and images as a cluster's options make them.
 #include "file_io.hpp"
+#include "processes.hpp"
 #include "rbd_stage.hpp"
 
 #include <algorithm>
@@ -436,7 +437,12 @@ TEST_CASE("rbd, real: data pool, objects, stripes and features", "[.][ceph]")
                                .value = "layering,exclusive-lock,object-map,fast-diff"}};
         auto pool = stage.context->define_pool(def);
         pool.start();
-        CHECK(pool.info().details.at("data_pool") == "data");
+        // The manager daemon counts a new pool after a while.
+        CHECK(comes_true([&] {
+            const auto details = pool.info().details;
+            const auto found = details.find("data_pool");
+            return found != details.end() && found->second == "data";
+        }));
         CHECK(pool.info().available <= std::uint64_t{1} << 30);
         auto volume = pool.create_volume(raw_volume("a", 64 * mib + 12345));
         for (const auto* line :
