@@ -60,10 +60,10 @@ bool change_volume(PoolAccess& access, const Volume& target, const VolumeOperati
         }
         access = PoolAccess(pool);
     }
-    require_expected(access, target);
     std::string meant;
-    if (access.info().names_volumes) // and may give the name to another one until it is listed
+    if (access.info().names_volumes) // and may give the name to another one, also from here on
         meant = access.active_backend().identity(volume);
+    require_expected(access, target);
     const bool is_removed = operation.news == EventKind::volume_deleted; // or has a new name
     require_unblocked(access, volume, allowed, operation, job,
                       is_removed ? Links::themselves : Links::followed);

@@ -235,8 +235,9 @@ TEST_CASE("disk: disks that are none, and what only LVM can make", "[disk]")
     }
 }
 
-TEST_CASE("disk: a copy is of the volume that was meant, whatever number it gets meanwhile",
-          "[disk]")
+TEST_CASE(
+    "disk: a copy or deletion is of the volume that was meant, whatever number it gets meanwhile",
+    "[disk]")
 {
     DiskPool on("dos");
     if (!on.disk)
@@ -267,14 +268,25 @@ TEST_CASE("disk: a copy is of the volume that was meant, whatever number it gets
     copies.start();
     pool.create_volume(partition(126 * MiB, "extended"));
 
-    // What the copy has, or why there is none, when it happens at the nth of these requests.
-    const auto copied = [&](const std::string& when, int nth) {
+    // Three logical partitions, and what happens at the nth of these requests.
+    const auto prepare = [&](const std::string& when, int nth) {
         for (const auto* text : {"first ", "second", "third "})
             pool.upload_volume(partition(5 * MiB), text_source(text));
-        const auto source = pool.find_volume(on.volume_name(6));
+        auto second = pool.find_volume(on.volume_name(6));
+        second = second.expecting(second.identity());
         scratch.write("seen", "");
         scratch.write("nth", std::to_string(nth));
         scratch.write("when", when);
+        return second;
+    };
+    const auto clear = [&] {
+        scratch.write("when", "never");
+        for (auto names = pool.volume_names(); names.size() > 1; names = pool.volume_names())
+            pool.find_volume(on.volume_name(5)).delete_storage();
+    };
+    // What the copy has, or why there is none.
+    const auto copied = [&](const std::string& when, int nth) {
+        const auto source = prepare(when, nth);
         std::string content;
         const auto message = message_of([&] {
             auto copy = copies.create_volume_from(partition(0), source);
@@ -282,9 +294,7 @@ TEST_CASE("disk: a copy is of the volume that was meant, whatever number it gets
             content = content_of(copy, 6);
             copy.delete_storage();
         });
-        scratch.write("when", "never");
-        for (auto names = pool.volume_names(); names.size() > 1; names = pool.volume_names())
-            pool.find_volume(on.volume_name(5)).delete_storage();
+        clear();
         return content.empty() ? message : content;
     };
     // Once the copy is planned nobody can.
@@ -298,4 +308,21 @@ TEST_CASE("disk: a copy is of the volume that was meant, whatever number it gets
         CHECK((result == "second" || result == "third " || contains(result, "by now")));
     }
     CHECK(seen);
+    // A deletion meets it, or nothing.
+    bool refused = false;
+    for (int nth = 1; nth <= 8; ++nth) {
+        INFO("at read " << nth);
+        auto second = prepare("\"read\"*" + on.disk->path() + "\"", nth);
+        const auto code = error_code([&] { second.delete_storage(); });
+        scratch.write("when", "never");
+        refused |= code == ErrorCode::busy;
+        pool.refresh();
+        std::string left;
+        for (const auto& name : pool.volume_names())
+            if (name != on.volume_name(1))
+                left += content_of(pool.find_volume(name), 6);
+        CHECK_THAT(left, Catch::Contains("third "));
+        clear();
+    }
+    CHECK(refused);
 }
