@@ -30,12 +30,15 @@ void require_new_directory(int fd, bool is_private, const std::string& path)
         ::close(own);
         throw system_error(error, "cannot look at '" + path + "'");
     }
+    errno = 0;
     while (const auto* entry = ::readdir(listing.get()))
         if (const std::string_view name = entry->d_name; name != "." && name != "..")
             throw replaced(path);
+    if (errno != 0)
+        throw system_error(errno, "cannot look at '" + path + "'");
     constexpr mode_t writable = 022;
-    struct stat before {
-    }, after{};
+    struct stat before {};
+    struct stat after {};
     if (!is_private || ::fstat(fd, &before) != 0 || (before.st_mode & writable) == 0)
         return;
     // vfat and the like show the mode that they were mounted with, whatever is asked for.
