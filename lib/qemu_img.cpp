@@ -310,13 +310,14 @@ Command convert_command(const QemuImage& source, const QemuImage& target,
     const bool fill = needs_target(source, target, options);
     if (fill)
         arguments.emplace_back("-n");
-    // Else qemu-img frees what was allocated for zeros.
-    if (fill && options.preallocation != Preallocation::off) {
-        if (!target.secret && options.backing_path.empty())
-            arguments.emplace_back("--target-is-zero");
-        else
-            arguments.insert(arguments.end(), {"-S", "0"});
-    }
+    // Else qemu-img writes the zeros that a new image has anyway, or frees what was allocated for
+    // them. One in format raw may be a device, and have kept what it had.
+    const bool allocated = options.preallocation != Preallocation::off;
+    if (fill && !target.secret && options.backing_path.empty() &&
+        (allocated || target.format != "raw"))
+        arguments.emplace_back("--target-is-zero");
+    else if (fill && allocated)
+        arguments.insert(arguments.end(), {"-S", "0"});
     if (!options.backing_path.empty()) // else all of it would be copied, too
         arguments.insert(arguments.end(),
                          {"-B", options.backing_path, "-F", options.backing_format});

@@ -418,6 +418,27 @@ TEST_CASE("qemu-img keeps what is allocated to a larger copy", "[qemu-img]")
         }
 }
 
+TEST_CASE("qemu-img writes no zeros into a larger copy", "[qemu-img]")
+{
+    Images images;
+    if (!images.usable())
+        return;
+    constexpr std::uint64_t size = 16 * megabyte;
+    images.directory.write("source", "head");
+    std::filesystem::resize_file(images / "source", size);
+    for (const auto& format : plain_formats) {
+        INFO(format);
+        const QemuImage image{.path = images / "image", .format = format};
+        qemu_img_convert(images.runner, {.path = images / "source", .format = "raw"}, image,
+                         {.capacity = 2 * size}, nullptr);
+        struct stat status {};
+        REQUIRE(::stat(image.path.c_str(), &status) == 0);
+        CHECK(status.st_blocks * 512 < static_cast<off_t>(size / 2));
+        CHECK((images.content(image, 0) == "head" + std::string(2 * size - 4, '\0')));
+        std::filesystem::remove(image.path);
+    }
+}
+
 TEST_CASE("file names mean nothing to qemu-img", "[qemu-img]")
 {
     Images images;
