@@ -353,10 +353,10 @@ void apply_create_by_tool(StepRun& run)
         throw system_error(errno, "cannot create '" + path + "'");
     const auto place = open_hidden(directory.get(), hidden, path);
     run.declare("hidden_identity", identity_of(place.get(), path));
+    set_cow_argument(place.get(), run, path); // what is made in it is like it from the start
     const auto made = "/proc/self/fd/" + std::to_string(place.get()) + '/' + name;
     run.work(-1, made, place.get());
     const auto fd = open_file(made, O_RDWR | O_NOFOLLOW);
-    set_cow_argument(fd.get(), run, path);
     set_attributes(fd.get(), run, path);
     settle_file(fd.get(), true, path);
     run.declare("identity", identity_of(fd.get(), path));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What depends on the file system below a dir pool: btrfs, one without unnamed files, labels.
+#include "content.hpp"
 #include "scratch.hpp"
 
 #include <catch2/catch.hpp>
@@ -101,6 +102,15 @@ TEST_CASE("on btrfs a pool switches copy-on-write off unless told otherwise", "[
     CHECK(has_nocow(cow.create_volume(volume).path()));
     auto source = cow.create_volume(raw_volume("plain", 1 << 20, 1 << 20));
     CHECK_FALSE(has_nocow(source.path()));
+    if (content::have("qemu-img")) { // it makes a file that has content when it is seen
+        auto image = content::volume_def("nocow.vdi", "vdi");
+        image.target.nocow = true;
+        CHECK(has_nocow(cow.create_volume(image).path()));
+        image = content::volume_def("nocow.qcow2", "qcow2", 0);
+        image.target.nocow = true;
+        CHECK(has_nocow(cow.create_volume_from(image, source).path()));
+        CHECK_FALSE(has_nocow(cow.create_volume(content::volume_def("cow.vdi", "vdi")).path()));
+    }
 
     Job job;
     cow.create_volume_from(raw_volume("shared", 0), source, CreateFlags::reflink, &job);
