@@ -84,7 +84,9 @@ struct RawContent {
                                           size_text(capacity));
         if (write_zeros && copied < capacity)
             fill_with_zeros(work.fd, copied, capacity, work.path, work.job);
-        else if (const auto wanted = std::min(allocation, std::max(capacity, copied)); wanted > 0)
+        // What was copied has holes where its source has them.
+        const auto wanted = write_zeros ? copied : std::min(allocation, std::max(capacity, copied));
+        if (wanted > 0)
             allocate_range(work.fd, wanted, work.path, work.job);
         return wrote || write_zeros;
     }
@@ -93,24 +95,30 @@ struct RawContent {
     std::vector<std::string> calls(const std::string& path) const
     {
         using Words = std::vector<std::string>;
-        const auto allocated = std::min(allocation, capacity);
+        const auto allocated = write_zeros ? capacity : std::min(allocation, capacity);
         const bool is_new = source.empty() && capacity > 0;
         return in_turn({is_new ? Words{"ftruncate", path, std::to_string(capacity)} : Words(),
                         is_new && write_zeros ? Words{"pwrite", path, "0", std::to_string(capacity)}
-                        : allocated > 0 && !write_zeros
-                            ? Words{"fallocate", path, "0", std::to_string(allocated)}
-                            : Words()});
+                        : allocated > 0 ? Words{"fallocate", path, "0", std::to_string(allocated)}
+                                        : Words()});
     }
 };
 
-ContentPlan plan_raw(const NewVolume& volume)
+/** As preallocation_of(); refuses what a raw volume has not. */
+Preallocation raw_preallocation_of(const NewVolume& volume)
 {
-    const auto& def = volume.def;
     const auto preallocation = preallocation_of(volume);
     if (preallocation == Preallocation::metadata)
         throw Error(ErrorCode::not_supported,
                     "'" + volume.path() + "': format 'raw' has no metadata to allocate",
                     "leave the flag out, or use falloc");
+    return preallocation;
+}
+
+ContentPlan plan_raw(const NewVolume& volume)
+{
+    const auto& def = volume.def;
+    const auto preallocation = raw_preallocation_of(volume);
     // A copy of an encrypted volume begins with its header.
     const auto header = volume.source && volume.source->volume.target.encryption
                             ? luks_header_size(volume.source->volume)
@@ -136,21 +144,25 @@ ContentPlan plan_raw(const NewVolume& volume)
 ContentPlan plan_luks(const NewVolume& volume)
 {
     const auto& def = volume.def;
-    const auto allocation = def.allocation.value_or(def.capacity);
+    const auto preallocation = raw_preallocation_of(volume);
+    const auto allocation =
+        preallocation == Preallocation::off ? def.allocation.value_or(def.capacity) : def.capacity;
     require_room(volume, allocation, def.capacity);
     constexpr std::uint64_t sector = 512;
     LuksFormat format{.version = def.target.encryption->format == "luks2" ? 2 : 1,
                       .capacity = (def.capacity + sector - 1) / sector * sector,
                       .encryption = *def.target.encryption};
     const auto fill = [format = std::move(format), allocation, name = def.name,
-                       pool = volume.pool_name, &host = volume.host](const FileWork& work) {
+                       write_zeros = preallocation == Preallocation::full, pool = volume.pool_name,
+                       &host = volume.host](const FileWork& work) {
         const auto secret = secret_of(format.encryption, pool, name, work.path, host);
         format_luks(work.fd, work.path, format, secret, work.job);
-        if (allocation > 0)
-            allocate_range(work.fd,
-                           std::min(luks_payload_offset(format.version) + allocation,
-                                    content_length(work.fd, work.path)),
-                           work.path, work.job);
+        const auto payload = luks_payload_offset(format.version);
+        const auto end = content_length(work.fd, work.path);
+        if (write_zeros)
+            fill_with_zeros(work.fd, payload, end, work.path, work.job);
+        else if (allocation > 0)
+            allocate_range(work.fd, std::min(payload + allocation, end), work.path, work.job);
         return true;
     };
     return {.content = {.summary = "raw file '" + volume.path() + "' of " +
@@ -252,6 +264,27 @@ QemuImgOptions tool_options(const NewVolume& volume)
     return options;
 }
 
+/**
+ * Gives what qemu-img made the blocks that it does not give it: the allocation of a raw file, and
+ * all of an image of fixed size.
+ * @param path  its name, for errors
+ */
+void allocate_made(const FileWork& work, const VolumeDef& def, const QemuImgOptions& options,
+                   const std::string& path)
+{
+    const bool raw = def.target.format == "raw" && !def.target.encryption;
+    const bool fixed = options.preallocation == Preallocation::full && def.target.format != "raw" &&
+                       def.target.format != "qcow2";
+    if (!raw && !fixed)
+        return;
+    const auto fd = open_file(work.path, O_RDWR | O_NOFOLLOW);
+    const auto length = content_length(fd.get(), path);
+    // As libvirt: a converted copy of which the definition does not say it has what it needs.
+    const auto wanted = fixed ? length : std::min(def.allocation.value_or(0), length);
+    if (wanted > 0)
+        allocate_range(fd.get(), wanted, path, work.job);
+}
+
 ContentPlan plan_tool_creation(const NewVolume& volume)
 {
     const auto options = tool_options(volume);
@@ -261,6 +294,7 @@ ContentPlan plan_tool_creation(const NewVolume& volume)
         target.directory = work.directory;
         qemu_img_create(host.runner, target, options, work.job);
         check_made(work.path, def.target.format, options.capacity, path);
+        allocate_made(work, def, options, path);
         return true;
     };
     return {.content = {.summary = volume.def.target.format + " image '" + volume.path() + "' of " +
@@ -349,6 +383,7 @@ ContentPlan plan_conversion(const NewVolume& volume, const std::string& reason)
                         "copy it when nobody changes its size");
         if (target.format != "raw")
             check_made(work.path, def.target.format, options.capacity, path);
+        allocate_made(work, def, options, path);
         if (digest) {
             const auto fd = open_file(work.path, O_RDONLY | O_NOFOLLOW);
             state_fact(

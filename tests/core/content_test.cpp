@@ -414,6 +414,67 @@ TEST_CASE("encrypted volumes open with the secret that the application gave", "[
     CHECK(pool.volume_count() == 3);
 }
 
+TEST_CASE("all is allocated that is asked for, whatever makes the volume", "[content]")
+{
+    const CheapPassphrases cheap;
+    Scratch scratch;
+    auto options = scratch.options();
+    options.secrets = [](const SecretRequest&) { return std::optional(Secret("pass phrase")); };
+    Context context(options);
+    auto pool = scratch.running_pool(context);
+    const auto is_full = [](const Volume& volume) {
+        return volume.info().allocation >= volume.info().capacity;
+    };
+
+    auto source = pool.create_volume(raw_volume("source", 8 * mib));
+    const auto data = pattern(mib) + std::string(7 * mib, '\0');
+    scratch.directory.write("pool/source", data);
+    REQUIRE(::truncate(source.path().c_str(), mib) == 0);
+    REQUIRE(::truncate(source.path().c_str(), 8 * mib) == 0);
+    source.refresh();
+    REQUIRE_FALSE(is_full(source));
+    for (const auto flag : {CreateFlags::prealloc_falloc, CreateFlags::prealloc_full})
+        for (const auto capacity : {8 * mib, 12 * mib}) {
+            auto copy = pool.create_volume_from(raw_volume("copy", capacity), source, flag);
+            CHECK(is_full(copy));
+            CHECK((scratch.directory.read("pool/copy") ==
+                   data + std::string(capacity - 8 * mib, '\0')));
+            copy.delete_storage();
+        }
+
+    auto encrypted = raw_volume("encrypted", 4 * mib);
+    for (const auto* format : {"luks", "luks2"}) {
+        encrypted.target.encryption = Encryption{.format = format, .secrets = {{.usage = "x"}}};
+        CHECK(error_code([&] { pool.create_volume(encrypted, CreateFlags::prealloc_metadata); }) ==
+              ErrorCode::not_supported);
+        for (const auto flag : {CreateFlags::prealloc_falloc, CreateFlags::prealloc_full}) {
+            auto volume = pool.create_volume(encrypted, flag);
+            CHECK(volume.info().allocation >= std::filesystem::file_size(volume.path()));
+            volume.delete_storage();
+        }
+    }
+
+    if (!have("qemu-img")) {
+        WARN("the rest is skipped: needs qemu-img");
+        return;
+    }
+    for (const auto* format : {"vdi", "vpc", "vhdx"}) {
+        INFO(format);
+        auto image = pool.create_volume(volume_def(std::string("new.") + format, format),
+                                        CreateFlags::prealloc_full);
+        CHECK(is_full(image));
+        auto copy = pool.create_volume_from(volume_def(std::string("copy.") + format, format, 0),
+                                            source, CreateFlags::prealloc_full);
+        CHECK(is_full(copy));
+        auto back = pool.create_volume_from(raw_volume("back", 0, 8 * mib), copy);
+        CHECK(is_full(back));
+        CHECK((scratch.directory.read("pool/back") == data));
+        back.delete_storage();
+        CHECK_FALSE(is_full(pool.create_volume_from(raw_volume("back", 0, 2 * mib), copy)));
+        pool.find_volume("back").delete_storage();
+    }
+}
+
 TEST_CASE("clones in opposite directions between two pools do not wait for each other", "[content]")
 {
     Scratch scratch;
