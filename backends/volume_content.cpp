@@ -264,6 +264,22 @@ QemuImgOptions tool_options(const NewVolume& volume)
     return options;
 }
 
+/** Runs qemu-img for a new volume, which has another name meanwhile: errors name the volume. */
+template <typename Run>
+void run_for(const std::string& path, Run&& run)
+{
+    try {
+        run();
+    } catch (const Error& error) {
+        const bool full = error.code() == ErrorCode::no_space;
+        if (!full && error.code() != ErrorCode::command_failed)
+            throw;
+        throw Error(error.code(), "'" + path + "': " + error.what(),
+                    full ? "free some space, or make it elsewhere" : error.remedy(), error.detail(),
+                    error.os_error());
+    }
+}
+
 /**
  * Gives what qemu-img made the blocks that it does not give it: the allocation of a raw file, and
  * all of an image of fixed size.
@@ -290,9 +306,9 @@ ContentPlan plan_tool_creation(const NewVolume& volume)
     const auto options = tool_options(volume);
     const auto fill = [options, def = volume.def, pool = volume.pool_name, path = volume.path(),
                        &host = volume.host](const FileWork& work) {
-        auto target = qemu_image(made_at(def, work.path), pool, host);
+        auto target = qemu_image(made_at(def, path), pool, host);
         target.directory = work.directory;
-        qemu_img_create(host.runner, target, options, work.job);
+        run_for(path, [&] { qemu_img_create(host.runner, target, options, work.job); });
         check_made(work.path, def.target.format, options.capacity, path);
         allocate_made(work, def, options, path);
         return true;
@@ -372,11 +388,11 @@ ContentPlan plan_conversion(const NewVolume& volume, const std::string& reason)
                        pool = volume.pool_name, digest = has(volume.flags, CreateFlags::digest),
                        &host = volume.host](const FileWork& work) {
         const auto image = qemu_image(from.volume, from.pool_name, host);
-        auto target = qemu_image(made_at(def, work.path), pool, host);
+        auto target = qemu_image(made_at(def, path), pool, host);
         target.directory = work.directory;
         state_fact(work.job, "method", "qemu-img");
         state_fact(work.job, "reason", reason);
-        qemu_img_convert(host.runner, image, target, options, work.job);
+        run_for(path, [&] { qemu_img_convert(host.runner, image, target, options, work.job); });
         if (source_size(from.volume) != before)
             throw Error(ErrorCode::invalid_state,
                         "'" + image.path + "' changed its size while it was copied",

@@ -139,9 +139,10 @@ CipherSpec spec_of(const std::string& name, const Encryption& encryption)
     check_word(name, "ivgen", spec.ivgen);
     check_word(name, "hash", spec.hash);
     if (bits == 0 || bits > 256 || bits % 8 != 0)
-        throw Error(ErrorCode::invalid_argument, shown(name) + ": cipher size " +
-                                                     std::to_string(bits) +
-                                                     " is not a number of key bits");
+        throw Error(ErrorCode::invalid_argument,
+                    shown(name) + ": cipher size " + std::to_string(bits) +
+                        " is not a number of key bits",
+                    "use 256, or what the cipher has; 'xts' takes two such keys by itself");
     spec.key_bytes = bits / 8 * (spec.mode == "xts" ? 2 : 1); // XTS has two keys
     return spec;
 }
@@ -206,7 +207,8 @@ void make_room(int fd, const std::string& name, const LuksFormat& format, Job* j
         throw Error(ErrorCode::invalid_argument,
                     shown(name) + ": capacity " + std::to_string(format.capacity) +
                         " is not possible in LUKS",
-                    "give a multiple of 512");
+                    "give a multiple of 512 from 512 to " +
+                        std::to_string((limit - offset) / sector_size * sector_size));
     if (::ftruncate(fd, static_cast<off_t>(offset + format.capacity)) != 0)
         throw system_error(errno, "cannot set the size of " + shown(name));
     allocate_range(fd, offset, name, job); // all of it is written: libcryptsetup says EIO when full
@@ -261,7 +263,8 @@ void format_luks(int fd, const std::string& name, const LuksFormat& format, cons
         const auto message = std::string("cannot ") + what + ' ' + shown(name) + reason;
         // EINVAL and ENOENT are its answers to names of ciphers and hashes that it does not have.
         if (result == -EINVAL || result == -ENOENT || result == -ENOTSUP)
-            throw Error(ErrorCode::not_supported, message, "", "", -result);
+            throw Error(ErrorCode::not_supported, message,
+                        "leave cipher and ivgen out for aes-256-xts with sha256", "", -result);
         throw system_error(-result, message);
     };
     // By the descriptor, which surely can be opened: the library's complaints about a name that

@@ -475,6 +475,44 @@ TEST_CASE("all is allocated that is asked for, whatever makes the volume", "[con
     }
 }
 
+TEST_CASE("what goes wrong in making an encrypted volume is told of that volume", "[content]")
+{
+    const CheapPassphrases cheap;
+    Scratch scratch;
+    auto options = scratch.options();
+    options.secrets = [](const SecretRequest& request) {
+        return std::optional(Secret(request.reference.usage));
+    };
+    Context context(options);
+    auto pool = scratch.running_pool(context);
+    const auto fails = [&](VolumeDef def, const std::string& secret,
+                           const std::string& cipher = "aes", std::uint32_t bits = 256,
+                           const std::string& hash = "sha256") {
+        def.target.encryption =
+            Encryption{.format = "luks",
+                       .secrets = {{.usage = secret}},
+                       .cipher = Encryption::Cipher{.name = cipher, .size = bits, .hash = hash}};
+        try {
+            pool.create_volume(def);
+        } catch (const Error& error) {
+            CHECK(std::string(error.what()).find("'" + scratch.target() + '/' + def.name + "'") !=
+                  std::string::npos);
+            return error;
+        }
+        return Error(ErrorCode::internal, "it was made");
+    };
+    const auto raw = raw_volume("raw", mib);
+    CHECK(fails(raw_volume("none", 0), "x").remedy().find(" 512 to ") != std::string::npos);
+    CHECK_FALSE(fails(raw, "x", "aes", 512).remedy().empty());
+    CHECK_FALSE(fails(raw, "x", "aes", 256, "sha3000").remedy().empty());
+    if (!have("qemu-img")) {
+        WARN("the rest is skipped: needs qemu-img");
+        return;
+    }
+    CHECK(fails(volume_def("image", "qcow2"), "\xff").code() == ErrorCode::not_supported);
+    CHECK(fails(volume_def("image", "qcow2"), "x", "rot13").code() == ErrorCode::command_failed);
+}
+
 TEST_CASE("clones in opposite directions between two pools do not wait for each other", "[content]")
 {
     Scratch scratch;
