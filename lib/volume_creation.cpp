@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <fcntl.h>
+#include <span>
 
 namespace storage::inline v1 {
 
@@ -17,8 +18,11 @@ ChangePlace place_of(const PoolObject& pool, const std::string& volume)
     return {.pool_uuid = pool.uuid, .pool_name = pool.name, .volumes = {volume}};
 }
 
-/** Refuses what the definition asks for and the pool type does not do; fills in the format. */
-VolumeDef complete(const PoolAccess& access, const VolumeDef& given)
+/**
+ * Refuses what the definition asks for and the pool type does not do; fills in the format.
+ * @param copied  the format of what is copied: the copy can be of that one, too
+ */
+VolumeDef complete(const PoolAccess& access, const VolumeDef& given, std::string_view copied = {})
 {
     auto def = given;
     const auto& info = access.info();
@@ -28,8 +32,11 @@ VolumeDef complete(const PoolAccess& access, const VolumeDef& given)
     if (def.target.format.empty() && !info.volume_formats.empty())
         def.target.format = info.volume_formats.front();
     const auto creatable = info.creatable_formats;
-    if (!info.volume_formats.empty() &&
-        std::find(creatable.begin(), creatable.end(), def.target.format) == creatable.end()) {
+    const auto is_one_of = [&](std::span<const std::string_view> formats) {
+        return std::find(formats.begin(), formats.end(), def.target.format) != formats.end();
+    };
+    if (!info.volume_formats.empty() && !is_one_of(creatable) &&
+        (def.target.format != copied || !is_one_of(info.volume_formats))) {
         std::string list;
         for (const auto format : creatable)
             list += (list.empty() ? "" : ", ") + std::string(format);
@@ -249,14 +256,15 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
                 {.path = from.volume.target.path, .format = from.volume.target.format}};
             wanted.allocation = 0;
         }
-        const auto def = complete(access, wanted);
-        if (has(flags, CreateFlags::linked))
+        const bool is_linked = has(flags, CreateFlags::linked);
+        const auto def =
+            complete(access, wanted, is_linked ? std::string_view() : from.volume.target.format);
+        if (is_linked)
             state_fact(own, "method", "linked");
         return create(
             access, pool, def, "vol-create-from", own,
             [&](Backend& backend, const VolumeDef& named, Change& change) {
-                const bool linked = has(flags, CreateFlags::linked);
-                backend.create_volume(named, linked ? nullptr : &from, flags, change);
+                backend.create_volume(named, is_linked ? nullptr : &from, flags, change);
             },
             std::move(lock));
     });

@@ -66,6 +66,31 @@ TEST_CASE("a volume's own description describes a copy of it", "[content]")
     }
 }
 
+TEST_CASE("a copy can have its source's format where that one cannot be created", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto disc = std::string(32768, '\0') + "\1CD001\1" + pattern(6000);
+    disc.resize(20 * 2048, '\0');
+    scratch.directory.write("pool/cd.iso", disc);
+    pool.refresh();
+    const auto volume = pool.find_volume("cd.iso");
+    auto def = volume.definition();
+    REQUIRE(def.target.format == "iso");
+    def.name = "copy.iso";
+    CHECK(pool.create_volume_from(def, volume).definition().target.format == "iso");
+    CHECK((scratch.directory.read("pool/copy.iso") == disc));
+
+    CHECK(error_code([&] { pool.create_volume(volume_def("new", "iso")); }) ==
+          ErrorCode::not_supported);
+    const auto raw = pool.create_volume(raw_volume("raw"));
+    CHECK(error_code([&] { pool.create_volume_from(volume_def("no", "iso", 0), raw); }) ==
+          ErrorCode::not_supported);
+    CHECK(error_code([&] { pool.create_volume_from(volume_def("no", "dmg", 0), volume); }) ==
+          ErrorCode::not_supported);
+}
+
 TEST_CASE("a copy of an image with a data file has its data in itself", "[content]")
 {
     if (!have("qemu-img")) {
