@@ -280,25 +280,36 @@ void run_for(const std::string& path, Run&& run)
     }
 }
 
-/**
- * Gives what qemu-img made the blocks that it does not give it: the allocation of a raw file, and
- * all of an image of fixed size.
- * @param path  its name, for errors
- */
-void allocate_made(const FileWork& work, const VolumeDef& def, const QemuImgOptions& options,
-                   const std::string& path)
+constexpr auto all_of_it = ~std::uint64_t{0};
+
+/** How much of a file that qemu-img makes it does not allocate: the allocation of a raw file, and
+ * all of an image of fixed size. */
+std::uint64_t left_to_allocate(const VolumeDef& def, const QemuImgOptions& options)
 {
-    const bool raw = def.target.format == "raw" && !def.target.encryption;
-    const bool fixed = options.preallocation == Preallocation::full && def.target.format != "raw" &&
-                       def.target.format != "qcow2";
-    if (!raw && !fixed)
+    // As libvirt: a converted copy of which the definition does not say it has what it needs.
+    if (def.target.format == "raw")
+        return def.target.encryption ? 0 : std::min(def.allocation.value_or(0), options.capacity);
+    const bool fixed = options.preallocation == Preallocation::full && def.target.format != "qcow2";
+    return fixed ? all_of_it : 0;
+}
+
+/** @param path  the volume's name, for errors */
+void allocate_made(const FileWork& work, std::uint64_t wanted, const std::string& path)
+{
+    if (wanted == 0)
         return;
     const auto fd = open_file(work.path, O_RDWR | O_NOFOLLOW);
-    const auto length = content_length(fd.get(), path);
-    // As libvirt: a converted copy of which the definition does not say it has what it needs.
-    const auto wanted = fixed ? length : std::min(def.allocation.value_or(0), length);
+    allocate_range(fd.get(), std::min(wanted, content_length(fd.get(), path)), path, work.job);
+}
+
+/** The commands, and what allocate_made() does after them. */
+std::vector<std::string> with_allocation(std::vector<std::string> commands, std::uint64_t wanted,
+                                         const std::string& path)
+{
+    std::vector<std::string> call;
     if (wanted > 0)
-        allocate_range(fd.get(), wanted, path, work.job);
+        call = {"fallocate", path, "0", wanted == all_of_it ? "all" : std::to_string(wanted)};
+    return in_turn({std::move(commands), std::move(call)});
 }
 
 ContentPlan plan_tool_creation(const NewVolume& volume)
@@ -310,15 +321,17 @@ ContentPlan plan_tool_creation(const NewVolume& volume)
         target.directory = work.directory;
         run_for(path, [&] { qemu_img_create(host.runner, target, options, work.job); });
         check_made(work.path, def.target.format, options.capacity, path);
-        allocate_made(work, def, options, path);
+        allocate_made(work, left_to_allocate(def, options), path);
         return true;
     };
     return {.content = {.summary = volume.def.target.format + " image '" + volume.path() + "' of " +
                                    size_text(volume.def.capacity) +
                                    (volume.def.target.encryption ? ", encrypted" : ""),
                         .fill = fill,
-                        .call = words(qemu_img_create_command(
-                            qemu_image(made_at(volume.def, volume.path())), options))},
+                        .call = with_allocation(
+                            words(qemu_img_create_command(
+                                qemu_image(made_at(volume.def, volume.path())), options)),
+                            left_to_allocate(volume.def, options), volume.path())},
             .by_tool = true};
 }
 
@@ -399,7 +412,7 @@ ContentPlan plan_conversion(const NewVolume& volume, const std::string& reason)
                         "copy it when nobody changes its size");
         if (target.format != "raw")
             check_made(work.path, def.target.format, options.capacity, path);
-        allocate_made(work, def, options, path);
+        allocate_made(work, left_to_allocate(def, options), path);
         if (digest) {
             const auto fd = open_file(work.path, O_RDONLY | O_NOFOLLOW);
             state_fact(
@@ -412,9 +425,11 @@ ContentPlan plan_conversion(const NewVolume& volume, const std::string& reason)
                                    size_text(volume.def.capacity) + copy_text(volume, true) + " (" +
                                    reason + ")",
                         .fill = fill,
-                        .call = words(qemu_img_convert_commands(
-                            qemu_image(source.volume),
-                            qemu_image(made_at(volume.def, volume.path())), options))},
+                        .call = with_allocation(
+                            words(qemu_img_convert_commands(
+                                qemu_image(source.volume),
+                                qemu_image(made_at(volume.def, volume.path())), options)),
+                            left_to_allocate(volume.def, options), volume.path())},
             .by_tool = true};
 }
 

@@ -3,6 +3,7 @@
 #include "cheap_passphrases.hpp"
 #include "scratch.hpp"
 
+#include <algorithm>
 #include <basin/context.hpp>
 #include <catch2/catch.hpp>
 #include <cstdlib>
@@ -178,8 +179,17 @@ TEST_CASE("the record of a step has the calls that it makes", "[plan]")
           Words{"fallocate", path, "1048576", "1048576", "&&", "ftruncate", path, "2097152"});
     CHECK(call([&](Job* job) { raw.resize(3 * mib, {}, {}, job); }) ==
           Words{"ftruncate", path, "3145728"});
-    // A matter of the header: no program runs.
     auto image = pool.create_volume(volume_def("image", "qcow2"));
+    if (have_qemu_img()) {
+        const auto back = pool.definition().target.path + "/back";
+        const auto words = call([&](Job* job) {
+            pool.create_volume_from(raw_volume("back", 0, 4096), image, {}, job);
+        });
+        const Words last{"&&", "fallocate", back, "0", "4096"};
+        CHECK(std::search(words.begin(), words.end(), last.begin(), last.end()) != words.end());
+        stage.seen();
+    }
+    // A matter of the header: no program runs.
     CHECK(call([&](Job* job) { image.resize(8 * mib, {}, {}, job); }) ==
           Words{"pwrite", image.path()});
     CHECK(image.info().capacity == 8 * mib);
