@@ -73,7 +73,7 @@ auto ask_neighbour(const PoolPointer& pool, Work work,
         throw Error(ErrorCode::timed_out,
                     "pool '" + pool->name + "': " + pool->left_calls->reason(),
                     "see to its server or device");
-    auto limit = std::chrono::steady_clock::now() + patience;
+    auto limit = std::chrono::steady_clock::now() + within_clock(patience);
     const auto* job = current_job();
     if (const auto deadline = job ? job->deadline() : std::nullopt)
         limit = std::min(limit, *deadline);

@@ -118,7 +118,8 @@ bool is_elsewhere(const PoolAccess& access, const PoolPointer& other, bool if_no
 
 /** A pool's volumes for a call on another one: those of the last look, where the storage does not
  * answer soon. */
-PoolAccess::Volumes present_volumes(PoolAccess& access)
+PoolAccess::Volumes present_volumes(PoolAccess& access,
+                                    std::chrono::milliseconds patience = neighbour_limit)
 {
     const auto& pool = access.pool;
     {
@@ -127,7 +128,8 @@ PoolAccess::Volumes present_volumes(PoolAccess& access)
             return {pool->table, std::move(reading)};
     }
     try {
-        ask_neighbour(pool, [pool] { PoolAccess(pool).volumes(); });
+        ask_neighbour(
+            pool, [pool] { PoolAccess(pool).volumes(); }, patience);
     } catch (const Error& error) {
         const std::shared_lock reading(pool->table_mutex);
         if (error.code() != ErrorCode::timed_out || !pool->table)
@@ -300,7 +302,8 @@ void take_in_news(const PoolPointer& pool)
 
 /** Calls visit(volume name, reference) for all of a pool; what cannot be read is passed over. */
 template <typename Visit>
-void visit_references(Context::Impl& context, const PoolPointer& pool, Visit&& visit)
+void visit_references(Context::Impl& context, const PoolPointer& pool,
+                      std::chrono::milliseconds patience, Visit&& visit)
 {
     const auto pass_over = [&](const Error& error) {
         context.log(LogLevel::warning,
@@ -318,7 +321,7 @@ void visit_references(Context::Impl& context, const PoolPointer& pool, Visit&& v
     try {
         PoolAccess access(pool);
         access.require_started();
-        const auto volumes = present_volumes(access);
+        const auto volumes = present_volumes(access, patience);
         const auto& table = *volumes.table;
         auto left = table.referring_count();
         for (VolumeTable::Index i = 0; left > 0 && i < table.size(); ++i) {
@@ -372,12 +375,13 @@ std::vector<Reference> references_into(PoolAccess& access)
         return references;
     for (const auto& pool : started_pools(*access.context))
         if (pool != access.pool)
-            visit_references(
-                *access.context, pool, [&](std::string_view name, std::string_view reference) {
-                    if (reference.starts_with(prefix))
-                        references.push_back({Volume::Access::make(pool, std::string(name)),
-                                              std::string(reference)});
-                });
+            visit_references(*access.context, pool, neighbour_limit,
+                             [&](std::string_view name, std::string_view reference) {
+                                 if (reference.starts_with(prefix))
+                                     references.push_back(
+                                         {Volume::Access::make(pool, std::string(name)),
+                                          std::string(reference)});
+                             });
     return references;
 }
 
@@ -577,13 +581,16 @@ std::vector<Volume> dependents_of(PoolAccess& access, const std::string& path, L
     for (const auto& pool : context.all_where([&](const PoolFiles& files) {
              return files.started && may_know(files.started->definition, path);
          }))
-        visit_references(context, pool, [&](std::string_view name, std::string_view reference) {
-            if (!refers(reference))
-                return;
-            if (dependents.empty() || dependents.back().name() != name ||
-                Volume::Access::pool(dependents.back()) != pool)
-                dependents.push_back(Volume::Access::make(pool, std::string(name)));
-        });
+        // The volume's own pool is no neighbour: what it takes to read it is part of the call.
+        visit_references(
+            context, pool, pool == access.pool ? context.options.look_timeout : neighbour_limit,
+            [&](std::string_view name, std::string_view reference) {
+                if (!refers(reference))
+                    return;
+                if (dependents.empty() || dependents.back().name() != name ||
+                    Volume::Access::pool(dependents.back()) != pool)
+                    dependents.push_back(Volume::Access::make(pool, std::string(name)));
+            });
     std::erase_if(dependents, [&](const Volume& volume) {
         const auto& pool = Volume::Access::pool(volume);
         return is_elsewhere(access, pool, false) ||

@@ -315,6 +315,28 @@ TEST_CASE("a pool that is made on a server that hangs holds up no other pool", "
     other.define_pool(namesake).undefine();
 }
 
+TEST_CASE("a volume's own pool is read however slow it is before what it is for others is changed",
+          "[faults]")
+{
+    Stage stage;
+    NEEDS_FAULT_FS(stage.disk)
+    auto pool = stage.filled_pool();
+    auto overlay = volume_def("overlay", "qcow2", mib);
+    overlay.backing = {{.path = pool.find_volume("image").path(), .format = "qcow2"}};
+    pool.create_volume(overlay);
+    for (int i = 0; i < 30; ++i)
+        pool.create_volume(raw_volume("volume " + std::to_string(i), 0));
+    // Another process, which has read nothing yet.
+    Context other(stage.scratch.options());
+    stage.disk.takes(FsCall::look, 60ms);
+    stage.disk.takes(FsCall::open, 60ms);
+    CHECK(error_code([&] { other.find_pool("remote").find_volume("image").delete_storage(); }) ==
+          ErrorCode::busy);
+    stage.disk.works();
+    CHECK(pool.find_volume("overlay").dependents().empty());
+    CHECK(pool.find_volume("image").dependents().size() == 1);
+}
+
 TEST_CASE("a slow server is waited for; what others define meanwhile is seen", "[faults]")
 {
     Stage stage;
