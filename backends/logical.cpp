@@ -77,6 +77,8 @@ std::vector<const LvmLv*> dependents_of(const LvmGroup& group, const LvmLv& lv)
         before = origins.size();
         for (const auto& other : group.lvs)
             if (!is_unfinished(other) && origins.contains(other.origin) &&
+                // Thin snapshots and copies of a thin volume do not need it.
+                (other.is_classic_snapshot() || lv.is_external_origin()) &&
                 origins.insert(other.name).second)
                 result.push_back(&other);
     }

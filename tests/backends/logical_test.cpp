@@ -372,6 +372,20 @@ TEST_CASE("logical: what goes together goes wholly, or not when one of it is ope
     CHECK(removals == 2);
 }
 
+TEST_CASE("logical: a thin volume takes its classic snapshots along, and no thin ones")
+{
+    auto report = with(report_of("all-kinds"), "snap", "origin", "thin");
+    report = with(report, "thin", "lv_role", "public,origin,thinorigin,thickorigin");
+    ToldGroup lvm(report);
+    LogicalStage stage(lvm);
+    const auto blockers = stage->blockers("thin");
+    REQUIRE(blockers.size() == 1);
+    CHECK_THAT(blockers[0].message, Catch::Contains("'snap'"));
+    const auto other = stage->identity("thinsnap");
+    static_cast<void>(stage.change([&](Change& change) { stage->delete_volume("thin", change); }));
+    CHECK_THAT(lvm.ran, Catch::Contains(stage->identity("snap")) && !Catch::Contains(other));
+}
+
 TEST_CASE("logical: a group starts without unused pools and what lies on missing devices")
 {
     auto report = with(report_of("all-kinds"), "between", "lv_layout", "cache,pool");
