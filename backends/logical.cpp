@@ -144,6 +144,7 @@ public:
     void wipe_volume(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change) override
     {
         require_usable(volume);
+        require_own_space(volume);
         change.add(in_thin_pool(wipe_step(volume, algorithm), volume));
     }
     void upload(const VolumeDef& volume, const UploadSource& source, const TransferOptions& options,
@@ -176,6 +177,19 @@ public:
 private:
     /** What has no device node has no content to be read or written. */
     void require_usable(const VolumeDef& volume) const;
+    /** A snapshot that gets full is lost, and what it had of its own stays where it was. */
+    static void require_own_space(const VolumeDef& volume)
+    {
+        const auto& provisioning = volume.target.provisioning;
+        if (provisioning && provisioning->kind == ProvisioningKind::snapshot &&
+            volume.allocation.value_or(0) < volume.physical)
+            throw Error(ErrorCode::not_supported,
+                        "'" + volume.target.path + "' is a snapshot with " +
+                            std::to_string(volume.allocation.value_or(0)) +
+                            " bytes of its own: it would be lost when " +
+                            std::to_string(volume.physical) + " are written to it",
+                        "delete it, or give it more space of its own (lvextend)");
+    }
     /** The step, which tells that the volume's thin pool is full where that is why it fails. */
     Step in_thin_pool(Step step, const VolumeDef& volume) const
     {

@@ -384,6 +384,13 @@ TEST_CASE("logical: a thin volume takes its classic snapshots along, and no thin
     const auto other = stage->identity("thinsnap");
     static_cast<void>(stage.change([&](Change& change) { stage->delete_volume("thin", change); }));
     CHECK_THAT(lvm.ran, Catch::Contains(stage->identity("snap")) && !Catch::Contains(other));
+    Change change("test");
+    // Its own space is not enough to be written over.
+    VolumeDef snapshot{.name = "snap", .capacity = 8 * mib, .allocation = 4 * mib};
+    snapshot.physical = 8 * mib;
+    snapshot.target.provisioning = Provisioning{.kind = ProvisioningKind::snapshot};
+    CHECK_THROWS_WITH(stage->wipe_volume(snapshot, WipeAlgorithm::zero, change),
+                      Catch::Contains("a snapshot with 4194304 bytes of its own"));
 }
 
 TEST_CASE("logical: a group starts without unused pools and what lies on missing devices")
