@@ -100,6 +100,8 @@ DeviceContent probe_device(int fd, const std::string& path)
     const auto probe = new_probe(fd, path);
     blkid_probe_set_superblocks_flags(probe.get(), BLKID_SUBLKS_TYPE | BLKID_SUBLKS_LABEL |
                                                        BLKID_SUBLKS_UUID | BLKID_SUBLKS_USAGE);
+    // A GPT can be brought back where the dos table is lost that marks it, so there is something.
+    blkid_probe_set_partitions_flags(probe.get(), BLKID_PARTS_FORCE_GPT);
     errno = 0;
     // 0: found, 1: nothing, -2: more than one, -1: error (libblkid 2.38)
     const int result = blkid_do_safeprobe(probe.get());

@@ -171,6 +171,25 @@ TEST_CASE("a build that overwrites leaves nothing by which the device was someth
     }
 }
 
+TEST_CASE("a partition table that has lost what marks it is not formatted over unasked", "[fs]")
+{
+    Fs fs;
+    NEEDS_ROOT(fs);
+    auto pool = fs.context.define_pool(fs.definition());
+    // Without the dos table before it; and with the copy at the end alone.
+    for (const std::string lost : {"1", "34"}) {
+        INFO(lost);
+        REQUIRE(sh("echo 'label: gpt' | sfdisk -q " + fs.device()));
+        REQUIRE(sh("dd if=/dev/zero bs=512 count=" + lost + " of=" + fs.device()));
+        CHECK(error_code([&] { pool.build(BuildMode::no_overwrite); }) ==
+              ErrorCode::already_exists);
+        CHECK(probe_device(fs.device()).type == "gpt");
+    }
+    pool.build(BuildMode::overwrite);
+    CHECK(probe_device(fs.device()).type == "ext4");
+    CHECK(sh("[ $(wipefs --noheadings --output TYPE " + fs.device() + " | sort -u) = ext4 ]"));
+}
+
 TEST_CASE("nothing is formatted that a program or a loop device uses", "[fs]")
 {
     Fs fs;
