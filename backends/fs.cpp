@@ -99,10 +99,7 @@ void require_usable(const std::string& device, const SystemRoot& system)
                     "unmount it, or stop what uses it");
     if (!fd)
         throw system_error(errno, "cannot open '" + device + "'");
-    int is_read_only = 0;
-    if (::ioctl(fd.get(), BLKROGET, &is_read_only) == 0 && is_read_only)
-        throw Error(ErrorCode::permission_denied, "device '" + device + "' is read-only",
-                    "make it writable (blockdev --setrw), or choose another device");
+    require_writable_device(fd.get(), device);
 }
 
 void apply_format(StepRun& run)

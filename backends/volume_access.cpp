@@ -2,6 +2,7 @@
 #include "volume_access.hpp"
 
 #include "backing_chain.hpp"
+#include "device_probe.hpp"
 #include "file_io.hpp"
 #include "image/extents.hpp"
 #include "image/wipe.hpp"
@@ -51,6 +52,17 @@ void require_own_data(const VolumeDef& volume)
                     "wipe these, and delete the image");
 }
 
+/** A volume that LVM, or whoever set up the disk, lets nobody write to. Where there is no node it
+ * is the step that says so. */
+void require_writable(const VolumeDef& volume)
+{
+    const auto& path = volume.target.path;
+    if (volume.type != VolumeType::block)
+        return;
+    if (const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)); fd)
+        require_writable_device(fd.get(), path);
+}
+
 } // namespace
 
 Step wipe_step(const VolumeDef& volume, WipeAlgorithm algorithm)
@@ -58,6 +70,7 @@ Step wipe_step(const VolumeDef& volume, WipeAlgorithm algorithm)
     require_content(volume, "wipe");
     const auto& path = volume.target.path;
     require_own_data(volume);
+    require_writable(volume);
     return change_file_step(path, {"wipe", std::string(to_string(algorithm)), path},
                             "overwrite the content of '" + path + "' (" +
                                 std::string(to_string(algorithm)) + ")",
@@ -71,6 +84,7 @@ Step upload_step(const VolumeDef& volume, const UploadSource& source,
                  const TransferOptions& options, std::uint64_t& received)
 {
     require_content(volume, "replace");
+    require_writable(volume);
     const auto& path = volume.target.path;
     // An image file may become longer, as its format sees fit; what a guest sees as it is may not.
     const bool is_fixed = is_plain(volume) || volume.type == VolumeType::block;

@@ -148,6 +148,15 @@ std::string device_content_identity(const std::string& path)
            content.uuid;
 }
 
+void require_writable_device(int fd, const std::string& path)
+{
+    int is_read_only = 0;
+    if (::ioctl(fd, BLKROGET, &is_read_only) == 0 && is_read_only)
+        throw Error(ErrorCode::permission_denied, "device '" + path + "' is read-only",
+                    "make it writable (blockdev --setrw; a logical volume: lvchange --permission "
+                    "rw), or choose another one");
+}
+
 void require_empty_device(const std::string& path)
 {
     const auto content = probe_device(path);

@@ -35,6 +35,8 @@ DeviceContent probe_device(int fd, const std::string& path);
  */
 std::string device_content_identity(const std::string& path);
 
+/** @throws Error permission_denied  the kernel lets nobody write to it, not even root */
+void require_writable_device(int fd, const std::string& path);
 /**
  * What must hold before something new is written over a device that may not be overwritten.
  * @throws Error already_exists  it has content, which is named

@@ -116,6 +116,28 @@ TEST_CASE("disk: sizes, free extents and what grows into them", "[disk]")
     CHECK(::lseek(fd.get(), 0, SEEK_END) == 60 * static_cast<off_t>(MiB));
 }
 
+TEST_CASE("disk: a volume that can only be read is not written to", "[disk]")
+{
+    DiskPool on("gpt");
+    if (!on.disk)
+        return;
+    auto pool = on.running();
+    auto volume = pool.create_volume(partition(5 * MiB));
+    const auto fd = open_file(volume.path(), O_RDONLY);
+    const int read_only = 1;
+    REQUIRE(::ioctl(fd.get(), BLKROSET, &read_only) == 0);
+    const auto allowed = BlockerKind::open; // by this test
+    Job dry;
+    dry.set_dry_run(true);
+    for (auto* job : {&dry, static_cast<Job*>(nullptr)}) {
+        CHECK(error_code([&] { volume.wipe(WipeAlgorithm::zero, allowed, job); }) ==
+              ErrorCode::permission_denied);
+        CHECK(error_code([&] { volume.upload(text_source("new"), {.allowed = allowed}, job); }) ==
+              ErrorCode::permission_denied);
+    }
+    CHECK(contains(message_of([&] { volume.wipe(WipeAlgorithm::zero, allowed); }), "--setrw"));
+}
+
 TEST_CASE("disk: an extended partition, logical ones and their numbers", "[disk]")
 {
     DiskPool on("unknown"); // means dos
