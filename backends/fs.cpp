@@ -82,14 +82,25 @@ bool is_same(std::string_view probed, std::string_view wanted)
     return probed == wanted || (is_ext(probed) && is_ext(wanted));
 }
 
-/** Nobody may have a device mounted, or in use in another way, that is formatted; and it must be
- * writable. */
-void require_usable(const std::string& device, const SystemRoot& system)
+/** @throws Error not_found, invalid_argument */
+struct stat look_at(const std::string& device)
 {
     struct stat info {};
     if (::stat(device.c_str(), &info) != 0)
         throw Error(ErrorCode::not_found, "device '" + device + "' does not exist",
                     "connect it, or correct the definition");
+    if (!S_ISBLK(info.st_mode) && !S_ISREG(info.st_mode))
+        throw Error(ErrorCode::invalid_argument,
+                    "'" + device + "' is no block device and no image file",
+                    "correct the pool's source device");
+    return info;
+}
+
+/** Nobody may have a device mounted, or in use in another way, that is formatted; and it must be
+ * writable. */
+void require_usable(const std::string& device, const SystemRoot& system)
+{
+    const auto info = look_at(device);
     require_unused(device, system);
     if (!S_ISBLK(info.st_mode))
         return;
@@ -207,6 +218,12 @@ private:
                             "' cannot be made here",
                         type ? "make it with the tools of the system that it is for"
                              : "name the format in <source><format type='…'/>");
+        const auto& source = def_.source.devices.front().path;
+        if (source.starts_with("UUID=") || source.starts_with("LABEL="))
+            throw Error(ErrorCode::not_supported,
+                        "pool '" + def_.name + "': a new file system would not have " + source +
+                            ", by which the pool finds it",
+                        "name the source device by its path, PARTUUID= or PARTLABEL=");
         const auto path = device();
         require_usable(path, host_.system);
         if (!over_data)
@@ -223,10 +240,7 @@ private:
     void choose_type(Arguments& arguments) const
     {
         const auto& path = arguments["source"];
-        struct stat info {};
-        if (::stat(path.c_str(), &info) != 0)
-            throw Error(ErrorCode::not_found, "device '" + path + "' does not exist",
-                        "connect it, or correct the definition");
+        look_at(path);
         const auto content = probe_device(path);
         const auto* type = type_of_format(format());
         if (type && is_same(content.type, type->probed))

@@ -553,6 +553,21 @@ TEST_CASE("what cannot be mounted or made is refused in words", "[fs]")
     gone.source.devices = {{.path = "/dev/none"}};
     CHECK_THAT(attempt(gone, build), Catch::Contains("not_found: device '/dev/none'"));
     CHECK_THAT(attempt(gone, start), Catch::Contains("not_found: device '/dev/none'"));
+    for (const auto* none : {"/dev/null", "/tmp"}) {
+        gone.source.devices = {{.path = none}};
+        for (const auto& call : {std::function<void(Pool&)>(build), std::function(start)})
+            CHECK_THAT(attempt(gone, call),
+                       Catch::Contains("' is no block device and no image file [correct"));
+    }
+    // What it was found by it has no longer when it is formatted.
+    REQUIRE(sh("mkfs.ext4 -q -F -L basin-tag " + fs.device()));
+    for (const auto* tag : {"LABEL=basin-tag", "UUID=0d0c0b0a-0908-4706-8504-0302010000f5"}) {
+        gone.source.devices = {{.path = tag}};
+        CHECK_THAT(attempt(gone, build), Catch::Contains("not_supported: ") &&
+                                             Catch::Contains(std::string("not have ") + tag));
+    }
+    CHECK(probe_device(fs.device()).label == "basin-tag");
+    REQUIRE(sh("wipefs -aq " + fs.device()));
     REQUIRE(sh("echo label: gpt | sfdisk -q " + fs.device()));
     CHECK_THAT(attempt(fs.definition("auto"), start),
                Catch::Contains("a partition table of type 'gpt'"));
