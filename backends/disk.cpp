@@ -436,6 +436,12 @@ private:
     /** libparted sees nothing there, and what it would write cannot be taken back. */
     static void refuse_damaged(const FoundDisk& disk)
     {
+        if (const auto made_for = disk.table.other_sector_size)
+            throw Error(ErrorCode::invalid_state,
+                        "the gpt of '" + disk.path + "' was made for a disk with sectors of " +
+                            std::to_string(made_for) + " bytes, which this one has not",
+                        "attach it with sectors of that size (losetup --sector-size), then start "
+                        "the pool");
         if (disk.table.is_damaged)
             throw Error(ErrorCode::invalid_state,
                         "the first header of the gpt of '" + disk.path +

@@ -7,7 +7,9 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
+#include <linux/fs.h>
 #include <optional>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace storage::inline v1 {
@@ -126,7 +128,17 @@ TableSignature table_signature(int fd, const std::string& path)
     const auto length = ::pread(fd, start.data(), start.size(), 0);
     if (length < 0)
         throw system_error(errno, "cannot read '" + path + "'");
-    return table_signature(std::string_view(start.data(), static_cast<std::size_t>(length)));
+    const std::string_view seen(start.data(), static_cast<std::size_t>(length));
+    auto signature = table_signature(seen);
+    // The header lies in the second sector, whatever the size of that is: who made the table on the
+    // same bytes with other sectors counted in those, and nobody finds it here.
+    int size = 0;
+    if (signature.format == "gpt" && !signature.is_damaged && ::ioctl(fd, BLKSSZGET, &size) == 0 &&
+        !has(seen, static_cast<std::size_t>(size), "EFI PART")) {
+        signature.is_damaged = true;
+        signature.other_sector_size = size == 512 ? 4096 : 512;
+    }
+    return signature;
 }
 
 } // namespace storage::inline v1

@@ -11,6 +11,8 @@ struct TableSignature {
     std::string format{};  ///< a source format of disk pools; "": none of them
     bool is_damaged{};     ///< gpt: of the dos table that marks it and its first header one lacks
     std::string disk_id{}; ///< as libblkid writes it: gpt, dos; "" for the others
+    /** gpt: of the disk that it was made for, where that is not this one's; it is damaged then. */
+    std::size_t other_sector_size{};
     bool operator==(const TableSignature&) const = default;
 };
 

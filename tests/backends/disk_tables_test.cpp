@@ -166,6 +166,29 @@ TEST_CASE("disk: a gpt that nothing protects is none that can be changed, and no
     CHECK((on.bytes() == before));
 }
 
+TEST_CASE("disk: a gpt that was made with sectors of another size", "[disk]")
+{
+    DiskPool on("gpt", 128 * MiB, 4096);
+    if (!on.disk)
+        return;
+    auto pool = on.running();
+    pool.create_volume(partition(10 * MiB));
+    pool.stop();
+    on.disk.reset();
+    on.disk = make_disk(on.scratch.directory / "disk", 128 * MiB);
+    REQUIRE(on.disk);
+    on.def.source.devices = {{.path = on.disk->path()}};
+    on.def.uuid = pool.uuid();
+    pool = on.context->define_pool(on.def);
+    const auto before = on.bytes();
+    for (const auto mode : {BuildMode::keep, BuildMode::no_overwrite})
+        CHECK(error_code([&] { pool.build(mode); }) == ErrorCode::already_exists);
+    const auto message = message_of([&] { pool.start(); });
+    CHECK(contains(message, "made for a disk with sectors of 4096 bytes"));
+    CHECK(contains(message, "--sector-size"));
+    CHECK((on.bytes() == before));
+}
+
 TEST_CASE("disk: a gpt that was copied to a larger disk", "[disk]")
 {
     DiskPool on("gpt", 64 * MiB);
