@@ -307,7 +307,9 @@ public:
     {
         const auto disk = find_table().reference();
         const auto table = read_table(nullptr);
-        change.add(delete_partition_step(disk, partition_of(table, name)));
+        const auto& partition = partition_of(table, name);
+        program_.plan_remove(disk, partition, nullptr);
+        change.add(delete_partition_step(disk, partition));
     }
 
     void resize_volume(const VolumeDef& volume, std::uint64_t capacity, ResizeFlags,
@@ -316,7 +318,8 @@ public:
         const auto disk = find_table().reference();
         const auto table = read_table(nullptr);
         const auto& partition = partition_of(table, volume.name);
-        change.add(resize_partition_step(disk, partition, capacity));
+        const auto planned = program_.plan_resize(disk, partition, capacity, nullptr);
+        change.add(resize_partition_step(disk, partition, planned.length));
     }
 
     void wipe_volume(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change) override

@@ -192,6 +192,24 @@ Partition PartitionProgram::plan(const Disk& disk, const NewPartition& wanted, J
     return read_partition(member(ask(runner_, program_, request, job), "partition"));
 }
 
+void PartitionProgram::plan_remove(const Disk& disk, const Partition& partition, Job* job) const
+{
+    auto request = request_for("delete", disk, job);
+    add(request, partition);
+    request["plan"] = true;
+    ask(runner_, program_, request, job);
+}
+
+Partition PartitionProgram::plan_resize(const Disk& disk, const Partition& partition,
+                                        std::uint64_t size, Job* job) const
+{
+    auto request = request_for("resize", disk, job);
+    add(request, partition);
+    request["size"] = size;
+    request["plan"] = true;
+    return read_partition(member(ask(runner_, program_, request, job), "partition"));
+}
+
 Partition PartitionProgram::create(const Disk& disk, const NewPartition& wanted, int mark,
                                    Job* job) const
 {

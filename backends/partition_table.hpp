@@ -84,6 +84,11 @@ public:
     PartitionTable read(const Disk& disk, Job* job) const;
     /** Which partition create() would make. Writes nothing. */
     Partition plan(const Disk& disk, const NewPartition& wanted, Job* job) const;
+    /** Refuses what remove() would refuse of what the table says. Writes nothing. */
+    void plan_remove(const Disk& disk, const Partition& partition, Job* job) const;
+    /** What resize() would make of it. Writes nothing. */
+    Partition plan_resize(const Disk& disk, const Partition& partition, std::uint64_t size,
+                          Job* job) const;
     /** @param mark  a file that the helper appends to before it writes anything; while it is empty
      * after an error, nothing was written, nor will be */
     Partition create(const Disk& disk, const NewPartition& wanted, int mark, Job* job) const;

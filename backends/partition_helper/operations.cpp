@@ -467,6 +467,8 @@ Json remove(const Request& request)
                 throw Refusal("busy",
                               shown(number) + " of '" + disk.path() + "' holds " + shown(each->num),
                               "delete the logical partitions first");
+    if (request.plan)
+        return Json::object();
     update_kernel(disk);
     const auto before = numbers(disk);
     if (!ped_disk_delete_partition(&disk.table(), &part))
@@ -489,7 +491,7 @@ Json remove(const Request& request)
 
 Json resize(const Request& request)
 {
-    OpenDisk disk(request, true);
+    OpenDisk disk(request, !request.plan);
     require_changeable(disk);
     disk.read(request);
     auto& part = find(disk, request);
@@ -506,7 +508,7 @@ Json resize(const Request& request)
                       shown(part.num) + " of '" + disk.path() + "' can have " +
                           std::to_string(disk.bytes(last - first + 1)) + " bytes, not " +
                           std::to_string(request.size),
-                      "delete the partition behind it");
+                      "ask for less, or delete the partition behind it");
     const auto end = rounded_end(first, sectors, last, disk.alignment(request));
     if (part.type & PED_PARTITION_EXTENDED)
         for (const auto* each : disk.partitions())
@@ -536,7 +538,7 @@ Json resize(const Request& request)
 
 Json rename(const Request& request)
 {
-    OpenDisk disk(request, true);
+    OpenDisk disk(request, !request.plan);
     require_changeable(disk);
     disk.read(request);
     auto& part = find(disk, request);

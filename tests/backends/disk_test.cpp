@@ -116,6 +116,29 @@ TEST_CASE("disk: sizes, free extents and what grows into them", "[disk]")
     CHECK(::lseek(fd.get(), 0, SEEK_END) == 60 * static_cast<off_t>(MiB));
 }
 
+TEST_CASE("disk: what is refused is refused by a plan", "[disk]")
+{
+    DiskPool on("dos");
+    if (!on.disk)
+        return;
+    auto pool = on.running();
+    auto first = pool.create_volume(partition(5 * MiB));
+    auto extended = pool.create_volume(partition(20 * MiB, "extended"));
+    for (int i = 0; i < 3; ++i)
+        pool.create_volume(partition(5 * MiB));
+    Job dry;
+    dry.set_dry_run(true);
+    CHECK(error_code([&] { first.resize(6 * MiB, {}, {}, &dry); }) == ErrorCode::no_space);
+    CHECK(error_code([&] { extended.delete_storage({}, &dry); }) == ErrorCode::busy);
+    CHECK(dry.plan().empty());
+    // Said is what it will have.
+    first.resize(2 * MiB + 1, ResizeFlags::shrink, {}, &dry);
+    REQUIRE(dry.plan().size() == 1);
+    CHECK(contains(dry.plan()[0].summary, "to " + std::to_string(3 * MiB)));
+    first.resize(2 * MiB + 1, ResizeFlags::shrink);
+    CHECK(first.info().capacity == 3 * MiB);
+}
+
 TEST_CASE("disk: a volume that can only be read is not written to", "[disk]")
 {
     DiskPool on("gpt");

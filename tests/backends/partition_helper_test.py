@@ -192,7 +192,12 @@ def plans_write_nothing_and_come_true():
         refused("invalid_state", "read", path, table="mac")
         if table != "sun":
             refused("invalid_state", "create", path, size=1, disk_id="11111111")
+        part = ask("read", path)["partitions"][-1]
+        ask("delete", path, plan=True, **identity(part))
+        plan = ask("resize", path, size=9 * MIB + 1, plan=True, **identity(part))["partition"]
+        refused("no_space", "resize", path, size=1 << 40, plan=True, **identity(part))
         assert digest(path) == before
+        assert ask("resize", path, size=9 * MIB + 1, **identity(part))["partition"]["length"] == plan["length"]
 
 
 def best_fit_and_alignment_at_random():
