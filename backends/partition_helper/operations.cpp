@@ -67,12 +67,17 @@ std::string shown(int number)
 
 /** Of an extended partition the kernel shows only the beginning, so that a boot loader can be put
  * there and nothing else (msdos_partition in block/partitions/msdos.c). */
-Extent kernel_extent(const PartitionInfo& info, std::uint64_t sector_size)
+Extent kernel_extent(const PartitionInfo& info, const std::vector<PartitionInfo>& all,
+                     std::uint64_t sector_size)
 {
     if (info.kind != "extended")
         return {.start = info.start, .length = info.length};
-    return {.start = info.start,
-            .length = std::min(info.length, std::max<std::uint64_t>(1024, sector_size))};
+    auto length = std::min(info.length, std::max<std::uint64_t>(1024, sector_size));
+    // The first logical partition may begin in its second sector, and BLKPG lets no two overlap.
+    for (const auto& each : all)
+        if (each.kind == "logical")
+            length = std::min(length, each.start - info.start);
+    return {.start = info.start, .length = length};
 }
 
 /**
@@ -135,9 +140,10 @@ void update_kernel(OpenDisk& disk)
     if (!kernel.is_block_device())
         return;
     std::map<int, Extent> wanted;
-    for (const auto& info : disk.describe())
+    const auto all = disk.describe();
+    for (const auto& info : all)
         if (!disk.is_boot_file(*ped_disk_get_partition(&disk.table(), info.number)))
-            wanted[info.number] = kernel_extent(info, disk.sector_size());
+            wanted[info.number] = kernel_extent(info, all, disk.sector_size());
     // First what goes, then what becomes shorter: the kernel lets no two of them overlap.
     std::vector<std::pair<int, Extent>> longer;
     std::vector<std::pair<int, Extent>> shorter;
@@ -497,11 +503,13 @@ Json resize(const Request& request)
     auto& part = find(disk, request);
     const auto sectors = sectors_for(disk, request.size);
     const auto first = part.geom.start;
-    // As far as the free region that begins behind it reaches.
+    // As far as the free region that begins behind it reaches; what is to become shorter does not
+    // grow because its end is rounded up.
     auto last = part.geom.end;
     const bool logical = (part.type & PED_PARTITION_LOGICAL) != 0;
     for (const auto& region : disk.free())
-        if (region.first == part.geom.end + 1 && region.logical == logical)
+        if (sectors > part.geom.length && region.first == part.geom.end + 1 &&
+            region.logical == logical)
             last = region.last;
     if (sectors > last - first + 1)
         throw Refusal("no_space",

@@ -161,6 +161,31 @@ TEST_CASE("disk: a volume that can only be read is not written to", "[disk]")
     CHECK(contains(message_of([&] { volume.wipe(WipeAlgorithm::zero, allowed); }), "--setrw"));
 }
 
+TEST_CASE("disk: partitions that other programs made in their own way", "[disk]")
+{
+    DiskPool on("dos");
+    if (!on.disk)
+        return;
+    // The first logical one begins where the kernel shows the extended one's second sector.
+    const auto table = on.scratch.directory / "table";
+    on.scratch.directory.write("table", "label: dos\nstart=2048,size=5001,type=83\n"
+                                        "start=20000,size=20000,type=5\nstart=20001,size=99\n");
+    REQUIRE(std::system(
+                ("sfdisk -q --force --no-reread --no-tell-kernel " + on.disk->path() + " <" + table)
+                    .c_str()) == 0);
+    auto pool = on.context->define_pool(on.def);
+    pool.start();
+    CHECK(pool.volume_names() ==
+          std::vector{on.volume_name(1), on.volume_name(2), on.volume_name(5)});
+    CHECK(::access(on.node(5).c_str(), F_OK) == 0);
+    // An end that is not aligned is not rounded up by what makes the partition shorter.
+    auto first = pool.find_volume(on.volume_name(1));
+    first.resize(std::uint64_t{5000} * 512, ResizeFlags::shrink);
+    CHECK(first.info().capacity == 5001 * 512);
+    first.resize(2 * MiB, ResizeFlags::shrink);
+    CHECK(first.info().capacity == 2 * MiB);
+}
+
 TEST_CASE("disk: an extended partition, logical ones and their numbers", "[disk]")
 {
     DiskPool on("unknown"); // means dos
