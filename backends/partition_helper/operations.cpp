@@ -319,6 +319,27 @@ void set_name(PedPartition& part, const std::string& name)
         throw Refusal("invalid_argument", "the name '" + name + "': " + said());
 }
 
+/** libparted 3.5 takes a partition of one sector that lies right between two others for one that
+ * overlaps with them (_partition_get_overlap_constraint in disk.c), and reads the table no more. */
+void require_readable(const OpenDisk& disk)
+{
+    const auto all = disk.partitions();
+    const auto is_some = [&](const auto& predicate) {
+        return std::any_of(all.begin(), all.end(),
+                           [&](const auto* part) { return predicate(part->geom); });
+    };
+    for (const auto* part : all)
+        if (const auto& place = part->geom;
+            place.length == 1 &&
+            is_some([&](const auto& at) { return at.end == place.start - 1; }) &&
+            is_some([&](const auto& at) { return at.start == place.end + 1; }))
+            throw Refusal("not_supported",
+                          shown(part->num) + " of '" + disk.path() +
+                              "' would have one sector and lie right between two others: libparted "
+                              "could not read the table any more",
+                          "ask for another size, or delete it");
+}
+
 /** Adds the partition to the table in memory. */
 PedPartition& add(OpenDisk& disk, const Request& request, const Place& place)
 {
@@ -336,7 +357,9 @@ PedPartition& add(OpenDisk& disk, const Request& request, const Place& place)
     const Constraint exact(ped_constraint_exact(&part->geom));
     if (!exact || !ped_disk_add_partition(&disk.table(), part.get(), exact.get()))
         throw Refusal("no_space", "cannot place the partition on '" + disk.path() + "': " + said());
-    return *part.release();
+    auto& added = *part.release(); // the table's by now
+    require_readable(disk);
+    return added;
 }
 
 PartitionInfo planned(const OpenDisk& disk, const PedPartition& part, const Request& request)
@@ -462,7 +485,7 @@ Json create(const Request& request)
 
 Json remove(const Request& request)
 {
-    OpenDisk disk(request, true);
+    OpenDisk disk(request, !request.plan);
     require_changeable(disk);
     disk.read(request);
     auto& part = find(disk, request);
@@ -537,6 +560,7 @@ Json resize(const Request& request)
                       "cannot resize " + shown(part.num) + " of '" + disk.path() + "': " + said());
     if (part.geom.start != first || part.geom.end != end)
         throw Refusal("internal", "libparted would move " + shown(part.num));
+    require_readable(disk);
     if (!request.plan) {
         disk.write();
         update_kernel(disk);
@@ -546,7 +570,7 @@ Json resize(const Request& request)
 
 Json rename(const Request& request)
 {
-    OpenDisk disk(request, !request.plan);
+    OpenDisk disk(request, true);
     require_changeable(disk);
     disk.read(request);
     auto& part = find(disk, request);

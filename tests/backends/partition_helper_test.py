@@ -200,6 +200,20 @@ def plans_write_nothing_and_come_true():
         assert ask("resize", path, size=9 * MIB + 1, **identity(part))["partition"]["length"] == plan["length"]
 
 
+def a_table_that_libparted_could_not_read_again():
+    path = image()
+    table = "label: gpt\n3 : start=2100, size=1\n1 : start=2101, size=5\n"
+    subprocess.run(["sfdisk", "-q", path], input=table, text=True, check=True)
+    before = digest(path)
+    # Its last sector would be the one before the partition of one sector.
+    assert "between two others" in refused("not_supported", "create", path, size=52 * 512, alignment=512, start=2048 * 512)
+    assert digest(path) == before
+    ask("create", path, size=51 * 512, alignment=512, start=2048 * 512)
+    second = next(p for p in ask("read", path)["partitions"] if p["number"] == 2)
+    refused("not_supported", "resize", path, size=52 * 512, alignment=512, **identity(second))
+    assert len(ask("read", path)["partitions"]) == 3
+
+
 def best_fit_and_alignment_at_random():
     seed = random.randrange(1 << 30)
     print(f"# seed {seed}")
@@ -798,7 +812,7 @@ def reading_opens_nothing_for_writing():
 
 CASES = [
     tables_of_every_type, tables_that_cannot_be_made, types_of_every_format, types_that_a_table_lacks,
-    plans_write_nothing_and_come_true, best_fit_and_alignment_at_random, four_primaries_and_then_logical_ones,
+    plans_write_nothing_and_come_true, a_table_that_libparted_could_not_read_again, best_fit_and_alignment_at_random, four_primaries_and_then_logical_ones,
     a_new_partition_has_nothing_of_an_old_one, partitions_are_named_by_their_identity, names_of_partitions, a_damaged_or_foreign_table, a_hybrid_table,
     a_disk_that_grew, a_dos_table_of_another_tool_stays_the_same_disk,
     what_the_table_cannot_address, boot_files_of_a_dvh_table_are_no_partitions, sectors_of_4096_bytes, as_many_partitions_as_there_can_be, requests_that_are_none,
