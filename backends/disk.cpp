@@ -464,11 +464,15 @@ private:
         require_empty_device(disk.path);
     }
 
-    /** Of what is mounted or built on it the helper asks the kernel. */
+    /** What is mounted or built on a partition of it, the kernel says, as it will to the helper. */
     void require_closed(const std::string& path) const
     {
         require_unused(path, host_.system,
                        BlockerKind::mounted | BlockerKind::holder | BlockerKind::loop_device);
+        const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC));
+        if (!fd && errno == EBUSY)
+            throw Error(ErrorCode::busy, "'" + path + "' or a partition of it is in use",
+                        "unmount it or stop what uses it");
     }
 
     PartitionTable read_table(Job* job) const

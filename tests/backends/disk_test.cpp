@@ -137,6 +137,17 @@ TEST_CASE("disk: what is refused is refused by a plan", "[disk]")
     CHECK(contains(dry.plan()[0].summary, "to " + std::to_string(3 * MiB)));
     first.resize(2 * MiB + 1, ResizeFlags::shrink);
     CHECK(first.info().capacity == 3 * MiB);
+    if (!private_mounts())
+        return;
+    pool.stop();
+    const auto place = on.scratch.directory / "mnt";
+    std::filesystem::create_directory(place);
+    REQUIRE(std::system(
+                ("mkfs.ext4 -q " + on.node(1) + " && mount " + on.node(1) + ' ' + place).c_str()) ==
+            0);
+    CHECK(error_code([&] { pool.build(BuildMode::overwrite, &dry); }) == ErrorCode::busy);
+    CHECK(error_code([&] { pool.delete_storage(BlockerKind::volume, &dry); }) == ErrorCode::busy);
+    CHECK(std::system(("umount " + place).c_str()) == 0);
 }
 
 TEST_CASE("disk: a volume that can only be read is not written to", "[disk]")
