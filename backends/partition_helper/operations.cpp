@@ -402,23 +402,24 @@ Json label(const Request& request)
     for (const auto& [number, extent] : disk.kernel().partitions())
         taken.take(number);
     disk.kernel().require_unused();
+    const auto ends = disk.read_ends();
     disk.clear_ends();
-    taken.accept();
     disk.write();
     // libparted writes some tables that it does not read: pc98 with sectors of 4096 bytes, or sun
-    // on a disk smaller than a cylinder.
+    // on a disk smaller than a cylinder. Then nothing shall have happened.
     Request same;
     same.table = request.table;
     try {
         disk.read(same);
     } catch (const Refusal&) {
-        disk.clear_ends();
+        disk.write_ends(ends);
         throw Refusal("not_supported",
                       "'" + disk.path() + "', of " + std::to_string(disk.size()) +
                           " bytes in sectors of " + std::to_string(disk.sector_size()) +
                           ", cannot have a table of type '" + request.table + "'",
                       "choose 'gpt' or 'dos', or another disk");
     }
+    taken.accept();
     update_kernel(disk);
     return with_device(disk, describe(disk, request));
 }

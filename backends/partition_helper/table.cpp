@@ -278,11 +278,15 @@ void OpenDisk::write()
     read_entries();
 }
 
-void OpenDisk::clear_ends(std::int64_t first, std::int64_t length)
+std::int64_t OpenDisk::end_length(std::int64_t length) const
 {
     constexpr std::uint64_t end_size = 1024 * 1024;
-    const auto count =
-        std::min<std::int64_t>(static_cast<std::int64_t>(end_size / sector_size()), length);
+    return std::min<std::int64_t>(static_cast<std::int64_t>(end_size / sector_size()), length);
+}
+
+void OpenDisk::clear_ends(std::int64_t first, std::int64_t length)
+{
+    const auto count = end_length(length);
     begin_writing();
     const std::string zeros(static_cast<std::size_t>(bytes(count)), '\0');
     if (!ped_device_write(device_, zeros.data(), first, count) ||
@@ -296,6 +300,26 @@ void OpenDisk::clear_ends(std::int64_t first, std::int64_t length)
 void OpenDisk::clear_ends()
 {
     clear_ends(0, device_->length);
+}
+
+std::pair<std::string, std::string> OpenDisk::read_ends() const
+{
+    const auto count = end_length(device_->length);
+    std::string first(static_cast<std::size_t>(bytes(count)), '\0');
+    auto last = first;
+    if (!ped_device_read(device_, first.data(), 0, count) ||
+        !ped_device_read(device_, last.data(), device_->length - count, count))
+        throw Refusal("io", "cannot read '" + path_ + "': " + said());
+    return {first, last};
+}
+
+void OpenDisk::write_ends(const std::pair<std::string, std::string>& ends)
+{
+    const auto count = end_length(device_->length);
+    if (!ped_device_write(device_, ends.second.data(), device_->length - count, count) ||
+        !ped_device_write(device_, ends.first.data(), 0, count) || !ped_device_sync(device_))
+        throw Refusal("io",
+                      "cannot write back what '" + path_ + "' began and ended with: " + said());
 }
 
 void OpenDisk::require_writable() const

@@ -77,6 +77,9 @@ public:
     void write();
     /** Writes zeros over both ends, where tables, their copies and most signatures are. */
     void clear_ends();
+    /** What clear_ends() takes away, and back again. */
+    std::pair<std::string, std::string> read_ends() const;
+    void write_ends(const std::pair<std::string, std::string>& ends);
     /** The same of these sectors. */
     void clear_ends(std::int64_t first, std::int64_t length);
     /** @throws Refusal permission_denied  the device takes no writes, whoever asks */
@@ -116,6 +119,7 @@ private:
     void lock(std::chrono::milliseconds patience);
     void begin_writing() const;
     std::string first_sector() const;
+    std::int64_t end_length(std::int64_t length) const; ///< of what clear_ends() clears, in sectors
     void write_first_sector(const std::string& sector);
     void commit();
     void read_entries();

@@ -140,6 +140,14 @@ def tables_that_cannot_be_made():
     # What libparted writes and does not read again.
     assert "sectors of 4096" in refused("not_supported", "label", path, table="pc98", sector_size=4096)
     assert digest(path) == before
+    # Also of what was there before.
+    with open(path, "r+b") as disk:
+        for place in (0, 4096, 159 * MIB + 17, 160 * MIB - 5):
+            disk.seek(place)
+            disk.write(b"here!")
+    before = digest(path)
+    refused("not_supported", "label", path, table="pc98", sector_size=4096)
+    assert digest(path) == before
     path = image(16384)
     before = digest(path)
     refused("not_supported", "label", path, table="sun")
