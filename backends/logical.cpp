@@ -85,6 +85,26 @@ std::vector<const LvmLv*> dependents_of(const LvmGroup& group, const LvmLv& lv)
     return result;
 }
 
+/** What goes with the volume, in an order in which nothing is removed that something else needs. */
+std::vector<const LvmLv*> company_of(const LvmGroup& group, const LvmLv& lv)
+{
+    std::vector<const LvmLv*> result;
+    const auto add = [&](const LvmLv* each) {
+        if (std::find(result.begin(), result.end(), each) == result.end())
+            result.push_back(each);
+    };
+    const auto add_dependents = [&](const LvmLv& of) {
+        const auto dependents = dependents_of(group, of);
+        std::for_each(dependents.rbegin(), dependents.rend(), add);
+    };
+    add_dependents(lv);
+    for (const auto* inside : group.volumes_in(lv)) {
+        add_dependents(*inside);
+        add(inside);
+    }
+    return result;
+}
+
 class LogicalBackend final : public Backend {
 public:
     LogicalBackend(const PoolDef& def, const Host& host)
@@ -415,9 +435,7 @@ void LogicalBackend::delete_volume(std::string_view name, Change& change)
     // The core has made sure that what goes with it may go.
     const auto group = volumes_.read_group();
     const auto& lv = volumes_.find(group, name);
-    auto doomed = dependents_of(group, lv);
-    for (const auto* inside : group.volumes_in(lv))
-        doomed.push_back(inside);
+    auto doomed = company_of(group, lv);
     doomed.push_back(&lv);
     // All or none: what one of them is in the way of shall not cost the others.
     for (const auto* each : doomed)
@@ -479,17 +497,17 @@ std::vector<Blocker> LogicalBackend::blockers(std::string_view name)
     const auto group = volumes_.read_group();
     const auto& lv = volumes_.find(group, name);
     std::vector<Blocker> result;
+    const bool is_pool = lv.is_thin_pool() || lv.is_other_pool();
+    if (lv.active && !is_pool)
+        result = file_blockers(volumes_.path_of(lv.name), host_.system);
     for (const auto* inside : group.volumes_in(lv))
         result.push_back({.kind = BlockerKind::volume,
                           .message = (inside->is_thin() ? "thin volume '" : "volume '") +
                                      inside->name + "' would be lost"});
-    if (lv.is_thin_pool() || lv.is_other_pool())
-        return result;
-    if (lv.active)
-        result = file_blockers(volumes_.path_of(lv.name), host_.system);
-    for (const auto* dependent : dependents_of(group, lv))
-        result.push_back({.kind = BlockerKind::snapshot,
-                          .message = "snapshot '" + dependent->name + "' would be lost"});
+    for (const auto* each : company_of(group, lv))
+        if (each->pool != lv.name || !is_pool)
+            result.push_back({.kind = BlockerKind::snapshot,
+                              .message = "snapshot '" + each->name + "' would be lost"});
     return result;
 }
 

@@ -384,6 +384,23 @@ TEST_CASE("logical: a thin volume takes its classic snapshots along, and no thin
     const auto other = stage->identity("thinsnap");
     static_cast<void>(stage.change([&](Change& change) { stage->delete_volume("thin", change); }));
     CHECK_THAT(lvm.ran, Catch::Contains(stage->identity("snap")) && !Catch::Contains(other));
+    // With their pool both go, in this order: LVM removes none that has a snapshot.
+    const auto inside = stage->blockers("pool");
+    CHECK(std::count_if(inside.begin(), inside.end(), [](const auto& blocker) {
+              return blocker.kind == BlockerKind::snapshot;
+          }) == 1);
+    const auto snap = stage->identity("snap");
+    const auto thin = stage->identity("thin");
+    lvm.ran.clear();
+    lvm.answer = [&](const Command&) {
+        lvm.report = report_of("empty-group");
+        return 0;
+    };
+    CHECK(stage.change([&](Change& change) { stage->delete_volume("pool", change); }) ==
+          ErrorCode{});
+    CHECK(lvm.ran.find(snap) < lvm.ran.find(thin));
+    CHECK_THAT(lvm.ran, Catch::Contains(thin));
+    lvm.report = report;
     Change change("test");
     // Its own space is not enough to be written over.
     VolumeDef snapshot{.name = "snap", .capacity = 8 * mib, .allocation = 4 * mib};
