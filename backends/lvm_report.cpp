@@ -315,6 +315,15 @@ void explain_absence(const std::string& group, const std::string& errors)
     }
 }
 
+/** LVM's locks and the devices are for root alone. */
+void explain_rights(const CommandResult& result)
+{
+    if (result.exit_status == lvm_failed &&
+        result.errors.find("Permission denied") != result.errors.npos)
+        throw Error(ErrorCode::permission_denied, "LVM lets this user see no volume groups",
+                    "it needs root's rights", result.errors);
+}
+
 } // namespace
 
 bool LvmLv::is_thin_pool() const
@@ -454,6 +463,7 @@ std::optional<LvmGroup> find_lvm_group(CommandRunner& runner, const std::string&
         if (found.name == group)
             return std::move(found);
     explain_absence(group, result.errors);
+    explain_rights(result);
     if (result.exit_status == lvm_failed &&
         result.errors.find("\"" + group + "\" not found") == result.errors.npos)
         throw exit_error(command, result);
@@ -470,7 +480,13 @@ LvmGroup read_lvm_group(CommandRunner& runner, const std::string& group, Job* jo
 
 std::vector<LvmGroup> read_lvm_groups(CommandRunner& runner, Job* job)
 {
-    return parse_lvm_report(runner.run(lvm_groups_command(), job).output);
+    auto command = lvm_groups_command();
+    command.accepted = {0, lvm_failed};
+    const auto result = runner.run(command, job);
+    explain_rights(result);
+    if (result.exit_status == lvm_failed)
+        throw exit_error(command, result);
+    return parse_lvm_report(result.output);
 }
 
 } // namespace storage::inline v1

@@ -233,6 +233,15 @@ TEST_CASE("lvm: a failing program is an error, a group that is not there none")
     ScriptedRunner locked("$ " + command + "\n> {\"report\": []}\n!   Can't get lock for vg\n? 5");
     CHECK(code_of([&] { find_lvm_group(locked, "vg", nullptr); }, "Can't get lock") ==
           ErrorCode::command_failed);
+    const std::string denied =
+        "\n> {\"report\": []}\n!   /run/lock/lvm/V_vg:aux: open failed: Permission denied\n"
+        "!   Can't get lock for vg\n? 5";
+    ScriptedRunner user("$ " + command + denied);
+    CHECK(code_of([&] { find_lvm_group(user, "vg", nullptr); }, "LVM lets this user see") ==
+          ErrorCode::permission_denied);
+    ScriptedRunner any("$ " + quoted(lvm_groups_command()) + denied);
+    CHECK(code_of([&] { read_lvm_groups(any, nullptr); }, "LVM lets this user see") ==
+          ErrorCode::permission_denied);
     ScriptedRunner silent("$ " + command + "\n? 0");
     CHECK(code_of([&] { find_lvm_group(silent, "vg", nullptr); }) == ErrorCode::parse_failed);
     ScriptedRunner not_installed("$ " + command + "\n? missing");
