@@ -113,6 +113,23 @@ std::optional<MountEntry> present(const PoolMount& mount, const SystemRoot& syst
     return found;
 }
 
+/** Whether ours is there to be taken away. @throws Error busy  it is, but another one lies over it
+ */
+bool can_be_unmounted(const PoolMount& mount, const SystemRoot& system)
+{
+    const auto top = mount_at(mount.target, system);
+    if (!top || is_source_of(*top, mount.source, system))
+        return top.has_value();
+    for (const auto& below : mount_table(system))
+        if (below.point == top->point && is_source_of(below, mount.source, system))
+            throw Error(ErrorCode::busy,
+                        "'" + top->source + "' is mounted at '" + mount.target + "', over '" +
+                            mount.source + "'",
+                        "unmount what lies over it ('umount " + mount.target +
+                            "'), then stop the pool again");
+    return false;
+}
+
 /** umount(8), whose "target is busy" does not say who it is. */
 void unmount(const PoolMount& mount, const Host& host, Job* job)
 {
@@ -183,7 +200,7 @@ void undo_mount(StepRun& run)
 void apply_unmount(StepRun& run)
 {
     const auto mount = mount_of(run);
-    if (!present(mount, run.host().system))
+    if (!can_be_unmounted(mount, run.host().system))
         return;
     run.declare("begun", "yes");
     unmount(mount, run.host(), run.job());
@@ -271,7 +288,7 @@ void list_unmount(const std::string& target, const std::string& note, const Syst
     if (!note.starts_with(mounted_note))
         return;
     const PoolMount mount{.source = note.substr(mounted_note.size()), .target = target};
-    if (!present(mount, system))
+    if (!can_be_unmounted(mount, system))
         return;
     change.add(make_step("unmount", arguments_of(mount),
                          {.call = {"umount", "--", mount.target},

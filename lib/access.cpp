@@ -225,7 +225,7 @@ private:
 
     void look()
     {
-        if (const auto* mount = mount_at(shown()))
+        if (const auto* mount = top_mount(mounts_, shown()))
             check_fuse(*mount);
         if (::lstat(shown().c_str(), &status_) == 0)
             return;
@@ -236,21 +236,13 @@ private:
 
     // ---- file systems -----------------------------------------------------------------------
 
-    /** The topmost mount at exactly this place. */
-    const MountEntry* mount_at(const std::string& point) const
-    {
-        const auto found = std::find_if(mounts_.rbegin(), mounts_.rend(),
-                                        [&](const auto& mount) { return mount.point == point; });
-        return found == mounts_.rend() ? nullptr : &*found;
-    }
-
     /** The mount that the present place is in. */
     const MountEntry* mount_above() const
     {
         for (auto point = place_; !point.empty(); point.resize(point.rfind('/')))
-            if (const auto* mount = mount_at(point))
+            if (const auto* mount = top_mount(mounts_, point))
                 return mount;
-        return mount_at("/");
+        return top_mount(mounts_, "/");
     }
 
     // fuse(4), mount.fuse3(8): only the user who mounted it, not even root.

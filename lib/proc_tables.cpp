@@ -69,7 +69,7 @@ std::vector<MountEntry> mount_table(const SystemRoot& system)
         std::string_view rest = line;
         MountEntry mount;
         mount.id = to_integer<std::uint64_t>(take_word(rest)).value_or(0);
-        take_word(rest);
+        mount.parent = to_integer<std::uint64_t>(take_word(rest)).value_or(0);
         mount.device = take_word(rest);
         mount.root = unescaped(take_word(rest));
         mount.point = unescaped(take_word(rest));
@@ -85,6 +85,20 @@ std::vector<MountEntry> mount_table(const SystemRoot& system)
     return table;
 }
 
+const MountEntry* top_mount(const std::vector<MountEntry>& table, std::string_view point)
+{
+    const auto is_here = [&](const MountEntry& mount) { return mount.point == point; };
+    const auto is_covered = [&](const MountEntry& mount) {
+        return std::any_of(table.begin(), table.end(), [&](const MountEntry& other) {
+            return is_here(other) && other.parent == mount.id && other.id != mount.id;
+        });
+    };
+    const auto top = std::find_if(table.rbegin(), table.rend(), [&](const MountEntry& mount) {
+        return is_here(mount) && !is_covered(mount);
+    });
+    return top == table.rend() ? nullptr : &*top;
+}
+
 std::optional<MountEntry> mount_at(const std::string& path, const SystemRoot& system)
 {
     const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
@@ -92,10 +106,8 @@ std::optional<MountEntry> mount_at(const std::string& path, const SystemRoot& sy
     if (!real)
         return std::nullopt;
     const auto table = mount_table(system);
-    const auto top = std::find_if(table.rbegin(), table.rend(), [&](const MountEntry& mount) {
-        return mount.point == real.get();
-    });
-    return top == table.rend() ? std::nullopt : std::optional(*top);
+    const auto* top = top_mount(table, real.get());
+    return top ? std::optional(*top) : std::nullopt;
 }
 
 } // namespace storage::inline v1

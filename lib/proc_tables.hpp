@@ -23,8 +23,9 @@ std::string unescaped(std::string_view text);
 
 struct MountEntry {
     std::uint64_t id{};
-    std::string device{}; ///< 98:0
-    std::string root{};   ///< the directory of the file system that is mounted; "/": all of it
+    std::uint64_t parent{}; ///< the mount that it lies on
+    std::string device{};   ///< 98:0
+    std::string root{};     ///< the directory of the file system that is mounted; "/": all of it
     std::string point{};
     std::string type{};
     std::string source{};
@@ -36,8 +37,12 @@ struct MountEntry {
     std::string option(std::string_view name) const;
 };
 
-/** The mounts that this process sees; later ones lie over earlier ones. */
+/** The mounts that this process sees. */
 std::vector<MountEntry> mount_table(const SystemRoot& system);
+
+/** What a table has at exactly this place, on top of all else there; nullptr where nothing is. Not
+ * simply the last one: a mount that was moved there lies over younger ones. */
+const MountEntry* top_mount(const std::vector<MountEntry>& table, std::string_view point);
 
 /** What is mounted at a path, links followed, on top of all else there. */
 std::optional<MountEntry> mount_at(const std::string& path, const SystemRoot& system);

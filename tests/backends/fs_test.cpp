@@ -313,9 +313,33 @@ TEST_CASE("a file system that was unmounted behind our back is seen at once", "[
     CHECK(pool.info().state == PoolState::inaccessible);
     CHECK(pool.info().reason.find("is mounted at") != std::string::npos);
     CHECK(error_code([&] { pool.create_volume(raw_volume("b")); }) == ErrorCode::invalid_state);
+    Job dry;
+    dry.set_dry_run(true);
+    for (auto* job : {&dry, static_cast<Job*>(nullptr)})
+        try {
+            pool.stop(job);
+            FAIL_CHECK("stopped, with its file system below the stranger's");
+        } catch (const Error& error) {
+            CHECK(error.code() == ErrorCode::busy);
+            CHECK_THAT(error.what(), Catch::Contains("'none'") && Catch::Contains(fs.device()));
+            CHECK_THAT(error.remedy(), Catch::Contains("umount " + fs.target()));
+        }
+    CHECK(pool.is_active());
+    REQUIRE(sh("umount " + fs.target()));
     pool.stop();
-    CHECK(fs.is_mounted()); // the stranger's
-    REQUIRE(sh("umount " + fs.target() + " && umount " + fs.target()));
+    CHECK_FALSE(fs.is_mounted());
+
+    // The stranger's may be the older one: a mount can be moved.
+    const auto elsewhere = fs.scratch.directory / "elsewhere";
+    REQUIRE(sh("mkdir " + elsewhere + " && mount -t tmpfs none " + elsewhere));
+    pool.start();
+    REQUIRE(sh("mount --make-private " + fs.scratch.directory.path() + "; mount --move " +
+               elsewhere + ' ' + fs.target()));
+    CHECK(pool.info().reason.find("'none' is mounted at") != std::string::npos);
+    CHECK(error_code([&] { pool.stop(); }) == ErrorCode::busy);
+    REQUIRE(sh("umount " + fs.target() + " && mountpoint -q " + fs.target()));
+    pool.stop();
+    CHECK_FALSE(fs.is_mounted());
 }
 
 TEST_CASE("nothing is written below the target when it is unmounted during a call", "[fs]")
