@@ -5,6 +5,7 @@
 #include <csignal>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -114,14 +115,18 @@ private:
     std::uint64_t before_{};
 };
 
-int wait_for(int pidfd)
+/** Also where the user whom the child became stops it, as often as that is: it is that user's. */
+void wait_for(int pidfd)
 {
+    constexpr int most_stopped_ms = 100;
+    ::pollfd end{.fd = pidfd, .events = POLLIN, .revents = 0};
+    for (int found; (found = ::poll(&end, 1, most_stopped_ms)) <= 0;)
+        if (found == 0)
+            ::syscall(SYS_pidfd_send_signal, pidfd, SIGCONT, nullptr, 0);
     ::siginfo_t info{};
-    int result;
-    do
-        result = ::waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED | __WALL);
-    while (result != 0 && errno == EINTR);
-    return result;
+    while (::waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED | __WALL) != 0 &&
+           errno == EINTR) {
+    }
 }
 
 /** Makes the call in a child and returns its result, or -1 and errno. */

@@ -3,6 +3,7 @@
 #include "as_user.hpp"
 #include "child.hpp"
 #include "fuse_mount.hpp"
+#include "processes.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -48,15 +49,24 @@ bool is_root()
     return false;
 }
 
-std::size_t open_descriptors()
-{
-    std::size_t count = 0;
-    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
-        ++count;
-    return count;
-}
-
 volatile std::sig_atomic_t children_ended;
+
+/** A process of that user whose parent is this one; 0 where there is none. */
+pid_t child_of_user(uid_t user)
+{
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+        const auto pid = std::atoi(entry.path().filename().c_str());
+        std::ifstream file(entry.path() / "status");
+        unsigned parent = 0, uid = 0;
+        for (std::string line; std::getline(file, line);) {
+            std::sscanf(line.c_str(), "PPid: %u", &parent);
+            std::sscanf(line.c_str(), "Uid: %u", &uid);
+        }
+        if (pid > 0 && static_cast<pid_t>(parent) == ::getpid() && uid == user)
+            return pid;
+    }
+    return 0;
+}
 
 } // namespace
 
@@ -65,16 +75,16 @@ TEST_CASE_METHOD(Shared, "a file is made, linked, renamed and removed as another
     if (!is_root())
         return;
     const auto mask = ::umask(077);
-    const auto before = open_descriptors();
+    const auto before = open_descriptors().size();
     {
         const auto file = open_as(nobody, fd.get(), "a", O_RDWR | O_CREAT | O_EXCL, 0664);
         ::umask(mask);
         REQUIRE(file);
         CHECK(::fcntl(file.get(), F_GETFD) == FD_CLOEXEC);
         CHECK(::write(file.get(), "text", 4) == 4);
-        CHECK(open_descriptors() == before + 1);
+        CHECK(open_descriptors().size() == before + 1);
     }
-    CHECK(open_descriptors() == before);
+    CHECK(open_descriptors().size() == before);
     CHECK(directory.read("a") == "text");
     CHECK(status("a").st_uid == nobody.uid);
     CHECK(status("a").st_gid == nobody.gid);
@@ -192,6 +202,35 @@ TEST_CASE_METHOD(Shared, "the host sees no child and no signal", "[as_user]")
         CHECK(children_ended == 0);
         REQUIRE(::sigaction(SIGCHLD, &before, nullptr) == 0);
     }
+}
+
+TEST_CASE_METHOD(Shared, "the other user cannot keep the host waiting", "[as_user]")
+{
+    if (!is_root())
+        return;
+    const auto fifo = directory / "fifo";
+    REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+    REQUIRE(::chown(fifo.c_str(), nobody.uid, nobody.gid) == 0);
+    std::atomic<bool> is_done{};
+    UniqueFd opened;
+    std::thread caller([&] { // waits for a reader
+        opened = open_as(nobody, fd.get(), "fifo", O_WRONLY);
+        is_done = true;
+    });
+    pid_t child = 0;
+    CHECK(comes_true([&] {
+        child = child_of_user(nobody.uid);
+        return child != 0;
+    }));
+    REQUIRE(child != 0);
+    CHECK(text_from_child([&]() -> std::string {
+              return ::setuid(nobody.uid) == 0 && ::kill(child, SIGSTOP) == 0 ? "stopped" : "";
+          }) == "stopped");
+    const UniqueFd reader(::open(fifo.c_str(), O_RDONLY | O_NONBLOCK));
+    CHECK(comes_true([&] { return is_done.load(); }));
+    ::kill(child, SIGCONT);
+    caller.join();
+    CHECK(opened);
 }
 
 TEST_CASE_METHOD(Shared, "threads that allocate and call at once neither hang nor mix answers",
