@@ -6,6 +6,7 @@
 #include "file_attributes.hpp"
 #include "image/copy.hpp"
 #include "image/extents.hpp"
+#include "image/probe.hpp"
 #include "image/qcow2_create.hpp"
 #include "image/qcow2_resize.hpp"
 #include "image_checks.hpp"
@@ -604,7 +605,7 @@ std::uint64_t luks_header_size(const VolumeDef& volume)
 {
     const auto& path = volume.target.path;
     const auto fd = open_content(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    const auto info = inspect_image(fd.get());
+    const auto info = inspect_descriptor(fd.get());
     if (info.format != ImageFormat::luks || info.payload_offset == 0 ||
         info.payload_offset + info.virtual_size != content_length(fd.get(), path))
         throw Error(ErrorCode::not_supported,

@@ -326,7 +326,7 @@ UniqueFd open_volume(const VolumeFile& file)
 ImageInfo inspect_file(int fd, const std::string& path)
 {
     try {
-        return inspect_image(fd);
+        return inspect_descriptor(fd);
     } catch (const Error& error) {
         throw Error(error.code(), "'" + path + "': " + error.what(), error.remedy(), error.detail(),
                     error.os_error());

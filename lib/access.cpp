@@ -5,8 +5,11 @@
 
 #include "file_io.hpp"
 #include "numbers.hpp"
+#include "patience.hpp"
 #include "proc_tables.hpp"
 #include "system_root.hpp"
+
+#include <basin/context.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -477,9 +480,20 @@ AccessExplanation explain_access(const std::string& path, std::uint32_t uid, std
 }
 
 AccessExplanation explain_access(const std::string& path, std::uint32_t uid, std::uint32_t gid,
+                                 std::span<const std::uint32_t> groups, AccessMode mode,
+                                 std::chrono::milliseconds patience)
+{
+    const std::vector<std::uint32_t> own_groups(groups.begin(), groups.end());
+    return result_with_patience(
+        std::make_shared<LeftCalls>(), nullptr, std::chrono::steady_clock::now() + patience,
+        in_quotes(path),
+        [=](Job*) { return explain_access(path, uid, gid, own_groups, mode, SystemRoot()); });
+}
+
+AccessExplanation explain_access(const std::string& path, std::uint32_t uid, std::uint32_t gid,
                                  std::span<const std::uint32_t> groups, AccessMode mode)
 {
-    return explain_access(path, uid, gid, groups, mode, SystemRoot());
+    return explain_access(path, uid, gid, groups, mode, ContextOptions{}.look_timeout);
 }
 
 } // namespace storage::inline v1

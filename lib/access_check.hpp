@@ -4,6 +4,7 @@
 
 #include <basin/access.hpp>
 
+#include <chrono>
 #include <optional>
 #include <vector>
 
@@ -14,6 +15,10 @@ class SystemRoot;
 AccessExplanation explain_access(const std::string& path, std::uint32_t uid, std::uint32_t gid,
                                  std::span<const std::uint32_t> groups, AccessMode mode,
                                  const SystemRoot& system);
+/** The public one, which waits for storage that does not answer no longer than that. */
+AccessExplanation explain_access(const std::string& path, std::uint32_t uid, std::uint32_t gid,
+                                 std::span<const std::uint32_t> groups, AccessMode mode,
+                                 std::chrono::milliseconds patience);
 
 /** One entry of a POSIX ACL (acl(5)). */
 struct AclEntry {

@@ -38,8 +38,9 @@ struct AccessExplanation {
  * @param groups  supplementary groups
  * @throws Error not_found  a component does not exist, or is a file with more of the path behind it
  * ("FILE/"); invalid_argument  the path is not absolute; io; permission_denied  this process itself
- * may not look
- * @note Thread-safe. Blocks on the disk.
+ * may not look; timed_out  a server or device on the way has not answered for 30 seconds;
+ * a thread goes on waiting for it
+ * @note Thread-safe. Blocks on the storage.
  * @since 0.1
  */
 BASIN_API AccessExplanation explain_access(const std::string& path, std::uint32_t uid,

@@ -6,8 +6,9 @@
  *   - Nothing calls back on a thread that the program did not bring, and no thread outlives a call;
  *     but where storage does not answer, a call with a deadline (or one that only looks: after 30
  *     seconds, or the context's look_timeout) ends with BASIN_E_TIMED_OUT and leaves a thread that
- *     waits in the kernel. There is at most one for each call under way when the storage failed;
- *     they end when it answers.
+ *     waits in the kernel. There is at most one for each call under way when the storage failed,
+ *     and for each later one of basin_explain_access() and basin_image_inspect(), which know no
+ *     pool; they end when it answers.
  *   - No signal handler is installed. Children are waited for by descriptor, also when SIGCHLD is
  *     ignored.
  *   - It never calls setenv, umask, chdir, setlocale, exit or abort, and prints nothing.
@@ -2074,7 +2075,7 @@ BASIN_API int basin_volume_inspect(basin_volume* volume, uint32_t flags, char** 
  * @param flags  0
  * @param json   freed with basin_free()
  * @return BASIN_OK, BASIN_E_IO, or BASIN_E_INVALID_ARGUMENT: neither file nor block device
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_image_inspect(int fd, uint32_t flags, char** json, basin_error** error);
@@ -2474,7 +2475,7 @@ typedef struct basin_access_explanation {
  * @return BASIN_OK also when it is denied; BASIN_E_NOT_FOUND (a component does not exist, or is a
  *         file with more of the path behind it), BASIN_E_INVALID_ARGUMENT (the path is not
  *         absolute), BASIN_E_PERMISSION_DENIED (this process itself may not look) or BASIN_E_IO
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_explain_access(const char* path, uint32_t uid, uint32_t gid,
@@ -2490,7 +2491,7 @@ BASIN_API int basin_explain_access(const char* path, uint32_t uid, uint32_t gid,
  * @param flags        0
  * @param json         freed with basin_free()
  * @return the codes of basin_explain_access()
- * @note Blocks on the disk. Thread-safe.
+ * @note Blocks on the storage. Thread-safe.
  * @since 0.1
  */
 BASIN_API int basin_explain_access_json(const char* path, uint32_t uid, uint32_t gid,

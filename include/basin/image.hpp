@@ -100,9 +100,9 @@ struct ImageInfo {
  * file is treated as what can still be believed. Reads at most 1 MiB and keeps at most 256 KiB,
  * whatever the header claims.
  * @param fd  open for reading; a regular file or a block device. Not closed.
- * @throws Error io  a read failed; invalid_argument  not a file or block device
- * @note Thread-safe. Blocks as long as reading the file does.
- * @since 0.1
+ * @throws Error io  a read failed; invalid_argument  not a file or block device; timed_out  its
+ * server or device has not answered for 30 seconds; a thread goes on waiting for it
+ * @note Thread-safe. Blocks on the storage. @since 0.1
  */
 BASIN_API ImageInfo inspect_image(int fd);
 

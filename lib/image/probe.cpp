@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Which format a file has: the table of magics, and the way from a descriptor to an ImageInfo.
+#include "file_io.hpp"
 #include "image/inspection.hpp"
+#include "patience.hpp"
 
-#include <basin/error.hpp>
+#include <basin/context.hpp>
 
 #include <cerrno>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <system_error>
+#include <unistd.h>
 
 namespace storage::inline v1 {
 
@@ -126,34 +130,49 @@ std::uint64_t device_size(int fd)
     return size;
 }
 
-std::uint64_t image_size(int fd)
+std::uint64_t image_size(int fd, const std::string& name)
 {
     struct stat status {};
     if (::fstat(fd, &status) != 0) {
         const int error = errno;
         throw Error(error == EBADF ? ErrorCode::invalid_argument : ErrorCode::io,
-                    "image: descriptor " + std::to_string(fd) + ": " +
-                        std::generic_category().message(error),
+                    name + ": " + std::generic_category().message(error),
                     "give a descriptor that is open for reading", {}, error);
     }
     if (S_ISBLK(status.st_mode))
         return device_size(fd);
     if (!S_ISREG(status.st_mode))
         throw Error(ErrorCode::invalid_argument,
-                    "image: descriptor " + std::to_string(fd) +
-                        " is neither a regular file nor a block device",
+                    name + " is neither a regular file nor a block device",
                     "open the image itself");
     return static_cast<std::uint64_t>(status.st_size);
 }
 
 } // namespace
 
-ImageInfo inspect_image(int fd)
+ImageInfo inspect_descriptor(int fd, const std::string& name)
 {
-    const auto size = image_size(fd);
+    const auto size = image_size(fd, name);
     std::array<std::byte, ImageSource::head_length> buffer;
     ImageSource source(fd, size, read_head(fd, buffer));
     return inspect(source);
+}
+
+ImageInfo inspect_image(int fd, std::chrono::milliseconds patience)
+{
+    const auto name = "image: descriptor " + std::to_string(fd);
+    // The caller may close the other one while a thread still waits for the storage.
+    const auto own = std::make_shared<UniqueFd>(::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    if (!*own && errno != EBADF)
+        throw system_error(errno, name);
+    return result_with_patience(std::make_shared<LeftCalls>(), nullptr,
+                                std::chrono::steady_clock::now() + patience, name,
+                                [own, name](Job*) { return inspect_descriptor(own->get(), name); });
+}
+
+ImageInfo inspect_image(int fd)
+{
+    return inspect_image(fd, ContextOptions{}.look_timeout);
 }
 
 } // namespace storage::inline v1

@@ -7,6 +7,7 @@
 #include "image/bytes.hpp"
 
 #include <array>
+#include <chrono>
 
 namespace storage::inline v1 {
 
@@ -65,7 +66,14 @@ bool looks_raw(std::span<const std::byte> head) noexcept;
  */
 bool is_raw(ImageSource& source);
 
-/** What inspect_image() does, for a file that is already open and whose head is already read. */
+/** What inspect_image() does, for a file whose head is already read. */
 ImageInfo inspect(ImageSource& source);
+
+/** The same for a thread that may wait for the storage as long as that takes. @param name  what
+ * errors call it */
+ImageInfo inspect_descriptor(int fd, const std::string& name = "image");
+
+/** inspect_image(), which waits for storage that does not answer no longer than that. */
+ImageInfo inspect_image(int fd, std::chrono::milliseconds patience);
 
 } // namespace storage::inline v1

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // A file server that stops answering: each call on its pool ends with its deadline, other pools go
 // on, and when it answers again everything is as before. Needs root, and a kernel with FUSE.
+#include "access_check.hpp"
 #include "aftermath.hpp"
+#include "image/probe.hpp"
 #include "stopped_server.hpp"
 
 #include <atomic>
 #include <basin/job.hpp>
 #include <cstring>
+#include <fstream>
 #include <future>
 
 using namespace storage;
@@ -394,4 +397,30 @@ TEST_CASE("callbacks run on the thread of the call, whoever does the work")
     CHECK(error.code() == ErrorCode::io);
     CHECK_THAT(error.what(), Catch::Contains("the source is broken"));
     pool.stop();
+}
+
+TEST_CASE("who asks for a path or an image on a server that hangs is told so")
+{
+    const StoppableServer server;
+    if (!server.mounted()) {
+        WARN("skipped: needs root, fuse2fs, mkfs.ext4 and FUSE");
+        return;
+    }
+    const auto path = server.path() + "/image";
+    std::ofstream(path) << noise(64 * 1024);
+    const OpenFile image(path);
+    REQUIRE(::posix_fadvise(image.fd(), 0, 0, POSIX_FADV_DONTNEED) == 0);
+    const auto before = threads();
+    const auto explain = [&](const std::string& name, std::chrono::milliseconds patience) {
+        return explain_access(name, 0, 0, {}, AccessMode::read, patience);
+    };
+    server.stop();
+    const auto code = error_code([&] { explain(server.path() + "/not-asked-for-yet", 100ms); });
+    CHECK(code == ErrorCode::timed_out);
+    CHECK(error_code([&] { inspect_image(image.fd(), 100ms); }) == ErrorCode::timed_out);
+    CHECK(threads() == before + 2);
+    server.go_on();
+    CHECK(comes_true([&] { return threads() == before; }));
+    CHECK(explain(path, test_patience).allowed);
+    CHECK(inspect_image(image.fd()).virtual_size == 64 * 1024);
 }
