@@ -439,10 +439,11 @@ void apply_receive(StepRun& run)
     if (!file_identity(join(directory, name)).empty())
         throw exists_already(directory, name);
     const auto path = partial_path(directory, name);
+    const auto partial_name = path.substr(path.rfind('/') + 1);
     const auto actor = actor_of(run);
     const auto parent = open_directory(actor, run);
-    const auto fd = actor.open(parent.get(), path.substr(path.rfind('/') + 1),
-                               O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
+    const auto fd =
+        actor.open(parent.get(), partial_name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (!fd)
         throw system_error(errno, "cannot open '" + path + "'");
     require_ours(actor, fd.get(), path);
@@ -451,7 +452,7 @@ void apply_receive(StepRun& run)
     } catch (...) {
         struct stat info {};
         if (::fstat(fd.get(), &info) == 0 && info.st_size == 0)
-            ::unlink(path.c_str()); // nothing to go on with
+            actor.unlink(parent.get(), partial_name); // nothing to go on with
         else
             ::fdatasync(fd.get()); // what is said to be kept is kept
         throw;

@@ -663,6 +663,60 @@ TEST_CASE("where root has no rights, calls are made as the owner", "[rights]")
                   return text + ' ' + std::string(to_string(code));
               }) == "theirs permission_denied");
     }
+    SECTION("an upload that is gone on with")
+    {
+        Place place(someone, someone, 0755, someone);
+        const auto partial = place.pool + "/.basin-upload-a";
+        const auto in_pool = [&](const std::function<std::string(Pool&)>& work) {
+            return as_squashed_root([&] {
+                Context context(place.options());
+                auto pool = context.define_pool(place.scratch.dir_pool());
+                pool.start();
+                return work(pool);
+            });
+        };
+        const auto upload = [](Pool& pool, const std::string& text, std::uint64_t offset) {
+            auto def = raw_volume("a", 0);
+            def.target.permissions.mode = 0640;
+            const auto code = error_code([&] {
+                pool.upload_volume(def,
+                                   ReadCallback([left = text](std::span<std::byte> buffer,
+                                                              std::uint64_t&) mutable {
+                                       const auto n = left.copy(
+                                           reinterpret_cast<char*>(buffer.data()), buffer.size());
+                                       left.erase(0, n);
+                                       return n;
+                                   }),
+                                   {.offset = offset, .expected_length = 9, .resumable = true});
+            });
+            return std::string(to_string(code)) + ' ' +
+                   std::to_string(pool.partial_upload("a").value_or(0));
+        };
+        // Of an upload of which nothing came nothing is left.
+        CHECK(in_pool([&](Pool& pool) { return upload(pool, "", 0); }) == "io 0");
+        CHECK(rights_of(partial) == "missing");
+
+        CHECK(in_pool([&](Pool& pool) { return upload(pool, "begun ", 0); }) == "io 6");
+        CHECK(rights_of(partial) == "0600 1000:1000");
+        CHECK(in_pool([&](Pool& pool) { return upload(pool, "and", 6); }).ends_with(" 0"));
+        CHECK(place.scratch.directory.read("pool/a") == "begun and");
+        CHECK(rights_of(place.pool + "/a") == "0640 1000:1000");
+
+        std::filesystem::remove(place.pool + "/a");
+        CHECK(in_pool([&](Pool& pool) {
+                  const auto kept = upload(pool, "begun ", 0);
+                  pool.discard_upload("a");
+                  return kept;
+              }) == "io 6");
+        CHECK(rights_of(partial) == "missing");
+
+        // Neither root's nor the directory's owner's: somebody else wants to have it filled.
+        place.scratch.directory.write("pool/.basin-upload-a", "theirs");
+        REQUIRE(::chown(partial.c_str(), someone + 1, someone + 1) == 0);
+        REQUIRE(::chmod(partial.c_str(), 0666) == 0);
+        CHECK(in_pool([&](Pool& pool) { return upload(pool, "and", 6); }) == "permission_denied 6");
+        CHECK(place.scratch.directory.read("pool/.basin-upload-a") == "theirs");
+    }
     SECTION("volumes are read as their owner")
     {
         Place place(someone, someone, 0755, someone);
