@@ -312,14 +312,14 @@ Step snapshot_step(const VolumeDef& volume, SnapshotAction action, std::string_v
 {
     require_qcow2(volume);
     const auto& path = volume.target.path;
-    auto step =
-        run_tool_step(path, words(qemu_img_snapshot_command(qemu_image(volume), action, name)),
-                      std::string(verb) + " snapshot '" + name + "' of '" + path + "'",
-                      [volume, action, name, pool_name, &host](const FileWork& work) {
-                          qemu_img_snapshot(host.runner, qemu_image(volume, pool_name, host),
-                                            action, name, work.job);
-                          return true;
-                      });
+    auto step = change_snapshots_step(
+        volume, pool_name, words(qemu_img_snapshot_command(qemu_image(volume), action, name)),
+        std::string(verb) + " snapshot '" + name + "' of '" + path + "'",
+        [volume, action, name, pool_name, &host](const FileWork& work) {
+            qemu_img_snapshot(host.runner, qemu_image(volume, pool_name, host), action, name,
+                              work.job);
+            return true;
+        });
     step.record.destructive = action != SnapshotAction::create;
     return step;
 }

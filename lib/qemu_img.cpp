@@ -553,6 +553,16 @@ QemuImgCheck qemu_img_check(CommandRunner& runner, const QemuImage& image, bool 
             .leaks_repaired = number("leaks-fixed", false)};
 }
 
+void qemu_img_repair(CommandRunner& runner, const QemuImage& image, Job* job)
+{
+    check_image(image, false);
+    Command command{.program = "qemu-img",
+                    .arguments = {"check", "-q", "-r", "all"},
+                    .accepted = {0, 2, 3}}; // what else is wrong with it was so before
+    add_image(command, image, false);
+    runner.run(command, job);
+}
+
 std::string qemu_img_version(CommandRunner& runner, Job* job)
 {
     // qemu-img version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)

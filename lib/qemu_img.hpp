@@ -122,6 +122,10 @@ struct QemuImgCheck {
 QemuImgCheck qemu_img_check(CommandRunner& runner, const QemuImage& image, bool repair_leaks,
                             Job* job);
 
+/** Sets right what a qcow2 image says of its own clusters: how often each is used, and which may be
+ * written in place. @throws Error command_failed  also where somebody has it open */
+void qemu_img_repair(CommandRunner& runner, const QemuImage& image, Job* job);
+
 /** Such as "7.2.22". */
 std::string qemu_img_version(CommandRunner& runner, Job* job);
 

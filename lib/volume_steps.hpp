@@ -62,5 +62,9 @@ Step change_file_step(const std::string& path, std::vector<std::string> call, st
 /** Runs a program on an existing file. */
 Step run_tool_step(const std::string& path, std::vector<std::string> call, std::string summary,
                    FileFunction run);
+/** Runs one that changes the snapshots of a qcow2 image, which is set right where that one was
+ * killed. @param pool_name  for whoever is asked for the secret of an encrypted one */
+Step change_snapshots_step(const VolumeDef& volume, const std::string& pool_name,
+                           std::vector<std::string> call, std::string summary, FileFunction run);
 
 } // namespace storage::inline v1

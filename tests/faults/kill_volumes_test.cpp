@@ -448,6 +448,80 @@ TEST_CASE("killed while deleting a snapshot or going back to one: the image is s
             {.most = 30, .awaits_programs = true});
 }
 
+TEST_CASE("qemu-img killed while it changes snapshots: the image is set right", "[faults]")
+{
+    if (!have("qemu-img") || !have("qemu-io")) {
+        WARN("skipped: needs qemu-img and qemu-io");
+        return;
+    }
+    // As qemu-img 7.2 leaves an image when it is killed while it goes back to a snapshot: a guest
+    // would write over what the snapshot has.
+    Scratch scratch;
+    std::filesystem::create_directory(scratch.directory / "bin");
+    scratch.directory.write(
+        "bin/qemu-img",
+        "#!/bin/sh\n[ $1 = snapshot ] || {\n[ ! -e '" + scratch.directory / "fails" +
+            "' ] || kill -9 $$\n"
+            "PATH=${PATH#*:}\nexec qemu-img \"$@\"\n}\n"
+            "file='" +
+            scratch.target("pool/a") +
+            "'\n"
+            "table=$(od -An -tu1 -j44 -N4 \"$file\" | { read -r a b c d; echo $((((a * 256 + b) * "
+            "256 + c) * 256 + d)); })\n"
+            "printf '\\200' | dd of=\"$file\" bs=1 seek=$table conv=notrunc 2>/dev/null\n"
+            ": >'" +
+            scratch.directory / "damaged" +
+            "'\n"
+            "[ -e '" +
+            scratch.directory / "waits" +
+            "' ] && exec sleep 1000\n"
+            "kill -9 $$\n");
+    REQUIRE(::chmod((scratch.directory / "bin/qemu-img").c_str(), 0755) == 0);
+    {
+        Context context(scratch.options());
+        auto volume = scratch.running_pool(context).create_volume(volume_def("a", "qcow2", mib));
+        REQUIRE(succeeds("qemu-io -f qcow2 -c 'write 0 64k' " + volume.path() + " >/dev/null"));
+        volume.create_snapshot("state");
+    }
+    const auto revert = [&] {
+        const std::string path = std::getenv("PATH");
+        ::setenv("PATH", (scratch.directory / "bin:" + path).c_str(), 1);
+        Context context(scratch.options());
+        ::setenv("PATH", path.c_str(), 1);
+        return error_code(
+            [&] { context.find_pool("pool").find_volume("a").revert_snapshot("state"); });
+    };
+    CHECK(revert() == ErrorCode::command_failed);
+    CHECK(scratch.directory.exists("damaged"));
+    CHECK(is_healthy(scratch.target("pool/a")));
+
+    // Where that is killed as well, it is left to a recovery.
+    scratch.directory.write("fails", "");
+    CHECK(revert() == ErrorCode::command_failed);
+    CHECK_FALSE(is_healthy(scratch.target("pool/a")));
+    std::filesystem::remove(scratch.directory / "fails");
+    Context(scratch.options()).recover();
+    CHECK(is_healthy(scratch.target("pool/a")));
+
+    std::filesystem::remove(scratch.directory / "damaged");
+    scratch.directory.write("waits", "");
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    const auto child = ::fork();
+    if (child == 0) {
+        revert();
+        ::_exit(0);
+    }
+    await_file(scratch.directory / "damaged");
+    ::kill(child, SIGKILL);
+    REQUIRE(::waitpid(child, nullptr, 0) == child);
+    CHECK_FALSE(is_healthy(scratch.target("pool/a")));
+    Context context(scratch.options());
+    await_orphans();
+    context.recover();
+    CHECK(is_healthy(scratch.target("pool/a")));
+    CHECK(context.find_pool("pool").find_volume("a").snapshots().size() == 1);
+}
+
 TEST_CASE("killed while flattening: a clone still or independent, with all its content", "[faults]")
 {
     if (!have("qemu-img") || !have("qemu-io")) {
