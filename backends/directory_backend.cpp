@@ -102,12 +102,12 @@ public:
     }
     void wipe_volume(const VolumeDef& volume, WipeAlgorithm algorithm, Change& change) override
     {
-        change.add(wipe_step(volume, algorithm));
+        change.add(within(wipe_step(volume, algorithm), place()));
     }
     void upload(const VolumeDef& volume, const UploadSource& source, const TransferOptions& options,
                 std::uint64_t& received, Change& change) override
     {
-        change.add(upload_step(volume, source, options, received));
+        change.add(within(upload_step(volume, source, options, received), place()));
     }
     void flatten_volume(const VolumeDef& volume, Change& change) override
     {
@@ -129,7 +129,7 @@ public:
     std::uint64_t download(std::string_view name, const DownloadTarget& target,
                            const TransferOptions& options, Job* job) override
     {
-        return download_content(volumes_.path_of(name), target, options, job);
+        return download_content(volumes_.path_of(name), target, options, job, place());
     }
     std::vector<Snapshot> snapshots(std::string_view name) override
     {
@@ -149,11 +149,12 @@ public:
     }
 
 private:
-    DirectoryChanges changes() const
+    std::string place() const
     {
         const std::lock_guard lock(place_mutex_);
-        return {{def_.target.path, place_}, def_.name, host_};
+        return place_;
     }
+    DirectoryChanges changes() const { return {{def_.target.path, place()}, def_.name, host_}; }
 
     PoolDef def_;
     const Host& host_;

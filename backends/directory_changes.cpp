@@ -118,7 +118,8 @@ void DirectoryChanges::discard_upload(const std::string& name, Change& change) c
     if (!partial_upload(name))
         throw Error(ErrorCode::not_found,
                     "no unfinished upload of '" + name + "' in '" + directory_.path + "'");
-    change.add(discard_step(directory_.path, name, upload_identity(name)));
+    change.add(
+        within(discard_step(directory_.path, name, upload_identity(name)), directory_.place));
 }
 
 void DirectoryChanges::remove(std::string_view name, Change& change) const
@@ -131,8 +132,9 @@ void DirectoryChanges::remove(std::string_view name, Change& change) const
                     "remove it by hand if it is not wanted");
     if (S_ISDIR(info.st_mode))
         require_empty_directory(path, "delete its content first");
-    change.add(remove_volume_step(directory_.path, std::string(name), file_identity(path),
-                                  S_ISDIR(info.st_mode)));
+    change.add(within(remove_volume_step(directory_.path, std::string(name), file_identity(path),
+                                         S_ISDIR(info.st_mode)),
+                      directory_.place));
 }
 
 void DirectoryChanges::rename(std::string_view name, const std::string& new_name,
@@ -140,8 +142,9 @@ void DirectoryChanges::rename(std::string_view name, const std::string& new_name
 {
     look_at(path_of(name));
     require_new(path_of(new_name));
-    change.add(rename_volume_step(directory_.path, std::string(name), new_name,
-                                  file_identity(path_of(name))));
+    change.add(within(rename_volume_step(directory_.path, std::string(name), new_name,
+                                         file_identity(path_of(name))),
+                      directory_.place));
 }
 
 void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, ResizeFlags flags,
@@ -157,7 +160,7 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
     if (allocate && capacity > volume.capacity)
         require_free_space(path, capacity - volume.capacity, path);
     if (is_plain(volume)) {
-        change.add(resize_file_step(path, capacity, allocate));
+        change.add(within(resize_file_step(path, capacity, allocate), directory_.place));
         return;
     }
     constexpr std::uint64_t sector = 512;
@@ -169,7 +172,8 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
     if (format == "raw") { // LUKS: the data reach up to the end of the file
         const auto header = luks_header_size(volume);
         change.add(
-            resize_file_step(path, header + std::min(rounded, INT64_MAX - header), allocate));
+            within(resize_file_step(path, header + std::min(rounded, INT64_MAX - header), allocate),
+                   directory_.place));
         return;
     }
     if (format != "qcow2" && format != "qed") // of those that qemu-img 7.2 writes
@@ -192,7 +196,7 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
                 return true;
             });
         step.record.destructive = false;
-        change.add(std::move(step));
+        change.add(within(std::move(step), directory_.place));
         return;
     }
     if (allocate && format != "qcow2")
@@ -233,7 +237,7 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
             return true;
         });
     step.record.destructive = shrink;
-    change.add(std::move(step));
+    change.add(within(std::move(step), directory_.place));
 }
 
 void DirectoryChanges::flatten(const VolumeDef& volume, Change& change) const
@@ -250,13 +254,14 @@ void DirectoryChanges::flatten(const VolumeDef& volume, Change& change) const
                     "'" + path + "': snapshot '" + kept.front().name +
                         "' would lose what it has of '" + below + "'",
                     "delete its snapshots first");
-    change.add(
+    change.add(within(
         run_tool_step(path, words(qemu_img_flatten_command(qemu_image(volume))),
                       "copy into '" + path + "' what it has of '" + below + "', and forget that",
                       [volume, pool = pool_name_, &host = host_](const FileWork& work) {
                           qemu_img_flatten(host.runner, qemu_image(volume, pool, host), work.job);
                           return true;
-                      }));
+                      }),
+        directory_.place));
 }
 
 std::optional<std::uint64_t> DirectoryChanges::partial_upload(const std::string& name) const
@@ -331,19 +336,23 @@ void DirectoryChanges::create_snapshot(const VolumeDef& volume, const std::strin
 {
     auto step = snapshot_step(volume, SnapshotAction::create, "make", name, pool_name_, host_);
     require_countable_snapshot(volume.target.path);
-    change.add(std::move(step));
+    change.add(within(std::move(step), directory_.place));
 }
 
 void DirectoryChanges::delete_snapshot(const VolumeDef& volume, const std::string& name,
                                        Change& change) const
 {
-    change.add(snapshot_step(volume, SnapshotAction::remove, "delete", name, pool_name_, host_));
+    change.add(
+        within(snapshot_step(volume, SnapshotAction::remove, "delete", name, pool_name_, host_),
+               directory_.place));
 }
 
 void DirectoryChanges::revert_snapshot(const VolumeDef& volume, const std::string& name,
                                        Change& change) const
 {
-    change.add(snapshot_step(volume, SnapshotAction::apply, "go back to", name, pool_name_, host_));
+    change.add(
+        within(snapshot_step(volume, SnapshotAction::apply, "go back to", name, pool_name_, host_),
+               directory_.place));
 }
 
 } // namespace storage::inline v1

@@ -103,9 +103,9 @@ Step upload_step(const VolumeDef& volume, const UploadSource& source,
 }
 
 std::uint64_t download_content(const std::string& path, const DownloadTarget& target,
-                               const TransferOptions& options, Job* job)
+                               const TransferOptions& options, Job* job, const std::string& place)
 {
-    const auto fd = open_content(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const auto fd = open_content_in(place, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     struct stat info {};
     if (::fstat(fd.get(), &info) != 0)
         throw system_error(errno, "cannot look at '" + path + "'");

@@ -16,8 +16,9 @@ Step wipe_step(const VolumeDef& volume, WipeAlgorithm algorithm);
 Step upload_step(const VolumeDef& volume, const UploadSource& source,
                  const TransferOptions& options, std::uint64_t& received);
 
-/** Gives a caller what is at the path. */
+/** Gives a caller what is at the path. @param place  PoolDirectory::place */
 std::uint64_t download_content(const std::string& path, const DownloadTarget& target,
-                               const TransferOptions& options, Job* job);
+                               const TransferOptions& options, Job* job,
+                               const std::string& place = {});
 
 } // namespace storage::inline v1

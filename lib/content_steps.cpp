@@ -23,7 +23,7 @@ namespace {
 UniqueFd open_same(const StepRun& run, int flags)
 {
     const auto& path = run.argument("path");
-    auto fd = open_content(path, flags | O_NONBLOCK | O_NOCTTY);
+    auto fd = open_content_in(run.argument("place"), path, flags | O_NONBLOCK | O_NOCTTY);
     const auto identity = identity_of(fd.get(), path);
     if (identity != run.argument("identity") || !is_expected(run, identity))
         throw replaced(path);

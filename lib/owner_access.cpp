@@ -2,6 +2,7 @@
 #include "owner_access.hpp"
 
 #include "owner_rights.hpp"
+#include "step_parts.hpp"
 
 #include <cerrno>
 #include <climits>
@@ -190,6 +191,28 @@ UniqueFd open_content(const std::string& path, int flags)
         place = read_link(link.get(), place);
     }
     throw system_error(ELOOP, "cannot open '" + path + "'");
+}
+
+UniqueFd open_content_in(const std::string& place, const std::string& path, int flags)
+{
+    if (place.empty())
+        return open_content(path, flags);
+    const auto parent = parent_directory(path);
+    const auto directory = open_existing(parent, O_PATH | O_DIRECTORY);
+    require_place(directory.get(), place, parent);
+    const auto name = path.substr(path.rfind('/') + 1);
+    UniqueFd fd(::openat(directory.get(), name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC));
+    if (fd)
+        return fd;
+    const auto here = "/proc/self/fd/" + std::to_string(directory.get());
+    try {
+        return open_content(here + '/' + name, flags);
+    } catch (const Error& error) {
+        std::string message = error.what();
+        if (const auto at = message.find(here + '/'); at != message.npos)
+            message.replace(at, here.size(), parent);
+        throw Error(error.code(), message, error.remedy(), error.detail(), error.os_error());
+    }
 }
 
 } // namespace storage::inline v1

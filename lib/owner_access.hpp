@@ -68,4 +68,8 @@ UniqueFd open_existing(const std::string& path, int flags);
  */
 UniqueFd open_content(const std::string& path, int flags);
 
+/** The same in one directory, and in no other one that has its path by now: who may write above it
+ * can exchange it. @param place  of place_text(); "": any @throws Error invalid_state */
+UniqueFd open_content_in(const std::string& place, const std::string& path, int flags);
+
 } // namespace storage::inline v1

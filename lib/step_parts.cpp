@@ -70,6 +70,19 @@ std::string place_text(const struct ::statx& status)
     return text;
 }
 
+void require_place(int directory, const std::string& wanted, const std::string& path)
+{
+    if (wanted.empty())
+        return;
+    struct ::statx status {};
+    if (::statx(directory, "", AT_EMPTY_PATH, STATX_INO, &status) != 0)
+        throw system_error(errno, "cannot look at '" + path + "'");
+    if (place_text(status) != wanted)
+        throw Error(ErrorCode::invalid_state,
+                    "'" + path + "' is no longer the directory that the pool was started on",
+                    "stop the pool and start it again");
+}
+
 std::string identity_text(const struct ::statx& status)
 {
     const auto& birth = status.stx_btime;

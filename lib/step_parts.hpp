@@ -20,6 +20,10 @@ std::string identity_text(const struct ::statx& status);
 /** The same without the birth: of a directory that an export may show without one. */
 std::string place_text(const struct ::statx& status);
 
+/** Refuses another directory than the pool's: its file system was unmounted, or mounted over, or
+ * who may write above it has exchanged it. @param wanted  of place_text(); "": any */
+void require_place(int directory, const std::string& wanted, const std::string& path);
+
 /** Asked when a removal has failed: whether there is nothing of that name. A read-only file system
  * says that it is one before it looks. Leaves errno as it is. */
 bool is_nothing_there(const std::string& path);

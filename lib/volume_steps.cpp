@@ -37,26 +37,11 @@ UniqueFd open_directory(const Actor& actor, const std::string& path)
     return fd;
 }
 
-/** Refuses another directory than the pool's: its file system was unmounted, or mounted over. */
-void require_place(int fd, const StepRun& run)
-{
-    const auto& wanted = run.argument("place");
-    if (wanted.empty())
-        return;
-    struct ::statx status {};
-    if (::statx(fd, "", AT_EMPTY_PATH, STATX_INO, &status) != 0)
-        throw system_error(errno, "cannot look at '" + run.argument("directory") + "'");
-    if (place_text(status) != wanted)
-        throw Error(ErrorCode::invalid_state,
-                    "'" + run.argument("directory") + "' is no longer the pool's file system",
-                    "stop the pool and start it again");
-}
-
-/** The directory that a step makes something in. */
+/** The directory that a step works in. */
 UniqueFd open_directory(const Actor& actor, const StepRun& run)
 {
     auto fd = open_directory(actor, run.argument("directory"));
-    require_place(fd.get(), run);
+    require_place(fd.get(), run.argument("place"), run.argument("directory"));
     return fd;
 }
 
@@ -306,7 +291,9 @@ void apply_remove_volume(StepRun& run)
     if (const auto now = file_identity(path); !now.empty())
         require_same_entry(run, path, now);
     const bool is_directory = run.argument("is_directory") == "yes";
-    if (actor_of(run).unlink(AT_FDCWD, path, is_directory ? AT_REMOVEDIR : 0) != 0) {
+    const auto actor = actor_of(run);
+    const auto directory = open_directory(actor, run);
+    if (actor.unlink(directory.get(), run.argument("name"), is_directory ? AT_REMOVEDIR : 0) != 0) {
         if (is_directory && (errno == ENOTEMPTY || errno == EEXIST))
             throw Error(ErrorCode::busy, "directory '" + path + "' is not empty",
                         "delete its content first", {}, errno);
@@ -498,7 +485,9 @@ void apply_discard(StepRun& run)
     const auto path = partial_path(run.argument("directory"), run.argument("name"));
     if (const auto now = file_identity(path); !now.empty() && now != run.argument("identity"))
         throw replaced(path);
-    if (actor_of(run).unlink(AT_FDCWD, path) != 0)
+    const auto actor = actor_of(run);
+    const auto directory = open_directory(actor, run);
+    if (actor.unlink(directory.get(), path.substr(path.rfind('/') + 1)) != 0)
         throw errno == ENOENT
             ? Error(ErrorCode::not_found, "no unfinished upload of '" + run.argument("name") +
                                               "' in '" + run.argument("directory") + "'")
@@ -515,7 +504,7 @@ void apply_rename_volume(StepRun& run)
     const auto path = join(directory_path, name);
     require_same_entry(run, path, file_identity(path));
     const auto actor = actor_of(run);
-    const auto directory = open_directory(actor, directory_path);
+    const auto directory = open_directory(actor, run);
     if (actor.rename(directory.get(), name, directory.get(), new_name, RENAME_NOREPLACE) != 0) {
         if (errno == EEXIST)
             throw exists_already(directory_path, new_name);
@@ -568,6 +557,13 @@ Arguments entry_arguments(const PoolDirectory& directory, const std::string& nam
 }
 
 } // namespace
+
+Step within(Step step, const std::string& place)
+{
+    if (!place.empty())
+        step.arguments["place"] = place;
+    return step;
+}
 
 std::span<const Action> volume_actions()
 {

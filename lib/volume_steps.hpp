@@ -17,6 +17,10 @@ struct PoolDirectory {
     std::string place;
 };
 
+/** A step on what is in such a directory, of which it finds nothing elsewhere. A program that it
+ * runs opens the file by its path once more. @param place  PoolDirectory::place */
+Step within(Step step, const std::string& place);
+
 /** A new volume: what it is in words, and what fills the empty file. */
 struct NewContent {
     std::string summary{};           ///< "raw file … of 5 bytes"

@@ -400,6 +400,24 @@ TEST_CASE("a step makes nothing on another mount than the pool's", "[fs]")
     list_resumable_upload(elsewhere, "a", {"text", write}, {}, upload);
     CHECK(execute(upload) == ErrorCode::invalid_state);
     CHECK(std::filesystem::is_empty(elsewhere.path));
+
+    // Nor does it change what is there.
+    const auto file = elsewhere.path + "/a", partial = partial_path(elsewhere.path, "b");
+    for (const auto& path : {file, partial})
+        std::ofstream(path) << "content";
+    const auto change_it = [&](Step step) { return run(within(std::move(step), elsewhere.place)); };
+    CHECK(change_it(resize_file_step(file, 3, false)) == ErrorCode::invalid_state);
+    CHECK(change_it(change_file_step(file, {}, "", write)) == ErrorCode::invalid_state);
+    CHECK(change_it(run_tool_step(file, {}, "", write)) == ErrorCode::invalid_state);
+    CHECK(change_it(remove_volume_step(elsewhere.path, "a", file_identity(file), false)) ==
+          ErrorCode::invalid_state);
+    CHECK(change_it(rename_volume_step(elsewhere.path, "a", "c", file_identity(file))) ==
+          ErrorCode::invalid_state);
+    CHECK(change_it(discard_step(elsewhere.path, "b", file_identity(partial))) ==
+          ErrorCode::invalid_state);
+    for (const auto& path : {file, partial})
+        CHECK(read_small_file(path, 100) == "content");
+    CHECK(run(resize_file_step(file, 3, false)) == ErrorCode{});
 }
 
 TEST_CASE("a pool that is in use is not stopped, and says by whom", "[fs]")

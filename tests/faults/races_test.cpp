@@ -112,6 +112,57 @@ TEST_CASE("what takes the place of a volume is not changed by who means the volu
     }
 }
 
+TEST_CASE("who may write above a pool's directory cannot have another one changed",
+          "[faults][races]")
+{
+    Stage stage;
+    const auto& directory = stage.scratch.directory;
+    std::filesystem::create_directory(directory / "victim");
+    const auto link = directory / "link", target = stage.scratch.target();
+    std::filesystem::create_directory_symlink(directory / "victim", link);
+    for (const auto* name : {"a", ".basin-upload-new"})
+        directory.write("victim/" + std::string(name), secret_content);
+    const auto is_whole = [&](const char* name) {
+        return directory.read("victim/" + std::string(name)) == secret_content;
+    };
+    directory.write("content", volume_content);
+    std::string read;
+    {
+        const Meanwhile meanwhile([&] {
+            ::renameat2(AT_FDCWD, link.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE);
+            rest();
+        });
+        for (int i = 0; i < 400; ++i) {
+            // Where the pool shows at the moment its volumes are made anew.
+            stage.attempt("make", [&] { stage.pool.create_volume(raw_volume("a", 300000)); });
+            stage.attempt("read", [&] {
+                stage.pool.find_volume("a").download(
+                    WriteCallback([&](std::span<const std::byte> data, std::uint64_t) {
+                        read.append(reinterpret_cast<const char*>(data.data()),
+                                    std::min<std::size_t>(data.size(), 100));
+                    }));
+            });
+            stage.attempt("write", [&] {
+                const OpenFile file(directory / "content");
+                stage.pool.find_volume("a").upload(file.fd());
+            });
+            stage.attempt("grow", [&] { stage.pool.find_volume("a").resize(700000); });
+            stage.attempt("shrink",
+                          [&] { stage.pool.find_volume("a").resize(300000, ResizeFlags::shrink); });
+            stage.attempt("wipe", [&] { stage.pool.find_volume("a").wipe(WipeAlgorithm::random); });
+            stage.attempt("discard", [&] { stage.pool.discard_upload("new"); });
+            stage.attempt("rename", [&] { stage.pool.find_volume("a").rename("b"); });
+            stage.attempt("delete", [&] { stage.pool.find_volume("b").delete_storage(); });
+            stage.attempt("delete", [&] { stage.pool.find_volume("a").delete_storage(); });
+            REQUIRE(is_whole("a"));
+            REQUIRE(is_whole(".basin-upload-new"));
+        }
+    }
+    CHECK(directory.count("victim") == 2);
+    CHECK(read.find(secret_content.substr(0, 100)) == read.npos);
+    std::cout << "# " << stage.done << " calls done, " << stage.refused << " refused\n";
+}
+
 TEST_CASE("a link in place of a directory that is made gives no other one its attributes",
           "[faults][races]")
 {
