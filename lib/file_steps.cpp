@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "file_attributes.hpp"
 #include "job_impl.hpp"
+#include "owner_access.hpp"
 #include "owner_rights.hpp"
 #include "step_parts.hpp"
 
@@ -252,10 +253,12 @@ void undo_make_tree(StepRun& run)
 void apply_set_attributes(StepRun& run)
 {
     const auto& path = run.argument("path");
-    const auto directory = open_file(path, O_RDONLY | O_DIRECTORY);
+    const auto directory = open_content(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     struct stat info {};
     if (::fstat(directory.get(), &info) != 0)
         throw system_error(errno, "cannot look at '" + path + "'");
+    if (!S_ISDIR(info.st_mode))
+        throw system_error(ENOTDIR, "cannot open '" + path + "'");
     run.declare("old", std::to_string(info.st_dev) + ':' + std::to_string(info.st_ino) + ' ' +
                            std::to_string(info.st_mode & 07777) + ' ' +
                            std::to_string(info.st_uid) + ' ' + std::to_string(info.st_gid));

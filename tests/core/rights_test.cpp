@@ -588,6 +588,29 @@ TEST_CASE("a link is followed where it can be trusted", "[rights]")
     CHECK(scratch.directory.read("victim") == "precious");
 }
 
+TEST_CASE("a pool's directory that is there gets its attributes, not where somebody's link leads",
+          "[rights]")
+{
+    if (!is_root())
+        return;
+    for (const auto owner : {0U, someone}) {
+        INFO(owner);
+        Scratch scratch;
+        const auto there = scratch.directory / "there";
+        std::filesystem::create_directory(there);
+        REQUIRE(::chmod(there.c_str(), 0700) == 0);
+        REQUIRE(::symlink("there", scratch.target().c_str()) == 0);
+        REQUIRE(::lchown(scratch.target().c_str(), owner, owner) == 0);
+        Context context(scratch.options());
+        auto def = scratch.dir_pool();
+        def.target.permissions = {.mode = 0750, .owner = someone};
+        auto pool = context.define_pool(def);
+        const auto code = error_code([&] { pool.build(); });
+        CHECK(code == (owner == 0 ? ErrorCode{} : ErrorCode::permission_denied));
+        CHECK(rights_of(there) == (owner == 0 ? "0750 1000:0" : "0700 0:0"));
+    }
+}
+
 TEST_CASE("where root has no rights, calls are made as the owner", "[rights]")
 {
     if (!is_root())
