@@ -60,14 +60,14 @@ json to_json_object(const Step& step)
 }
 
 /** Something that is not there now, and may be next time: a server, a library, a secret, room, a
- * file system that can be written to, memory and descriptors. */
+ * file system or directory that may be written to, memory and descriptors. */
 bool is_passing(const std::exception& error)
 {
     const auto* known = dynamic_cast<const Error*>(&error);
     if (!known)
         return dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
     constexpr std::array codes{ErrorCode::unavailable, ErrorCode::no_space, ErrorCode::no_memory};
-    constexpr std::array system_errors{EROFS, EMFILE, ENFILE};
+    constexpr std::array system_errors{EROFS, EACCES, EPERM, EMFILE, ENFILE};
     return known->retryable() ||
            std::find(codes.begin(), codes.end(), known->code()) != codes.end() ||
            std::find(system_errors.begin(), system_errors.end(), known->os_error()) !=

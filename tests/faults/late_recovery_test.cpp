@@ -203,6 +203,13 @@ TEST_CASE("a recovery waits for a file system that can be written to", "[faults]
     REQUIRE(results.size() == 1);
     CHECK(results[0].pending);
     REQUIRE(remount(0));
+    if (succeeds("chattr +i " + scratch.target())) { // older kernels' tmpfs has no such flag
+        results = context.recover();
+        REQUIRE(results.size() == 1);
+        CHECK(results[0].pending);
+        CHECK(results[0].message.find("Operation not permitted") != std::string::npos);
+        REQUIRE(succeeds("chattr -i " + scratch.target()));
+    }
     results = context.recover();
     REQUIRE(results.size() == 1);
     CHECK_FALSE(results[0].pending);
