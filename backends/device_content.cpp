@@ -62,10 +62,10 @@ FileFunction copy_bytes(const NewVolume& volume)
                                work.job, blank);
             return true;
         };
-    return [path = volume.source->volume.target.path, name = volume.path(),
-            digest = has(volume.flags, CreateFlags::digest),
+    return [path = volume.source->volume.target.path, place = volume.source->place,
+            name = volume.path(), digest = has(volume.flags, CreateFlags::digest),
             blank = volume.blank](const FileWork& work) {
-        const auto source = open_content(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+        const auto source = open_content_in(place, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
         // Holes of the source are zeros in what the device may have kept from before.
         const auto length = content_length(source.get(), path);
         if (::lseek(source.get(), 0, SEEK_SET) != 0)

@@ -43,6 +43,11 @@ public:
         const std::lock_guard lock(place_mutex_);
         place_ = presence.place;
     }
+    std::string place() const override
+    {
+        const std::lock_guard lock(place_mutex_);
+        return place_;
+    }
     bool may_hang() override { return volumes_.may_hang(); }
     PoolSizes sizes() override { return volumes_.sizes(); }
     void show(PoolDef& def) override { def.target.permissions = volumes_.permissions(); }
@@ -149,11 +154,6 @@ public:
     }
 
 private:
-    std::string place() const
-    {
-        const std::lock_guard lock(place_mutex_);
-        return place_;
-    }
     DirectoryChanges changes() const { return {{def_.target.path, place()}, def_.name, host_}; }
 
     PoolDef def_;

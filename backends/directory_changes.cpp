@@ -226,13 +226,15 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
         commands.insert(commands.begin(), qemu_img_clear_command(image, rounded, cut - rounded));
     auto step = run_tool_step(
         path, words(commands), summary,
-        [volume, wanted, cut, pool = pool_name_, &host = host_](const FileWork& work) {
+        [volume, wanted, cut, pool = pool_name_, place = directory_.place,
+         &host = host_](const FileWork& work) {
             const auto open = qemu_image(volume, pool, host);
             if (cut > wanted.capacity)
                 qemu_img_clear(host.runner, open, wanted.capacity, cut - wanted.capacity, work.job);
             if (wanted.preallocation != Preallocation::off)
-                cut_unused_end(open_content(work.path, O_RDWR | O_NONBLOCK | O_NOCTTY).get(),
-                               work.path);
+                cut_unused_end(
+                    open_content_in(place, work.path, O_RDWR | O_NONBLOCK | O_NOCTTY).get(),
+                    work.path);
             qemu_img_resize(host.runner, open, wanted, work.job);
             return true;
         });

@@ -160,7 +160,7 @@ private:
                        "image can be a copy of",
                    "make a raw copy first");
         return [pool = pool_, &host = host_, temporary, path = volume.target.path,
-                open = source.content,
+                place = source.place, open = source.content,
                 digest = has(request_.flags, CreateFlags::digest)](const FileWork& work) {
             RbdContent content(pool, host, temporary, RbdImage::Mode::write,
                                RbdContent::State::fresh, work.job);
@@ -170,7 +170,7 @@ private:
             if (open) {
                 copy_image(*open(), path, content, work, options);
             } else {
-                const auto file = open_content(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+                const auto file = open_content_in(place, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
                 receive_content(file.get(), options, content, work.path, work.job);
             }
             return true;

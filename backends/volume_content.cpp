@@ -59,9 +59,10 @@ std::string copy_text(const NewVolume& volume, bool convert)
 // ---- raw --------------------------------------------------------------------------------------
 
 /** As copy_content(). */
-bool copy_into(const FileWork& work, const std::string& source_path, CreateFlags flags)
+bool copy_into(const FileWork& work, const std::string& source_path, const std::string& place,
+               CreateFlags flags)
 {
-    const auto source = open_content(source_path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    const auto source = open_content_in(place, source_path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     return copy_content(source.get(), work.fd,
                         {.reflink_only = has(flags, CreateFlags::reflink),
                          .digest = has(flags, CreateFlags::digest)},
@@ -73,12 +74,13 @@ struct RawContent {
     std::uint64_t capacity{};
     std::uint64_t allocation{};
     std::string source{};
+    std::string place{}; ///< of the source
     CreateFlags flags{};
     bool write_zeros{};
 
     bool operator()(const FileWork& work) const
     {
-        const bool wrote = !source.empty() && copy_into(work, source, flags);
+        const bool wrote = !source.empty() && copy_into(work, source, place, flags);
         const auto copied = content_length(work.fd, work.path);
         if (capacity > copied && ::ftruncate(work.fd, static_cast<off_t>(capacity)) != 0)
             throw system_error(errno, "cannot set the size of '" + work.path + "' to " +
@@ -129,6 +131,7 @@ ContentPlan plan_raw(const NewVolume& volume)
                                      ? header + def.capacity
                                      : def.allocation.value_or(header + def.capacity),
                    .source = volume.source ? volume.source->volume.target.path : std::string(),
+                   .place = volume.source ? volume.source->place : std::string(),
                    .flags = volume.flags,
                    .write_zeros = preallocation == Preallocation::full};
     if (!volume.source) // a copy may share what its source has
@@ -501,8 +504,10 @@ ContentPlan plan_image_copy(const NewVolume& volume)
                    size_text(volume.def.capacity) + copy_text(volume, false);
     return {
         .content = {.summary = std::move(summary),
-                    .fill = [path = volume.source->volume.target.path, flags = volume.flags](
-                                const FileWork& work) { return copy_into(work, path, flags); }}};
+                    .fill = [path = volume.source->volume.target.path, place = volume.source->place,
+                             flags = volume.flags](const FileWork& work) {
+                        return copy_into(work, path, place, flags);
+                    }}};
 }
 
 /** A copy of what has no path on this host, and is raw. */

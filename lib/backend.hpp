@@ -30,6 +30,7 @@ struct CopySource {
     std::string pool_name{};
     std::optional<UntrustedReference> untrusted_reference{};
     OpenContent content{}; ///< its bytes, where it has no path on this host; else null
+    std::string place{};   ///< Backend::place()
 };
 
 /** What the system says about a pool at this moment. */
@@ -50,6 +51,8 @@ public:
 
     /** That presence is the one of the pool's start: what changes it holds to its place. */
     virtual void accept(const Presence&) {}
+    /** Presence::place of what it was told; "": none. */
+    virtual std::string place() const { return {}; }
 
     /** Asks the system, cheaply: a few system calls. Never throws for "not there". */
     virtual Presence presence() = 0;

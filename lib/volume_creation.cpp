@@ -220,7 +220,8 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
         CopySource from{.volume = std::move(described),
                         .pool_name = source_pool->name,
                         .untrusted_reference = untrusted_reference(*access.context, source),
-                        .content = source_access.active_backend().content(source.name())};
+                        .content = source_access.active_backend().content(source.name()),
+                        .place = source_access.backend().place()};
         if (from.volume.type == VolumeType::block) // its format, if any, says what it is used for
             from.volume.target.format = "raw";
         auto wanted = given;

@@ -146,6 +146,13 @@ TEST_CASE("who may write above a pool's directory cannot have another one change
                 const OpenFile file(directory / "content");
                 stage.pool.find_volume("a").upload(file.fd());
             });
+            stage.attempt("copy", [&] {
+                stage.pool.create_volume_from(raw_volume("c", 0), stage.pool.find_volume("a"));
+            });
+            for (const auto* place : {"pool/c", "link/c"})
+                if (directory.exists(place))
+                    CHECK_FALSE((directory.read(place) == secret_content));
+            stage.attempt("delete", [&] { stage.pool.find_volume("c").delete_storage(); });
             stage.attempt("grow", [&] { stage.pool.find_volume("a").resize(700000); });
             stage.attempt("shrink",
                           [&] { stage.pool.find_volume("a").resize(300000, ResizeFlags::shrink); });
