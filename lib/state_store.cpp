@@ -90,7 +90,11 @@ std::vector<StoredFile> list_files(const std::string& directory_path, std::strin
             return files;
         throw system_error(errno, "cannot read directory '" + directory_path + "'");
     }
-    while (const auto* item = ::readdir(directory.get())) {
+    for (;;) {
+        errno = 0;
+        const auto* item = ::readdir(directory.get());
+        if (!item)
+            break;
         const std::string_view name = item->d_name;
         if (name.size() <= suffix.size() || !name.ends_with(suffix) ||
             name.starts_with(temporary_prefix))
@@ -98,6 +102,8 @@ std::vector<StoredFile> list_files(const std::string& directory_path, std::strin
         files.push_back({std::string(name.substr(0, name.size() - suffix.size())),
                          StateStore::stamp(directory_path + '/' + std::string(name))});
     }
+    if (errno != 0) // a part of the list says nothing of the others
+        throw system_error(errno, "cannot read directory '" + directory_path + "'");
     return files;
 }
 

@@ -304,7 +304,8 @@ TEST_CASE("a read that fails while the registry is read is no verdict on a pool"
         }
         int counted = 0;
         const auto decide = [&](const TracedCall& call) -> Fate {
-            const bool reads = call.number == SYS_openat || call.number == SYS_read;
+            const bool reads = call.number == SYS_openat || call.number == SYS_read ||
+                               call.number == SYS_getdents64;
             if (!reads || ++counted != point)
                 return {};
             return {.error = EIO, .last = true};
