@@ -22,6 +22,16 @@ namespace storage::inline v1 {
 
 namespace {
 
+/** @param length  how many there are to give */
+void require_expected(const std::string& path, const TransferOptions& options, std::uint64_t length)
+{
+    if (options.expected_length && *options.expected_length != length)
+        throw Error(ErrorCode::io,
+                    "download of '" + path + "': there are " + std::to_string(length) +
+                        " bytes to give, expected " + std::to_string(*options.expected_length),
+                    "look what the volume is now, and what part of it is asked for");
+}
+
 class Sending {
 public:
     /** @param content  read instead of the descriptor, unless null */
@@ -204,6 +214,7 @@ std::uint64_t send_content(int fd, const std::string& path, std::uint64_t length
 {
     if (!target.write)
         require_other_file(fd, target.fd, "downloading '" + path + "'");
+    require_expected(path, options, length);
     if (is_dry_run(job))
         return length;
     Sending(fd, nullptr, path, length, target, options, job).run();
@@ -213,6 +224,7 @@ std::uint64_t send_content(int fd, const std::string& path, std::uint64_t length
 std::uint64_t send_content(BlockContent& content, const std::string& path, std::uint64_t length,
                            const DownloadTarget& target, const TransferOptions& options, Job* job)
 {
+    require_expected(path, options, length);
     Sending(-1, &content, path, length, target, options, job).run();
     return length;
 }

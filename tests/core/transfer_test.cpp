@@ -261,6 +261,10 @@ TEST_CASE("the four cases of offset and length, and their limits", "[content]")
     CHECK(down({.offset = 101}) == ErrorCode::invalid_argument);
     CHECK(down({.offset = 60, .length = 41}) == ErrorCode::invalid_argument);
     CHECK(down({.offset = 60, .length = UINT64_MAX}) == ErrorCode::invalid_argument);
+    CHECK(down({.expected_length = 100}) == ErrorCode{});
+    CHECK(down({.offset = 60, .length = 30, .expected_length = 30}) == ErrorCode{});
+    CHECK(down({.offset = 60, .expected_length = 41}) == ErrorCode::io);
+    CHECK(down({.expected_length = 99}) == ErrorCode::io);
 }
 
 TEST_CASE("an uploaded volume is there when it is whole, and can be resumed", "[content]")
