@@ -194,8 +194,8 @@ private:
                 return;
             if (n > 0)
                 take(Bytes(buffer).first(n));
-            if (hole > 0)
-                take_hole(hole);
+            if (hole > 0) // it cannot know how much of it is still wanted
+                take_hole(options_.length ? std::min(hole, left()) : hole);
         }
     }
 

@@ -265,6 +265,14 @@ TEST_CASE("the four cases of offset and length, and their limits", "[content]")
     CHECK(down({.offset = 60, .length = 30, .expected_length = 30}) == ErrorCode{});
     CHECK(down({.offset = 60, .expected_length = 41}) == ErrorCode::io);
     CHECK(down({.expected_length = 99}) == ErrorCode::io);
+    // A hole that goes on behind the length is taken up to there, as a file is.
+    for (const bool sparse : {true, false})
+        CHECK(volume.upload(ReadCallback([](auto, std::uint64_t& hole) {
+                                hole = 1000;
+                                return std::size_t{0};
+                            }),
+                            {.offset = 10, .length = 5, .sparse = sparse}) == 5);
+    CHECK((scratch.directory.read("pool/v").substr(9, 7) == std::string("a\0\0\0\0\0a", 7)));
 }
 
 TEST_CASE("an uploaded volume is there when it is whole, and can be resumed", "[content]")
