@@ -81,13 +81,22 @@ public:
     {
         check_upload(path, source, options, room);
         room_ = options.length ? options.length : room;
+        cached_ = without_direct(source.fd);
+        from_ = cached_ ? cached_.get() : source.fd;
     }
+    ~Receiving()
+    {
+        if (cached_)
+            ::lseek(source_.fd, ::lseek(from_, 0, SEEK_CUR), SEEK_SET);
+    }
+    Receiving(const Receiving&) = delete;
+    Receiving& operator=(const Receiving&) = delete;
 
     std::uint64_t run()
     {
         if (!source_.read && fd_ >= 0)
-            require_other_file(fd_, source_.fd, what_);
-        seekable_ = source_.fd >= 0 && is_regular_file(source_.fd);
+            require_other_file(fd_, from_, what_);
+        seekable_ = from_ >= 0 && is_regular_file(from_);
         const auto total = expected_total();
         // What is to be read of a file must be there to the last.
         const auto size = static_cast<std::uint64_t>(size_of_source());
@@ -113,9 +122,9 @@ private:
     off_t size_of_source() const
     {
         struct stat info {};
-        return seekable_ && ::fstat(source_.fd, &info) == 0 ? info.st_size : 0;
+        return seekable_ && ::fstat(from_, &info) == 0 ? info.st_size : 0;
     }
-    off_t start_of_source() const { return std::max<off_t>(0, ::lseek(source_.fd, 0, SEEK_CUR)); }
+    off_t start_of_source() const { return std::max<off_t>(0, ::lseek(from_, 0, SEEK_CUR)); }
 
     std::uint64_t expected_total() const
     {
@@ -208,8 +217,8 @@ private:
             std::size_t have = 0;
             while (have < want) {
                 if (!seekable_)
-                    wait_until_ready(source_.fd, POLLIN, job_, what_);
-                const auto n = ::read(source_.fd, buffer.data() + have, want - have);
+                    wait_until_ready(from_, POLLIN, job_, what_);
+                const auto n = ::read(from_, buffer.data() + have, want - have);
                 if (n < 0 && (errno == EINTR || would_block(errno)))
                     continue;
                 if (n < 0)
@@ -227,12 +236,12 @@ private:
     /** Both are files: the kernel copies, and knows where the source has data. */
     void from_file()
     {
-        const auto start = ::lseek(source_.fd, 0, SEEK_CUR);
+        const auto start = ::lseek(from_, 0, SEEK_CUR);
         if (start < 0)
             return from_descriptor();
-        const auto length = ::lseek(source_.fd, 0, SEEK_END);
+        const auto length = ::lseek(from_, 0, SEEK_END);
         if (length <= 0) { // of /proc, which tells no length, or a wrong one
-            if (::lseek(source_.fd, start, SEEK_SET) < 0)
+            if (::lseek(from_, start, SEEK_SET) < 0)
                 throw system_error(errno, what_ + ": cannot read the source");
             return from_descriptor();
         }
@@ -244,7 +253,7 @@ private:
             throw too_much(path_, room_);
         while (at < end) {
             const auto data = options_.sparse
-                                  ? next_data(source_.fd, at, end, "the source of the upload")
+                                  ? next_data(from_, at, end, "the source of the upload")
                                   : Extent{at, end};
             if (data.start > at)
                 take_hole(data.start - at);
@@ -254,8 +263,7 @@ private:
                     at += read_source(at, data.end);
                     continue;
                 }
-                const auto n =
-                    copy_in_kernel(source_.fd, at, fd_, writer_.position(), data.end - at);
+                const auto n = copy_in_kernel(from_, at, fd_, writer_.position(), data.end - at);
                 if (n == 0) { // no file system for that, or the end came too soon
                     at += read_source(at, data.end);
                     continue;
@@ -265,7 +273,7 @@ private:
                 count(n);
             }
         }
-        ::lseek(source_.fd, static_cast<off_t>(at), SEEK_SET);
+        ::lseek(from_, static_cast<off_t>(at), SEEK_SET);
     }
 
     Error became_shorter() const
@@ -280,7 +288,7 @@ private:
         const auto want =
             static_cast<std::size_t>(std::min<std::uint64_t>(transfer_buffer_size, end - at));
         for (;;) {
-            const auto n = ::pread(source_.fd, buffer_.data(), want, static_cast<off_t>(at));
+            const auto n = ::pread(from_, buffer_.data(), want, static_cast<off_t>(at));
             if (n < 0 && errno == EINTR)
                 continue;
             if (n < 0)
@@ -293,6 +301,8 @@ private:
     }
 
     const UploadSource& source_;
+    UniqueFd cached_{};
+    int from_{}; ///< the source's descriptor, or another one of its file
     const TransferOptions& options_;
     int fd_;
     const std::string& path_;

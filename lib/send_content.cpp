@@ -48,15 +48,17 @@ public:
         std::optional<SignalGuard> no_signal;
         if (!target_.write) {
             require_descriptor(target_.fd, O_WRONLY, what_);
+            cached_ = without_direct(target_.fd);
+            to_ = cached_ ? cached_.get() : target_.fd;
             no_signal.emplace(SIGXFSZ); // RLIMIT_FSIZE; EFBIG says it
         }
         enter_phase(job_, "downloading", end_ - at_);
         open_without_waiting();
-        if (target_.fd >= 0 && is_regular_file(target_.fd)) {
-            const int flags = ::fcntl(target_.fd, F_GETFL);
-            const auto start = ::lseek(target_.fd, 0, SEEK_CUR);
+        if (to_ >= 0 && is_regular_file(to_)) {
+            const int flags = ::fcntl(to_, F_GETFL);
+            const auto start = ::lseek(to_, 0, SEEK_CUR);
             if (flags >= 0 && (flags & O_APPEND) == 0 && start >= 0)
-                file_.emplace(target_.fd, static_cast<std::uint64_t>(start), target_name, job_);
+                file_.emplace(to_, static_cast<std::uint64_t>(start), target_name, job_);
         }
         while (at_ < end_) {
             const auto data = sparse_ ? find_data() : Extent{at_, end_};
@@ -69,8 +71,10 @@ public:
             throw became_shorter();
         if (file_) {
             file_->finish();
-            ::lseek(target_.fd, static_cast<off_t>(file_->position()), SEEK_SET);
+            ::lseek(to_, static_cast<off_t>(file_->position()), SEEK_SET);
         }
+        if (cached_)
+            ::lseek(target_.fd, ::lseek(to_, 0, SEEK_CUR), SEEK_SET);
         digest_.finish("download of '" + path_ + "'", job_);
     }
 
@@ -80,9 +84,8 @@ private:
     void open_without_waiting()
     {
         struct stat info {};
-        if (target_.fd >= 0 && ::fstat(target_.fd, &info) == 0 &&
-            (S_ISFIFO(info.st_mode) || ::isatty(target_.fd)))
-            ready_only_ = UniqueFd(::open(("/proc/self/fd/" + std::to_string(target_.fd)).c_str(),
+        if (to_ >= 0 && ::fstat(to_, &info) == 0 && (S_ISFIFO(info.st_mode) || ::isatty(to_)))
+            ready_only_ = UniqueFd(::open(("/proc/self/fd/" + std::to_string(to_)).c_str(),
                                           O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     }
 
@@ -152,7 +155,7 @@ private:
     void give_data(std::uint64_t end)
     {
         while (file_ && !content_ && !digest_.wanted() && at_ < end) {
-            const auto n = copy_in_kernel(fd_, at_, target_.fd, file_->position(), end - at_);
+            const auto n = copy_in_kernel(fd_, at_, to_, file_->position(), end - at_);
             if (n == 0)
                 break;
             file_->advance_to(file_->position() + n);
@@ -174,7 +177,7 @@ private:
     void write_stream(Bytes data)
     {
         const SignalGuard no_signal(SIGPIPE); // a reader that went away is an error of the call
-        const int fd = ready_only_ ? ready_only_.get() : target_.fd;
+        const int fd = ready_only_ ? ready_only_.get() : to_;
         while (!data.empty()) {
             wait_until_ready(fd, POLLOUT, job_, what_);
             auto n = ready_only_
@@ -203,6 +206,8 @@ private:
     DigestCheck digest_;
     std::string what_;
     std::optional<FileWriter> file_{};
+    UniqueFd cached_{};
+    int to_{-1}; ///< the target's descriptor, or another one of its file
     UniqueFd ready_only_{};
     std::vector<std::byte> buffer_{};
 };

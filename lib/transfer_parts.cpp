@@ -40,6 +40,21 @@ void require_descriptor(int fd, int access, const std::string& what)
     }
 }
 
+UniqueFd without_direct(int fd)
+{
+    struct stat info {};
+    const int flags = fd < 0 ? -1 : ::fcntl(fd, F_GETFL);
+    if (flags < 0 || (flags & O_DIRECT) == 0 || ::fstat(fd, &info) != 0 ||
+        (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode)))
+        return {};
+    constexpr int same = O_ACCMODE | O_APPEND | O_SYNC;
+    UniqueFd other(::open(("/proc/self/fd/" + std::to_string(fd)).c_str(),
+                          (flags & same) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    if (other)
+        ::lseek(other.get(), ::lseek(fd, 0, SEEK_CUR), SEEK_SET);
+    return other;
+}
+
 void wait_until_ready(int fd, short events, Job* job, const std::string& what)
 {
     for (;;) {

@@ -4,6 +4,7 @@
 
 #include "content_writer.hpp"
 #include "digest.hpp"
+#include "file_io.hpp"
 #include "job_impl.hpp"
 
 #include <basin/volume.hpp>
@@ -25,6 +26,14 @@ bool is_regular_file(int fd);
  * @throws Error invalid_argument
  */
 void require_descriptor(int fd, int access, const std::string& what);
+
+/**
+ * The same file or device through the page cache, for a descriptor with O_DIRECT, which takes only
+ * whole blocks, from where a block begins. It stands where that one does.
+ * @return nothing where the descriptor has no such flag, or means something else by it, and where
+ * this process may not open the file
+ */
+UniqueFd without_direct(int fd);
 
 /** Waits for a pipe or socket in slices, so that the other end cannot hold the call for ever. */
 void wait_until_ready(int fd, short events, Job* job, const std::string& what);

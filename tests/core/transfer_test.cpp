@@ -275,6 +275,48 @@ TEST_CASE("the four cases of offset and length, and their limits", "[content]")
     CHECK((scratch.directory.read("pool/v").substr(9, 7) == std::string("a\0\0\0\0\0a", 7)));
 }
 
+TEST_CASE("descriptors that go around the page cache carry every byte", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    const auto data = pattern(mib + 777) + std::string(2 * mib, '\0') + pattern(5001, 2);
+    auto volume = pool.create_volume(raw_volume("v", data.size()));
+    const auto open_directly = [&](const std::string& name, int flags) {
+        return UniqueFd(::open((scratch.directory / name).c_str(),
+                               flags | O_CREAT | O_DIRECT | O_CLOEXEC, 0600));
+    };
+    scratch.directory.write("source", data);
+    const auto source = open_directly("source", O_RDONLY);
+    const auto target = open_directly("target", O_WRONLY);
+    if (!source) {
+        WARN("skipped: no O_DIRECT here");
+        return;
+    }
+    for (const bool sparse : {true, false})
+        for (const bool digest : {true, false}) {
+            INFO(sparse << digest);
+            const TransferOptions options{.sparse = sparse, .digest = digest};
+            volume.wipe();
+            REQUIRE(::lseek(source.get(), 0, SEEK_SET) == 0);
+            CHECK(volume.upload(source.get(), options) == data.size());
+            CHECK(::lseek(source.get(), 0, SEEK_CUR) == static_cast<off_t>(data.size()));
+            CHECK((scratch.directory.read("pool/v") == data));
+            REQUIRE(::ftruncate(target.get(), 0) == 0);
+            REQUIRE(::lseek(target.get(), 3, SEEK_SET) == 3);
+            CHECK(volume.download(target.get(), options) == data.size());
+            CHECK(::lseek(target.get(), 0, SEEK_CUR) == static_cast<off_t>(data.size() + 3));
+            CHECK((scratch.directory.read("target") == std::string(3, '\0') + data));
+        }
+    REQUIRE(::lseek(source.get(), 5, SEEK_SET) == 5);
+    CHECK(volume.upload(source.get(), {.length = 7}) == 7);
+    CHECK(::lseek(source.get(), 0, SEEK_CUR) == 12);
+    CHECK((scratch.directory.read("pool/v").substr(0, 8) == data.substr(5, 7) + data[7]));
+    const auto end = open_directly("target", O_WRONLY | O_APPEND);
+    CHECK(volume.download(end.get(), {.length = 9}) == 9);
+    CHECK(scratch.directory.read("target").size() == 3 + data.size() + 9);
+}
+
 TEST_CASE("an uploaded volume is there when it is whole, and can be resumed", "[content]")
 {
     Scratch scratch;
