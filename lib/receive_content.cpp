@@ -10,10 +10,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 namespace storage::inline v1 {
 
@@ -103,12 +105,17 @@ public:
         const auto start = static_cast<std::uint64_t>(seekable_ ? start_of_source() : 0);
         const auto end = total < size ? std::min(size, start + total) : size;
         enter_phase(job_, "uploading", total);
-        if (source_.read)
-            from_callback();
-        else if (seekable_ && !digest_.wanted())
-            from_file();
-        else
-            from_descriptor();
+        try {
+            if (source_.read)
+                from_callback();
+            else if (seekable_ && !digest_.wanted())
+                from_file();
+            else
+                from_descriptor();
+        } catch (...) {
+            keep();
+            throw;
+        }
         if (static_cast<std::uint64_t>(size_of_source()) < end)
             throw became_shorter();
         writer_.finish();
@@ -182,6 +189,19 @@ private:
         }
     }
 
+    /** What came before the source failed or the call was ended. The next one goes on behind it. */
+    void keep()
+    {
+        if (!options_.resumable)
+            return;
+        try {
+            if (const auto size = std::min<std::uint64_t>(waiting_, left()))
+                writer_.write(Bytes(buffer_).first(static_cast<std::size_t>(size)));
+            writer_.finish();
+        } catch (const Error&) { // what ended the call is what is told
+        }
+    }
+
     /** Ends with the length that was asked for, or with the source; then more is an error. */
     bool complete() const { return options_.length && received_ == options_.length; }
 
@@ -210,26 +230,28 @@ private:
 
     void from_descriptor()
     {
-        std::vector<std::byte> buffer(transfer_buffer_size);
-        for (bool more = true; more && !complete();) {
-            const auto want = static_cast<std::size_t>(
-                options_.length ? std::min<std::uint64_t>(buffer.size(), left()) : buffer.size());
-            std::size_t have = 0;
-            while (have < want) {
+        // A pipe may have packets: of one that does not fit the rest is lost.
+        buffer_.resize(transfer_buffer_size + PIPE_BUF);
+        for (bool more = true; (more || waiting_ > 0) && !complete();) {
+            const auto most = static_cast<std::size_t>(
+                options_.length ? std::min<std::uint64_t>(buffer_.size(), left()) : buffer_.size());
+            const auto piece = std::min(transfer_buffer_size, most);
+            while (more && waiting_ < piece) {
                 if (!seekable_)
                     wait_until_ready(from_, POLLIN, job_, what_);
-                const auto n = ::read(from_, buffer.data() + have, want - have);
+                const auto n = ::read(from_, buffer_.data() + waiting_, most - waiting_);
                 if (n < 0 && (errno == EINTR || would_block(errno)))
                     continue;
                 if (n < 0)
                     throw system_error(errno, what_ + ": cannot read the source");
-                if (n == 0) {
-                    more = false;
-                    break;
-                }
-                have += static_cast<std::size_t>(n);
+                more = n > 0;
+                waiting_ += static_cast<std::size_t>(n);
             }
-            take(Bytes(buffer).first(have));
+            const auto size = std::min(waiting_, piece);
+            const auto rest = std::exchange(waiting_, 0) - size;
+            take(Bytes(buffer_).first(size));
+            std::copy_n(buffer_.begin() + static_cast<std::ptrdiff_t>(size), rest, buffer_.begin());
+            waiting_ = rest;
         }
     }
 
@@ -314,6 +336,7 @@ private:
     std::uint64_t received_{};
     bool seekable_{};
     std::vector<std::byte> buffer_{};
+    std::size_t waiting_{}; ///< of the buffer: read, and not yet written
 };
 
 } // namespace

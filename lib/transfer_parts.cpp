@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,6 +39,11 @@ void require_descriptor(int fd, int access, const std::string& what)
         throw Error(ErrorCode::invalid_argument, which + " is not open for " + use,
                     "open it for " + use + "; of a pipe, give the other end");
     }
+    int type = SOCK_STREAM;
+    socklen_t size = sizeof type;
+    if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type != SOCK_STREAM)
+        throw Error(ErrorCode::invalid_argument, which + " is a socket that carries messages",
+                    "use one of type SOCK_STREAM, or a pipe");
 }
 
 UniqueFd without_direct(int fd)

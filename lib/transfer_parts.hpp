@@ -23,7 +23,8 @@ bool is_regular_file(int fd);
 /**
  * poll(2) would wait for ever for a negative one, and for the wrong end of a pipe.
  * @param access  O_RDONLY or O_WRONLY: what it has to be open for
- * @throws Error invalid_argument
+ * @throws Error invalid_argument  also a socket of messages: of one that is larger than what is
+ * read at once, the rest would be lost
  */
 void require_descriptor(int fd, int access, const std::string& what);
 

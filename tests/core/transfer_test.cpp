@@ -7,6 +7,8 @@
 #include <chrono>
 #include <cstring>
 #include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 using namespace storage;
 using namespace content;
@@ -315,6 +317,91 @@ TEST_CASE("descriptors that go around the page cache carry every byte", "[conten
     const auto end = open_directly("target", O_WRONLY | O_APPEND);
     CHECK(volume.download(end.get(), {.length = 9}) == 9);
     CHECK(scratch.directory.read("target").size() == 3 + data.size() + 9);
+}
+
+TEST_CASE("what comes in messages is not cut off", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    const auto data = pattern(3 * mib);
+    auto volume = pool.create_volume(raw_volume("v", data.size()));
+    // Of a pipe with packets what does not fit into the buffer of a read is lost.
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_DIRECT | O_CLOEXEC) == 0);
+    const UniqueFd out(ends[0]);
+    std::thread writer([&, in = ends[1]] {
+        constexpr std::size_t packet = 3000;
+        for (std::size_t done = 0; done < data.size(); done += packet)
+            if (::write(in, data.data() + done, std::min(packet, data.size() - done)) <= 0)
+                break;
+        ::close(in);
+    });
+    CHECK(error_code([&] { volume.upload(out.get(), {.length = data.size()}); }) == ErrorCode{});
+    writer.join();
+    CHECK((scratch.directory.read("pool/v") == data));
+
+    for (const int type : {SOCK_SEQPACKET, SOCK_DGRAM}) {
+        INFO(type);
+        REQUIRE(::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) == 0);
+        const UniqueFd here(ends[0]), there(ends[1]);
+        REQUIRE(::send(there.get(), "message", 7, 0) == 7);
+        CHECK(error_code([&] { volume.upload(here.get(), {.length = 3}); }) ==
+              ErrorCode::invalid_argument);
+        CHECK(error_code([&] { volume.download(here.get(), {.length = 3}); }) ==
+              ErrorCode::invalid_argument);
+    }
+}
+
+TEST_CASE("what came before the source failed is kept for a resumable upload", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    const auto data = pattern(50000) + std::string(10000, '\0') + pattern(90000, 3);
+    constexpr std::size_t first = 60000;
+    for (const bool sparse : {true, false})
+        for (const bool reset : {true, false}) {
+            INFO(sparse << reset);
+            TransferOptions options{
+                .sparse = sparse, .expected_length = data.size(), .resumable = true};
+            int ends[2];
+            REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+            const UniqueFd source(ends[0]);
+            UniqueFd sender(ends[1]);
+            REQUIRE(::send(sender.get(), data.data(), first, 0) == first);
+            REQUIRE(::send(source.get(), "unread", 6, 0) == 6); // so that closing is a reset
+            Job job;
+            std::thread other([&] {
+                for (int unread = 1; unread > 0; ::usleep(1000))
+                    if (::ioctl(source.get(), FIONREAD, &unread) != 0)
+                        break;
+                if (reset)
+                    sender.reset();
+                else
+                    job.cancel();
+            });
+            CHECK(error_code([&] {
+                      pool.upload_volume(raw_volume("v", 0), source.get(), options, &job);
+                  }) == (reset ? ErrorCode::io : ErrorCode::cancelled));
+            other.join();
+            REQUIRE(pool.partial_upload("v") == first);
+            options.offset = first;
+            const Giver rest(data.substr(first));
+            auto volume = pool.upload_volume(raw_volume("v", 0), rest.fd(), options);
+            CHECK((scratch.directory.read("pool/v") == data));
+            volume.delete_storage();
+        }
+    const ReadCallback hole_and_failure([given = false](auto, std::uint64_t& hole) mutable {
+        if (std::exchange(given, true))
+            throw std::runtime_error("no");
+        hole = mib;
+        return std::size_t{0};
+    });
+    CHECK_THROWS_AS(pool.upload_volume(raw_volume("v", 0), hole_and_failure,
+                                       {.sparse = true, .resumable = true}),
+                    std::runtime_error);
+    CHECK(pool.partial_upload("v") == mib);
 }
 
 TEST_CASE("an uploaded volume is there when it is whole, and can be resumed", "[content]")
