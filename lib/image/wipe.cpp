@@ -13,6 +13,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
 
@@ -184,17 +185,29 @@ private:
     std::vector<std::uint8_t> found_{};
 };
 
+/** A block is given back only as a whole: that in which a file ends, too. */
+std::uint64_t end_of_last_block(int fd, std::uint64_t length)
+{
+    struct stat info {};
+    if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_blksize <= 0)
+        return length;
+    const auto block = static_cast<std::uint64_t>(info.st_blksize);
+    return std::min<std::uint64_t>((length + block - 1) / block * block, INT64_MAX);
+}
+
 void trim(int fd, const std::string& path, Job* job)
 {
     const auto length = content_length(fd, path);
     enter_phase(job, "trimming", length);
     constexpr std::uint64_t piece = std::uint64_t{16} << 30;
+    const auto end = end_of_last_block(fd, length);
     for (std::uint64_t at = 0; at < length;) {
         check(job, "wiping '" + path + "'");
         const auto size = std::min(piece, length - at);
+        const auto reach = at + size == length ? end - at : size;
         // Of a block device too: discards, and fails where zeros afterwards are not certain.
         if (::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(at),
-                        static_cast<off_t>(size)) != 0) {
+                        static_cast<off_t>(reach)) != 0) {
             if (errno == EINTR)
                 continue;
             if (errno == EOPNOTSUPP || errno == ENODEV)

@@ -234,6 +234,18 @@ TEST_CASE("wiping leaves nothing of the content, and holes where they were", "[c
         default: CHECK((content.substr(0, 4096) != content.substr(4096, 4096)));
         }
     }
+    // The last block is given back as well, where the file ends within it.
+    auto odd = pool.create_volume(raw_volume("odd", mib + 777, 0));
+    auto even = pool.create_volume(raw_volume("even", mib, 0));
+    for (auto* volume : {&odd, &even}) {
+        const int fd = ::open(volume->path().c_str(), O_WRONLY | O_CLOEXEC);
+        const auto bytes = pattern(volume->info().capacity);
+        REQUIRE(::pwrite(fd, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()));
+        ::close(fd);
+        volume->wipe(WipeAlgorithm::trim);
+    }
+    CHECK(odd.info().allocation == even.info().allocation);
+    CHECK((scratch.directory.read("pool/odd") == std::string(mib + 777, '\0')));
 }
 
 TEST_CASE("wiping overwrites blocks that only read as zeros", "[content]")
