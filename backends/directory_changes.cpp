@@ -314,16 +314,19 @@ void require_countable_snapshot(const std::string& path)
                               : "delete one first, or make a copy with wider reference counts");
 }
 
+/** @param given  to qemu-img, instead of the name */
 Step snapshot_step(const VolumeDef& volume, SnapshotAction action, std::string_view verb,
-                   const std::string& name, const std::string& pool_name, const Host& host)
+                   const std::string& name, const std::string& pool_name, const Host& host,
+                   const std::string& given = {})
 {
+    const auto& word = given.empty() ? name : given;
     require_qcow2(volume);
     const auto& path = volume.target.path;
     auto step = change_snapshots_step(
-        volume, pool_name, words(qemu_img_snapshot_command(qemu_image(volume), action, name)),
+        volume, pool_name, words(qemu_img_snapshot_command(qemu_image(volume), action, word)),
         std::string(verb) + " snapshot '" + name + "' of '" + path + "'",
-        [volume, action, name, pool_name, &host](const FileWork& work) {
-            qemu_img_snapshot(host.runner, qemu_image(volume, pool_name, host), action, name,
+        [volume, action, word, pool_name, &host](const FileWork& work) {
+            qemu_img_snapshot(host.runner, qemu_image(volume, pool_name, host), action, word,
                               work.job);
             return true;
         });
@@ -352,9 +355,13 @@ void DirectoryChanges::delete_snapshot(const VolumeDef& volume, const std::strin
 void DirectoryChanges::revert_snapshot(const VolumeDef& volume, const std::string& name,
                                        Change& change) const
 {
-    change.add(
-        within(snapshot_step(volume, SnapshotAction::apply, "go back to", name, pool_name_, host_),
-               directory_.place));
+    // By its number: for qemu-img a name that is one means the snapshot of that number.
+    const auto all = snapshots(volume.target.path);
+    const auto meant =
+        std::find_if(all.begin(), all.end(), [&](const auto& s) { return s.name == name; });
+    change.add(within(snapshot_step(volume, SnapshotAction::apply, "go back to", name, pool_name_,
+                                    host_, meant == all.end() ? std::string() : meant->id),
+                      directory_.place));
 }
 
 } // namespace storage::inline v1

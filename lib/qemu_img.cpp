@@ -426,14 +426,17 @@ Command qemu_img_snapshot_command(const QemuImage& image, SnapshotAction action,
 {
     check_image(image, false);
     constexpr std::size_t name_limit = 255;
-    const auto problem = name.empty()               ? "is empty"
-                         : name.size() > name_limit ? "is longer than 255 bytes"
-                         : control_character(name)  ? "contains a control character"
-                         : name.find_first_not_of("0123456789") == name.npos ? "is a number"
-                                                                             : nullptr;
+    const auto problem =
+        name.empty()               ? "is empty"
+        : name.size() > name_limit ? "is longer than 255 bytes"
+        : control_character(name)  ? "contains a control character"
+        : action == SnapshotAction::create && name.find_first_not_of("0123456789") == name.npos
+            ? "is a number"
+            : nullptr;
     if (problem)
         throw Error(ErrorCode::invalid_argument,
-                    shown(image.path) + ": snapshot name " + shown(name) + ' ' + problem);
+                    shown(image.path) + ": snapshot name " + shown(name) + ' ' + problem,
+                    "use 1 to 255 bytes without control characters, and not only digits");
     const auto* option = action == SnapshotAction::create  ? "-c"
                          : action == SnapshotAction::apply ? "-a"
                                                            : "-d";

@@ -91,8 +91,9 @@ void qemu_img_flatten(CommandRunner& runner, const QemuImage& image, Job* job);
 
 enum class SnapshotAction : std::uint8_t { create, apply, remove };
 /**
- * Internal snapshots of qcow2. A name has at most 255 bytes and is not a number: QEMU would take it
- * for the id of another snapshot.
+ * Internal snapshots of qcow2. A name has at most 255 bytes, and a new one is not a number.
+ * @param name  of several snapshots the first one's. To apply one, what is a number means an id
+ * first, and only then a name.
  */
 void qemu_img_snapshot(CommandRunner& runner, const QemuImage& image, SnapshotAction action,
                        const std::string& name, Job* job);

@@ -288,6 +288,36 @@ TEST_CASE("a qcow2 volume has as many snapshots as its reference counts can coun
     }
 }
 
+TEST_CASE("a snapshot whose name is the number of another one is the one that is meant",
+          "[content]")
+{
+    if (!have_tools())
+        return;
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto volume = pool.create_volume(qcow2("v"));
+    // As other programs name theirs: number 1 is "2", number 2 is "1".
+    for (const auto* name : {"2", "1"}) {
+        REQUIRE(succeeds(std::string("qemu-io -f qcow2 -c 'write -P ") + name + " 0 64k' " +
+                         volume.path()));
+        REQUIRE(succeeds(std::string("qemu-img snapshot -c ") + name + ' ' + volume.path()));
+    }
+    for (const auto* name : {"2", "1", "2"}) {
+        INFO(name);
+        volume.revert_snapshot(name);
+        CHECK(succeeds(std::string("qemu-io -f qcow2 -c 'read -P ") + name + " 0 64k' " +
+                       volume.path()));
+    }
+    volume.delete_snapshot("2");
+    const auto left = volume.snapshots();
+    REQUIRE(left.size() == 1);
+    CHECK(left[0].name == "1");
+    volume.revert_snapshot("1");
+    volume.delete_snapshot("1");
+    CHECK(volume.snapshots().empty());
+}
+
 TEST_CASE("what a volume is based on is not taken for raw because nobody says what it is",
           "[content]")
 {
