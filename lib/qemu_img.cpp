@@ -474,6 +474,19 @@ void run_create(CommandRunner& runner, const Command& command, Job* job)
     }
 }
 
+/** What the program says of its failure often leaves out which image it was. */
+void change_image(CommandRunner& runner, const Command& command, const QemuImage& image, Job* job)
+{
+    try {
+        runner.run(command, job);
+    } catch (const Error& error) {
+        if (error.detail().empty()) // it did not run
+            throw;
+        throw Error(error.code(), shown(image.path) + ": " + error.what(), error.remedy(),
+                    error.detail(), error.os_error());
+    }
+}
+
 } // namespace
 
 void qemu_img_create(CommandRunner& runner, const QemuImage& target, const QemuImgOptions& options,
@@ -498,13 +511,13 @@ void qemu_img_convert(CommandRunner& runner, const QemuImage& source, const Qemu
 void qemu_img_resize(CommandRunner& runner, const QemuImage& image, const QemuImgResize& resize,
                      Job* job)
 {
-    runner.run(qemu_img_resize_command(image, resize), job);
+    change_image(runner, qemu_img_resize_command(image, resize), image, job);
 }
 
 void qemu_img_clear(CommandRunner& runner, const QemuImage& image, std::uint64_t offset,
                     std::uint64_t length, Job* job)
 {
-    runner.run(qemu_img_clear_command(image, offset, length), job);
+    change_image(runner, qemu_img_clear_command(image, offset, length), image, job);
 }
 
 void qemu_img_flatten(CommandRunner& runner, const QemuImage& image, Job* job)
@@ -512,13 +525,13 @@ void qemu_img_flatten(CommandRunner& runner, const QemuImage& image, Job* job)
     auto command = qemu_img_flatten_command(image);
     ToolProgress progress("flattening", image.virtual_size, job);
     command.on_output = [&](std::string_view piece) { progress.take(piece); };
-    runner.run(command, job);
+    change_image(runner, command, image, job);
 }
 
 void qemu_img_snapshot(CommandRunner& runner, const QemuImage& image, SnapshotAction action,
                        const std::string& name, Job* job)
 {
-    runner.run(qemu_img_snapshot_command(image, action, name), job);
+    change_image(runner, qemu_img_snapshot_command(image, action, name), image, job);
 }
 
 QemuImgCheck qemu_img_check(CommandRunner& runner, const QemuImage& image, bool repair_leaks,

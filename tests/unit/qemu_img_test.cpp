@@ -182,6 +182,25 @@ $ qemu-img convert -p -t writeback -T writeback -n --image-opts --target-image-o
                      {.path = "/p/b", .format = "raw"}, {.capacity = 4096}, nullptr);
 }
 
+TEST_CASE("qemu-img: a failure names the image", "[qemu-img]")
+{
+    ScriptedRunner runner(R"(
+$ qemu-img snapshot -q -a s --image-opts driver=qcow2,file.filename=/p/a
+! qemu-img: Could not apply snapshot 's': Device has active dirty bitmaps
+? 1
+)");
+    try {
+        qemu_img_snapshot(runner, {.path = "/p/a", .format = "qcow2"}, SnapshotAction::apply, "s",
+                          nullptr);
+        FAIL("it did not fail");
+    } catch (const Error& error) {
+        CHECK(error.code() == ErrorCode::command_failed);
+        CHECK(std::string(error.what()) == "'/p/a': qemu-img: Could not apply snapshot 's': "
+                                           "Device has active dirty bitmaps");
+        CHECK_FALSE(error.detail().empty());
+    }
+}
+
 TEST_CASE("qemu-img: the arguments that change images", "[qemu-img]")
 {
     ScriptedRunner runner(R"(
