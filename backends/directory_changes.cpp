@@ -296,11 +296,17 @@ std::vector<Snapshot> DirectoryChanges::snapshots(const std::string& path) const
 
 namespace {
 
-/** A cluster counts the states that have it, as far as the width of its count goes. */
+/** A cluster counts the states that have it, as far as the width of its count goes; and one in a
+ * data file has no count. */
 void require_countable_snapshot(const std::string& path)
 {
     const auto info =
         inspect_file(open_content(path, O_RDONLY | O_NONBLOCK | O_NOCTTY).get(), path);
+    if (info.data_file)
+        throw Error(ErrorCode::not_supported,
+                    "'" + path + "': an image that has its data in another file, '" +
+                        info.data_file->path + "', keeps no snapshots",
+                    "make a copy, which has its data in itself");
     const auto bits = info.refcount_bits;
     if (bits == 0 || bits >= 32)
         return;

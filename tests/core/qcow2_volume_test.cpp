@@ -288,6 +288,22 @@ TEST_CASE("a qcow2 volume has as many snapshots as its reference counts can coun
     }
 }
 
+TEST_CASE("a qcow2 volume with its data elsewhere has no snapshots", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    pool.create_volume(raw_volume("data", 4 * mib));
+    auto def = qcow2("v");
+    def.target.data_file = DataFile{.path = scratch.directory / "pool/data"};
+    auto volume = pool.create_volume(def);
+    Job dry;
+    dry.set_dry_run(true);
+    for (auto* job : {&dry, static_cast<Job*>(nullptr)})
+        CHECK(error_code([&] { volume.create_snapshot("s", job); }) == ErrorCode::not_supported);
+    CHECK(volume.snapshots().empty());
+}
+
 TEST_CASE("a snapshot whose name is the number of another one is the one that is meant",
           "[content]")
 {
