@@ -117,7 +117,8 @@ void DirectoryChanges::discard_upload(const std::string& name, Change& change) c
 {
     if (!partial_upload(name))
         throw Error(ErrorCode::not_found,
-                    "no unfinished upload of '" + name + "' in '" + directory_.path + "'");
+                    "no unfinished upload of '" + name + "' in '" + directory_.path + "'",
+                    "it is complete, was discarded, or had nothing to keep: begin a new one");
     change.add(
         within(discard_step(directory_.path, name, upload_identity(name)), directory_.place));
 }
@@ -156,7 +157,8 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
     const bool shrink = capacity < volume.capacity;
     require_content(volume, "resize");
     if (volume.type == VolumeType::block)
-        throw Error(ErrorCode::not_supported, "'" + path + "' is a device: its size is fixed");
+        throw Error(ErrorCode::not_supported, "'" + path + "' is a device: its size is fixed",
+                    "change its size with what made the device");
     if (allocate && capacity > volume.capacity)
         require_free_space(path, capacity - volume.capacity, path);
     if (is_plain(volume)) {
@@ -182,7 +184,8 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
                     "make a larger one with qcow2 from it");
     if (shrink && format != "qcow2")
         throw Error(ErrorCode::not_supported,
-                    "'" + path + "': an image of format '" + format + "' cannot become smaller");
+                    "'" + path + "': an image of format '" + format + "' cannot become smaller",
+                    "make a smaller volume, and copy what is in use");
     require_sound(path);
     const auto summary = "set the capacity of '" + path + "' from " +
                          std::to_string(volume.capacity) + " to " + std::to_string(rounded) +

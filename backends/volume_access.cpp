@@ -21,9 +21,10 @@ namespace storage::inline v1 {
 void require_content(const VolumeDef& volume, std::string_view what)
 {
     if (volume.type && *volume.type != VolumeType::file && *volume.type != VolumeType::block)
-        throw Error(ErrorCode::not_supported, "'" + volume.target.path +
-                                                  "' is a directory: it has no content to " +
-                                                  std::string(what));
+        throw Error(ErrorCode::not_supported,
+                    "'" + volume.target.path + "' is a directory: it has no content to " +
+                        std::string(what),
+                    "use a volume that is a file or a device");
 }
 
 bool is_plain(const VolumeDef& volume)
@@ -111,7 +112,8 @@ std::uint64_t download_content(const std::string& path, const DownloadTarget& ta
         throw system_error(errno, "cannot look at '" + path + "'");
     if (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode))
         throw Error(ErrorCode::not_supported,
-                    "'" + path + "' is not a file or device: it has no content to read");
+                    "'" + path + "' is not a file or device: it has no content to read",
+                    "use a volume that is a file or a device");
     const auto length = content_length(fd.get(), path);
     check_range(path, options.offset, options.length, length,
                 "use a length of 0 for all up to the end");

@@ -218,7 +218,8 @@ private:
                 throw Error(ErrorCode::invalid_argument,
                             "upload to '" + path_ + "': the callback says that it gave " +
                                 std::to_string(n) + " bytes into a buffer of " +
-                                std::to_string(want));
+                                std::to_string(want),
+                            "let it give as many as fit");
             if (n == 0 && hole == 0)
                 return;
             if (n > 0)

@@ -100,7 +100,8 @@ DigestCheck::DigestCheck(const TransferOptions& options)
         (expected_.size() != 64 ||
          expected_.find_first_not_of("0123456789abcdef") != std::string::npos))
         throw Error(ErrorCode::invalid_argument,
-                    "expected SHA-256 '" + options.expected_sha256 + "' is not 64 hex digits");
+                    "expected SHA-256 '" + options.expected_sha256 + "' is not 64 hex digits",
+                    "give the digest as sha256sum prints it, without the file's name");
     if (tell_ || !expected_.empty())
         digest_.emplace();
 }
@@ -140,7 +141,8 @@ void check_range(const std::string& path, std::uint64_t offset, std::uint64_t le
     const auto behind = " behind the end at " + std::to_string(end) + " bytes";
     if (offset > end)
         throw Error(ErrorCode::invalid_argument,
-                    start + "offset " + std::to_string(offset) + " is" + behind);
+                    start + "offset " + std::to_string(offset) + " is" + behind,
+                    "give an offset up to the end");
     if (length > end - offset)
         throw Error(ErrorCode::invalid_argument,
                     start + std::to_string(length) + " bytes at offset " + std::to_string(offset) +

@@ -200,7 +200,8 @@ std::uint64_t new_capacity(std::uint64_t before, std::uint64_t number, ResizeFla
     }
     if (capacity > INT64_MAX)
         throw Error(ErrorCode::invalid_argument,
-                    title + ": the capacity would be more than 2^63 - 1 bytes");
+                    title + ": the capacity would be more than 2^63 - 1 bytes",
+                    "give a smaller one");
     if (capacity < before && !has(flags, ResizeFlags::shrink))
         throw Error(ErrorCode::invalid_argument,
                     title + ": new capacity " + std::to_string(capacity) +
@@ -246,8 +247,8 @@ bool rename_in(const Volume& volume, const std::string& new_name, BlockerKind al
     access.require_started();
     access.require(Capability::rename_volume, "rename volumes");
     if (new_name == name)
-        throw Error(ErrorCode::already_exists,
-                    volume_title(name, *pool) + " already has this name");
+        throw Error(ErrorCode::already_exists, volume_title(name, *pool) + " already has this name",
+                    "choose another name");
     allowed = allowed | BlockerKind::snapshot | BlockerKind::volume; // they go with it
     return change_volume(access, volume,
                          {"vol-rename", "renaming", Capability::rename_volume, "rename volumes",
@@ -287,7 +288,8 @@ void require_clone(PoolAccess& access, const Volume& volume, const VolumeDef& de
 {
     const auto title = volume_title(volume.name(), *access.pool);
     if (def.backing.empty())
-        throw Error(ErrorCode::invalid_state, title + " is based on nothing already");
+        throw Error(ErrorCode::invalid_state, title + " is based on nothing already",
+                    "nothing needs to be done");
     if (const auto stranger = untrusted_reference(*access.context, volume))
         throw Error(ErrorCode::not_supported, title + ' ' + stranger->problem, stranger->remedy);
 }

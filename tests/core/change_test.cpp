@@ -395,3 +395,38 @@ TEST_CASE("a linked clone is made independent, with the same content", "[content
     CHECK(error_code([&] { trap.flatten(); }) == ErrorCode::not_supported);
     CHECK(trap.definition().backing.size() == 1);
 }
+
+TEST_CASE("what refuses a change says what can be done about it", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto raw = pool.create_volume(raw_volume("raw", mib));
+    auto directory = pool.create_volume(volume_def("directory", "dir", 0));
+    const auto nothing = ReadCallback([](auto, auto&) { return std::size_t{0}; });
+    const auto too_much = ReadCallback([](auto buffer, auto&) { return buffer.size() + 1; });
+    const auto away = WriteCallback([](auto, auto) {});
+    const std::function<void()> calls[] = {
+        [&] { raw.resize(UINT64_MAX, ResizeFlags::delta); },
+        [&] { raw.rename("raw"); },
+        [&] { raw.flatten(); },
+        [&] { raw.upload(nothing, {.offset = mib + 1}); },
+        [&] { raw.upload(nothing, {.expected_sha256 = "12"}); },
+        [&] { raw.upload(too_much); },
+        [&] { raw.download(away, {.offset = mib + 1}); },
+        [&] { raw.download(away, {.expected_length = 1}); },
+        [&] { directory.resize(mib); },
+        [&] { directory.wipe(); },
+        [&] { directory.upload(nothing); },
+        [&] { directory.download(away); },
+        [&] { pool.discard_upload("none"); },
+    };
+    for (const auto& call : calls)
+        try {
+            call();
+            FAIL_CHECK(&call - calls);
+        } catch (const Error& error) {
+            INFO(error.what());
+            CHECK_FALSE(error.remedy().empty());
+        }
+}
