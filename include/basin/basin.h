@@ -1278,8 +1278,8 @@ typedef struct basin_write_callback {
  * with BASIN_TRANSFER_INIT. */
 typedef struct basin_transfer {
     uint32_t struct_size; /**< sizeof(basin_transfer) */
-    /** Read to its end, or written, from where it stands; may be a pipe or socket; not closed. -1:
-     * the callback instead. */
+    /** Read to its end, or written, from where it stands; may be a pipe or stream socket; not
+     * closed. -1: the callback instead. */
     int32_t fd;
     basin_read_callback read;     /**< for an upload */
     basin_write_callback write;   /**< for a download */
@@ -2315,8 +2315,9 @@ BASIN_API void basin_snapshot_list_free(basin_snapshot** list);
  * @param snapshot  freed with basin_snapshot_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_ALREADY_EXISTS, BASIN_E_INVALID_STATE (pool not
  *         active), BASIN_E_NOT_SUPPORTED (see BASIN_CAPABILITY_SNAPSHOTS; or the image refers to
- *         what no active pool has), BASIN_E_BUSY, BASIN_E_NO_SPACE, BASIN_E_IO,
- *         BASIN_E_COMMAND_FAILED, BASIN_E_CANCELLED or BASIN_E_TIMED_OUT
+ *         what no active pool has, or has its data in another file), BASIN_E_BUSY,
+ *         BASIN_E_NO_SPACE, BASIN_E_IO, BASIN_E_COMMAND_FAILED, BASIN_E_CANCELLED or
+ *         BASIN_E_TIMED_OUT
  * @note Blocks until it is done. Thread-safe.
  * @since 0.1
  */

@@ -185,7 +185,8 @@ using WriteCallback = std::function<void(std::span<const std::byte> data, std::u
 struct UploadSource {
     UploadSource(int descriptor) : fd(descriptor) {}
     UploadSource(ReadCallback reader) : read(std::move(reader)) {}
-    int fd{-1}; ///< read up to its end from where it stands; not closed; may be a pipe or socket
+    /** Read up to its end from where it stands; not closed; may be a pipe or stream socket. */
+    int fd{-1};
     ReadCallback read{};
 };
 
@@ -193,7 +194,7 @@ struct UploadSource {
 struct DownloadTarget {
     DownloadTarget(int descriptor) : fd(descriptor) {}
     DownloadTarget(WriteCallback writer) : write(std::move(writer)) {}
-    int fd{-1}; ///< written from where it stands; not closed; may be a pipe or socket
+    int fd{-1}; ///< written from where it stands; not closed; may be a pipe or stream socket
     WriteCallback write{};
 };
 
@@ -334,7 +335,8 @@ public:
     /**
      * Reads the volume, as it is on the disk. @return bytes transferred, holes included
      * @throws Error invalid_argument  offset or length beyond the end, or the target is the
-     * volume's own file; permission_denied  also of another user's symbolic link (see Volume)
+     * volume's own file; permission_denied  also of another user's symbolic link (see Volume);
+     * io  these are not the bytes that are expected, or not as many
      * @capability download
      */
     std::uint64_t download(const DownloadTarget& target, const TransferOptions& options = {},
@@ -343,9 +345,9 @@ public:
     /** Lists the snapshots, oldest first. @capability snapshots */
     std::vector<Snapshot> snapshots() const;
     /** Saves the present state under a name; in a logical pool as a volume of that name.
-     * @throws Error already_exists; not_supported  an image refers to what no active pool has; busy
-     * a process has the volume open, where that matters: a logical volume may be in use, its
-     * snapshot is then as after a power cut */
+     * @throws Error already_exists; not_supported  an image refers to what no active pool has, or
+     * has its data in another file; busy  a process has the volume open, where that matters: a
+     * logical volume may be in use, its snapshot is then as after a power cut */
     Snapshot create_snapshot(const std::string& name, Job* job = nullptr);
     /** Forgets a snapshot; the present state stays. @throws Error not_found; busy  also where it is
      * protected */
