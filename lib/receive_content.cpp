@@ -88,6 +88,10 @@ public:
     }
     ~Receiving()
     {
+        // A call that failed can be made again: of a file nothing is taken but what is kept.
+        if (!done_ && seekable_)
+            ::lseek(from_, start_ + static_cast<off_t>(options_.resumable ? received_ : 0),
+                    SEEK_SET);
         if (cached_)
             ::lseek(source_.fd, ::lseek(from_, 0, SEEK_CUR), SEEK_SET);
     }
@@ -102,8 +106,9 @@ public:
         const auto total = expected_total();
         // What is to be read of a file must be there to the last.
         const auto size = static_cast<std::uint64_t>(size_of_source());
-        const auto start = static_cast<std::uint64_t>(seekable_ ? start_of_source() : 0);
-        const auto end = total < size ? std::min(size, start + total) : size;
+        start_ = seekable_ ? start_of_source() : 0;
+        const auto end =
+            total < size ? std::min(size, static_cast<std::uint64_t>(start_) + total) : size;
         enter_phase(job_, "uploading", total);
         try {
             if (source_.read)
@@ -121,6 +126,7 @@ public:
         writer_.finish();
         require_expected(path_, options_, received_);
         digest_.finish("upload to '" + path_ + "'", job_);
+        done_ = true;
         return received_;
     }
 
@@ -195,9 +201,11 @@ private:
         if (!options_.resumable)
             return;
         try {
-            if (const auto size = std::min<std::uint64_t>(waiting_, left()))
+            const auto size = std::min<std::uint64_t>(waiting_, left());
+            if (size > 0)
                 writer_.write(Bytes(buffer_).first(static_cast<std::size_t>(size)));
             writer_.finish();
+            received_ += size;
         } catch (const Error&) { // what ended the call is what is told
         }
     }
@@ -336,6 +344,8 @@ private:
     std::uint64_t room_{};
     std::uint64_t received_{};
     bool seekable_{};
+    off_t start_{}; ///< where a source that is a file stood
+    bool done_{};
     std::vector<std::byte> buffer_{};
     std::size_t waiting_{}; ///< of the buffer: read, and not yet written
 };

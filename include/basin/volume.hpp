@@ -185,7 +185,8 @@ using WriteCallback = std::function<void(std::span<const std::byte> data, std::u
 struct UploadSource {
     UploadSource(int descriptor) : fd(descriptor) {}
     UploadSource(ReadCallback reader) : read(std::move(reader)) {}
-    /** Read up to its end from where it stands; not closed; may be a pipe or stream socket. */
+    /** Read up to its end from where it stands; not closed; may be a pipe or stream socket. A file
+     * stands there again if the call fails, or behind what is kept of a resumable one. */
     int fd{-1};
     ReadCallback read{};
 };

@@ -353,6 +353,41 @@ TEST_CASE("what comes in messages is not cut off", "[content]")
     }
 }
 
+TEST_CASE("an upload from a file that failed can be made again", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    const auto data = pattern(2 * mib + 5);
+    scratch.directory.write("source", data);
+    const UniqueFd source(open_for_reading(scratch.directory / "source"));
+    auto volume = pool.create_volume(raw_volume("v", 2 * mib));
+    const auto place = [&] { return ::lseek(source.get(), 0, SEEK_CUR); };
+    REQUIRE(::lseek(source.get(), 5, SEEK_SET) == 5);
+    for (const bool sparse : {true, false}) {
+        Job job;
+        job.set_progress_callback([&](const Progress& progress) {
+            if (progress.total > 0) // it begins
+                job.cancel();
+        });
+        CHECK(error_code([&] { volume.upload(source.get(), {.sparse = sparse}, &job); }) ==
+              ErrorCode::cancelled);
+        CHECK(place() == 5);
+        CHECK(error_code([&] {
+                  volume.upload(source.get(), {.expected_sha256 = std::string(64, '0')});
+              }) == ErrorCode::io);
+        CHECK(place() == 5);
+    }
+    const TransferOptions resumable{.expected_length = data.size(), .resumable = true};
+    CHECK(error_code([&] { pool.upload_volume(raw_volume("r", 0), source.get(), resumable); }) ==
+          ErrorCode::io); // five bytes are missing
+    CHECK(place() == static_cast<off_t>(data.size()));
+    CHECK(pool.partial_upload("r") == 2 * mib);
+    REQUIRE(::lseek(source.get(), 5, SEEK_SET) == 5);
+    CHECK(volume.upload(source.get()) == 2 * mib);
+    CHECK((scratch.directory.read("pool/v") == data.substr(5)));
+}
+
 TEST_CASE("what came before the source failed is kept for a resumable upload", "[content]")
 {
     Scratch scratch;
