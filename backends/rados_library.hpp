@@ -66,6 +66,7 @@ inline constexpr int rbd_format_luks2 = 1;
 inline constexpr int rbd_algorithm_aes128 = 0;
 inline constexpr int rbd_algorithm_aes256 = 1;
 inline constexpr int rbd_option_clone_format = 12;
+inline constexpr std::uint64_t rbd_feature_layering = 1 << 0;
 inline constexpr std::uint64_t rbd_feature_exclusive_lock = 1 << 2;
 inline constexpr std::uint64_t rbd_feature_object_map = 1 << 3;
 inline constexpr std::uint64_t rbd_feature_fast_diff = 1 << 4;

@@ -553,7 +553,13 @@ RbdImage::~RbdImage()
 std::string RbdImage::id() const
 {
     std::array<char, 256> id{};
-    check(library().rbd_get_id(handle_, id.data(), id.size()), "cannot ask for its id");
+    const auto code = library().rbd_get_id(handle_, id.data(), id.size());
+    if (code == -EINVAL) { // an image of format 1 has none; what its objects are called is its own
+        const auto image = info();
+        return {image.block_name_prefix,
+                ::strnlen(image.block_name_prefix, sizeof image.block_name_prefix)};
+    }
+    check(code, "cannot ask for its id");
     return id.data();
 }
 

@@ -266,6 +266,14 @@ private:
                 refuse(ErrorCode::not_supported,
                        "a clone cannot be encrypted, nor have an encrypted source",
                        "make an encrypted volume, and copy the content into it");
+            std::uint64_t features = 0;
+            image.check(image.library().rbd_get_features(image.get(), &features),
+                        "cannot ask for its features");
+            if (!(features & rbd_feature_layering))
+                refuse(ErrorCode::not_supported,
+                       "its source has not the feature 'layering', which images of format 1 "
+                       "never have",
+                       "make a copy instead");
             source.id = image.id();
             if (source.snapshot.empty()) // which gets one
                 require_changeable(image, source.id);

@@ -54,7 +54,8 @@ int remove_after(const RbdStepPool& pool, const std::string& name, const std::st
                  const std::string& client)
 {
     const auto remove_ours = [&] {
-        const bool is_ours = id.empty() || listed_id(list_directory(*pool), name) == id;
+        const bool is_ours = id.empty() || listed_id(list_directory(*pool), name) == id ||
+                             id_of(pool, name) == id; // one of format 1 is listed without
         return is_ours ? remove_image(pool, name) : -ENOENT;
     };
     auto code = remove_ours();

@@ -267,6 +267,7 @@ TEST_CASE("rbd: what is declared is what Ceph's headers say", "[rbd]")
     BASIN_SAME(RbdWatcher, rbd_image_watcher_t, id);
     BASIN_SAME(RbdWatcher, rbd_image_watcher_t, cookie);
     CHECK(rbd_option_clone_format == RBD_IMAGE_OPTION_CLONE_FORMAT);
+    CHECK(rbd_feature_layering == RBD_FEATURE_LAYERING);
     CHECK(rbd_feature_fast_diff == RBD_FEATURE_FAST_DIFF);
     CHECK(rbd_flag_object_map_invalid == RBD_FLAG_OBJECT_MAP_INVALID);
     CHECK(rbd_flag_fast_diff_invalid == RBD_FLAG_FAST_DIFF_INVALID);

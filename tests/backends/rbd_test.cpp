@@ -287,6 +287,44 @@ TEST_CASE("rbd, simulated: what did not change is not opened", "[rbd]")
     CHECK(pool.diagnostics()[0].reason == DiagnosticReason::read_error);
 }
 
+// ---- images of format 1 --------------------------------------------------------------------
+
+RBD_CASE("an image of format 1 is a volume as any other")
+{
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    if (peer.fake) {
+        pool.create_volume(raw_volume("old", 12 * mib));
+        peer.fake->find("rbd", "old")->is_old = true;
+    } else {
+        ::setenv("RBD_FORCE_ALLOW_V1", "1", 1);
+        REQUIRE(RbdPeer::control("rbd create rbd/old --size 12M --image-format 1"));
+        ::unsetenv("RBD_FORCE_ALLOW_V1");
+    }
+    pool.refresh();
+    REQUIRE(pool.volume_count() == 1);
+    CHECK(pool.diagnostics().empty());
+    auto volume = pool.find_volume("old");
+    const auto data = pattern(mib);
+    volume.upload(source_of(data), {.offset = 5 * mib});
+    volume.create_snapshot("s");
+    volume.wipe(WipeAlgorithm::trim, BlockerKind::snapshot);
+    volume.revert_snapshot("s");
+    CHECK((content(volume, {.offset = 5 * mib, .length = mib}) == data));
+    volume.delete_snapshot("s");
+    const auto refused = error_of(
+        [&] { pool.create_volume_from(raw_volume("kid", 0), volume, CreateFlags::linked); });
+    CHECK(refused.code() == ErrorCode::not_supported);
+    CHECK(says(refused, "'layering'"));
+    volume.resize(16 * mib);
+    CHECK(volume.info().capacity == 16 * mib);
+    const auto identity = volume.identity();
+    volume.rename("older");
+    CHECK(volume.identity() == identity);
+    volume.expecting(identity).delete_storage();
+    CHECK(names(pool).empty());
+}
+
 TEST_CASE("rbd, simulated: numbers of the pool, and that there are none", "[rbd]")
 {
     const auto peer = RbdPeer::simulated();

@@ -53,6 +53,7 @@ struct Image {
     std::int64_t client{4100}; ///< that all writers are
     std::string locker{};      ///< who has locked it by a command
     bool has_header{true};     ///< false: what a killed creation leaves behind
+    bool is_old{};             ///< of format 1
     bool lost_parent{};        ///< what a flattening leaves behind that ended short of the end
 };
 

@@ -185,18 +185,25 @@ int stat(RbdHandle handle, RbdImageInfo* info, std::size_t)
     info->obj_size = object_size;
     info->num_objs = (image.size + object_size - 1) / object_size;
     info->order = 22;
+    std::snprintf(info->block_name_prefix, sizeof info->block_name_prefix, "rbd_data.%s",
+                  image.id.c_str());
     return 0;
 }
 int get_id(RbdHandle handle, char* buffer, std::size_t size)
 {
     ENTER(rbd_get_id);
+    if (open_image(handle).image->is_old)
+        return -EINVAL;
     std::snprintf(buffer, size, "%s", open_image(handle).image->id.c_str());
     return 0;
 }
-int get_features(RbdHandle, std::uint64_t* features)
+int get_features(RbdHandle handle, std::uint64_t* features)
 {
     ENTER(rbd_get_features);
-    *features = rbd_feature_exclusive_lock | rbd_feature_object_map | rbd_feature_fast_diff;
+    *features = open_image(handle).image->is_old
+                    ? 0
+                    : rbd_feature_layering | rbd_feature_exclusive_lock | rbd_feature_object_map |
+                          rbd_feature_fast_diff;
     return 0;
 }
 int get_stripe_unit(RbdHandle, std::uint64_t* unit)
