@@ -4,6 +4,7 @@
 #include "backends.hpp"
 #include "image/wipe.hpp"
 #include "job_impl.hpp"
+#include "names.hpp"
 #include "rbd_content.hpp"
 #include "rbd_creation.hpp"
 #include "rbd_encryption.hpp"
@@ -188,7 +189,8 @@ std::vector<std::string> RbdBackend::names(Job* job)
     const RbdUse use(def_, host_, job);
     std::vector<std::string> result;
     for (auto& entry : list_images(*use))
-        result.push_back(std::move(entry.name));
+        if (volume_name_problem(entry.name).empty()) // the others are diagnostics of a refresh
+            result.push_back(std::move(entry.name));
     std::sort(result.begin(), result.end());
     return result;
 }

@@ -287,6 +287,21 @@ TEST_CASE("rbd, simulated: what did not change is not opened", "[rbd]")
     CHECK(pool.diagnostics()[0].reason == DiagnosticReason::read_error);
 }
 
+TEST_CASE("rbd, simulated: names that no volume may have are not listed", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    for (const std::string name : {"good", "..", "two\nlines", "latin\xff", "a/b"}) {
+        pool.create_volume(raw_volume("new", mib));
+        peer.fake->find("rbd", "new")->name = name;
+    }
+    CHECK(names(pool) == std::vector<std::string>{"good"});
+    pool.refresh();
+    CHECK(pool.volume_count() == 1);
+    CHECK(pool.diagnostics().size() == 4);
+}
+
 // ---- images of format 1 --------------------------------------------------------------------
 
 RBD_CASE("an image of format 1 is a volume as any other")
