@@ -193,14 +193,16 @@ private:
     }
 
     /** The image that the backing volume's path means: "pool/image" or "pool/namespace/image". That
-     * of a snapshot has "@snapshot" behind it, see split_snapshot(). */
+     * of a snapshot has "@snapshot" behind it, see split_snapshot(); no more of '/' counts there.
+     */
     RbdCloneSource clone_source() const
     {
         std::string_view path = def_.backing.front().path;
         if (constexpr std::string_view scheme = "rbd:"; path.starts_with(scheme))
             path.remove_prefix(scheme.size());
         const auto first = path.find('/');
-        const auto last = path.rfind('/');
+        const auto last =
+            first == path.npos ? first : path.substr(0, path.find('@', first)).rfind('/');
         if (first == path.npos || first == 0 || last + 1 == path.size())
             refuse(ErrorCode::not_supported,
                    "its backing volume " + shown(path) + " is no image of a Ceph cluster",

@@ -196,6 +196,20 @@ RBD_CASE("a clone becomes independent")
     CHECK(error_code([&] { far.flatten(); }) == ErrorCode::invalid_state);
 }
 
+RBD_CASE("a clone of a snapshot that has '/' and '@' in its name")
+{
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    auto golden = pool.create_volume(raw_volume("golden", 8 * mib));
+    const auto data = pattern(mib);
+    golden.upload(source_of(data));
+    golden.create_snapshot("daily@1/2 of 3");
+    golden.upload(source_of(pattern(mib, 2)));
+    auto def = raw_volume("kid", 0);
+    def.backing = {{.path = "rbd/golden@daily@1/2 of 3"}};
+    CHECK((content(pool.create_volume(def), {.length = mib}) == data));
+}
+
 RBD_CASE("progress is told on the thread of the call")
 {
     RbdStage stage(peer);
