@@ -426,9 +426,13 @@ void change_snapshot(const Volume& target, const std::string& snapshot, Snapshot
     const auto& pool = Volume::Access::pool(target);
     const auto& name = target.name();
     PoolAccess access(pool);
-    // A guest that writes does not see that its disk went back.
-    const auto allowed =
-        list == &Backend::revert_snapshot ? BlockerKind::snapshot : allowed_for_snapshots(access);
+    // A guest that writes does not see that its disk went back. Clones would, where they are based
+    // on the volume itself; where snapshots are a server's own work, it is one of those.
+    const bool clones_stay =
+        access.backend().snapshots_while_open() && access.info().volume_type == VolumeType::network;
+    const auto allowed = list != &Backend::revert_snapshot ? allowed_for_snapshots(access)
+                         : clones_stay ? BlockerKind::snapshot | BlockerKind::backing_image
+                                       : BlockerKind::snapshot;
     change_volume(
         access, target, snapshot_operation, allowed, job, [&](PoolAccess& now, Change& change) {
             auto& backend = now.active_backend();

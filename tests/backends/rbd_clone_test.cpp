@@ -210,6 +210,22 @@ RBD_CASE("a clone of a snapshot that has '/' and '@' in its name")
     CHECK((content(pool.create_volume(def), {.length = mib}) == data));
 }
 
+RBD_CASE("a volume goes back to a snapshot though it has clones")
+{
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    auto golden = pool.create_volume(raw_volume("golden", 8 * mib));
+    const auto first = pattern(mib);
+    const auto second = pattern(mib, 2);
+    golden.upload(source_of(first));
+    golden.create_snapshot("first");
+    golden.upload(source_of(second));
+    auto kid = pool.create_volume_from(raw_volume("kid", 0), golden, CreateFlags::linked);
+    golden.revert_snapshot("first");
+    CHECK((content(golden, {.length = mib}) == first));
+    CHECK((content(kid, {.length = mib}) == second));
+}
+
 RBD_CASE("progress is told on the thread of the call")
 {
     RbdStage stage(peer);
