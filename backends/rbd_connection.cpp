@@ -97,7 +97,8 @@ void give_up(std::shared_ptr<RbdConnection> connection)
 
 bool is_usable(const std::shared_ptr<RbdConnection>& connection)
 {
-    return connection && connection->is_ours() && !connection->is_broken();
+    return connection && connection->is_ours() && !connection->is_broken() &&
+           !connection->is_refused();
 }
 
 } // namespace
@@ -394,6 +395,7 @@ Error RbdConnection::error(std::int64_t code, const std::string& what)
                     "free space, or give the pool more");
     case EPERM:
     case EACCES:
+        refused_ = true;
         if (pool_)
             return text(ErrorCode::permission_denied, "user '" + user_ + "' may not",
                         "give the user rights on the pool: 'ceph auth caps'; a mirror's copy has "

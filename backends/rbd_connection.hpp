@@ -61,6 +61,9 @@ public:
 
     /** Whether the cluster did not answer a call. */
     bool is_broken() const { return broken_; }
+    /** Whether the user was refused something: a connection has the rights of when it was made, for
+     * an hour as a rule, and only a new one has what was granted since. */
+    bool is_refused() const { return refused_; }
     /** Whether it can be used: not in a child that was forked off, where its threads are not. */
     bool is_ours() const;
 
@@ -108,6 +111,7 @@ private:
     RadosPool pool_{};
     std::string identity_{};
     std::atomic<bool> broken_{false};
+    std::atomic<bool> refused_{false};
 
     std::mutex mutex_{};
     std::multiset<std::chrono::seconds> waiting_{};

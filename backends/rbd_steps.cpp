@@ -77,6 +77,8 @@ void apply_create(StepRun& run)
                         "by 'rbd rm'",
                         {}, EEXIST);
     }
+    if (code == -EPERM || code == -EACCES) // nor may the user look whether something was made
+        run.remember("made", "no");
     check_created(pool, code, name);
     run.remember("made", "yes");
     run.work(-1, name);

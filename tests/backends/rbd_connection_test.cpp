@@ -212,6 +212,30 @@ TEST_CASE("rbd, simulated: one connection, given up when nothing answers", "[rbd
     CHECK(peer.fake->options().back() == "rados_osd_op_timeout=3");
 }
 
+TEST_CASE("rbd, simulated: rights that the user gets count at the next call", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    pool.refresh();
+    const auto before = peer.fake->connections();
+    pool.refresh();
+    CHECK(peer.fake->connections() == before);
+    for (const char* call : {"rbd_create4", "rbd_list2"}) { // the user may not look either
+        peer.fake->fail("rbd_create4", -EPERM);
+        peer.fake->fail(call, -EPERM);
+        const auto error = error_of([&] { pool.create_volume(raw_volume("a", 8 * mib)); });
+        CHECK(error.code() == ErrorCode::permission_denied);
+        CHECK(error.detail().empty());
+        peer.fake->heal();
+        CHECK(stage.context->recover().empty());
+    }
+    pool.create_volume(raw_volume("a", 8 * mib)); // by a new connection, which has the new rights
+    CHECK(peer.fake->connections() == before + 2);
+    pool.refresh();
+    CHECK(peer.fake->connections() == before + 2);
+}
+
 TEST_CASE("rbd, simulated: monitors and options as the definition has them", "[rbd]")
 {
     const auto peer = RbdPeer::simulated();
