@@ -153,8 +153,8 @@ RbdConnection::RbdConnection(const PoolDef& def, const Host& host, seconds patie
                 "create it ('ceph osd pool create'), or correct the name of the source");
         check(code, "cannot open RADOS pool " + shown(place.pool));
         try_although_full(library_, pool_);
-        if (!place.name_space.empty())
-            enter_namespace(place);
+        require_namespace();
+        library_.rados_ioctx_set_namespace(pool_, place.name_space.c_str());
         identity_ = std::string(fsid.data()) + ' ' +
                     std::to_string(library_.rados_ioctx_get_id(pool_)) +
                     (place.name_space.empty() ? "" : " " + place.name_space);
@@ -166,17 +166,20 @@ RbdConnection::RbdConnection(const PoolDef& def, const Host& host, seconds patie
     }
 }
 
-void RbdConnection::enter_namespace(const RbdPlace& place)
+void RbdConnection::require_namespace()
 {
+    const auto slash = place_.find('/');
+    if (slash == place_.npos)
+        return;
+    const auto name = place_.substr(slash + 1);
     bool exists = true;
     // A user who may use the namespace alone cannot ask.
-    const auto code = library_.rbd_namespace_exists(pool_, place.name_space.c_str(), &exists);
-    if (code == 0 && !exists)
-        throw RbdPlaceGone("RADOS pool " + shown(place.pool) + " has no namespace " +
-                               shown(place.name_space),
-                           "create it ('rbd namespace create " + place.pool + '/' +
-                               place.name_space + "'), or correct the name of the source");
-    library_.rados_ioctx_set_namespace(pool_, place.name_space.c_str());
+    if (library_.rbd_namespace_exists(pool_, name.c_str(), &exists) < 0 || exists)
+        return;
+    broken_ = true;
+    throw RbdPlaceGone(
+        "RADOS pool " + shown(place_.substr(0, slash)) + " has no namespace " + shown(name),
+        "create it ('rbd namespace create " + place_ + "'), or correct the name of the source");
 }
 
 /** Ceph says the same of a name that cannot be resolved and of a key that is none. */
@@ -333,9 +336,11 @@ std::optional<std::uint64_t> RbdConnection::take_new(std::string_view name)
 void RbdConnection::require_pool()
 {
     std::array<char, 1> name{};
-    if (!pool_ || library_.rados_pool_reverse_lookup(cluster_, library_.rados_ioctx_get_id(pool_),
-                                                     name.data(), name.size()) != -ENOENT)
+    if (!pool_)
         return;
+    if (library_.rados_pool_reverse_lookup(cluster_, library_.rados_ioctx_get_id(pool_),
+                                           name.data(), name.size()) != -ENOENT)
+        return require_namespace();
     broken_ = true; // by its name another pool may be found
     throw RbdPlaceGone("RADOS pool " + shown(place_.substr(0, place_.find('/'))) +
                            " was deleted from the cluster at " + monitors_,

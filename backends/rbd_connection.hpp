@@ -72,8 +72,8 @@ public:
      * @param what  "cannot open 'rbd/a'"
      */
     Error error(std::int64_t code, const std::string& what);
-    /** Ceph answers for a RADOS pool that was deleted as for an empty one. @throws Error not_found
-     */
+    /** Ceph answers for a RADOS pool or a namespace that was deleted as for an empty one.
+     * @throws RbdPlaceGone */
     void require_pool();
     /** Throws it, where the answer is negative. */
     void check(std::int64_t code, const std::string& what)
@@ -96,7 +96,7 @@ public:
 private:
     void configure(const PoolDef& def, const Host& host, std::chrono::seconds patience);
     int connect();
-    void enter_namespace(const RbdPlace& place);
+    void require_namespace();
     Error invalid_address(const PoolDef& def) const;
     void set(const std::string& name, const std::string& value);
     void set_patience();

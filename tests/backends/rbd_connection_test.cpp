@@ -236,6 +236,32 @@ TEST_CASE("rbd, simulated: rights that the user gets count at the next call", "[
     CHECK(peer.fake->connections() == before + 2);
 }
 
+TEST_CASE("rbd, simulated: a namespace that was deleted is no empty one", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool("inside", "rbd/space");
+    pool.create_volume(raw_volume("a", 8 * mib));
+    pool.refresh();
+    auto& images = peer.fake->images_;
+    const auto kept = images;
+    images.clear();
+    peer.fake->name_spaces_.clear();
+    const auto error = error_of([&] { pool.refresh(); });
+    CHECK(error.code() == ErrorCode::not_found);
+    CHECK(says(error, "RADOS pool 'rbd' has no namespace 'space'"));
+    peer.fake->fail("rbd_create4", -ENOENT); // as librbd answers then
+    const auto refused = error_of([&] { pool.create_volume(raw_volume("b", 8 * mib)); });
+    CHECK(says(refused, "no namespace 'space'"));
+    CHECK(pool.info().state == PoolState::inaccessible);
+    peer.fake->heal();
+    peer.fake->name_spaces_.insert("space");
+    images = kept;
+    CHECK(pool.volume_count() == 1);
+    pool.refresh();
+    CHECK(names(pool) == std::vector<std::string>{"a"});
+}
+
 TEST_CASE("rbd, simulated: monitors and options as the definition has them", "[rbd]")
 {
     const auto peer = RbdPeer::simulated();

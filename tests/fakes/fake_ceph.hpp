@@ -102,6 +102,7 @@ public:
     std::vector<std::shared_ptr<Image>> images_{};
     std::map<std::string, std::string> remains_{}; ///< objects that a kill left, and their bytes
     std::map<std::string, std::int64_t> pools_{{"rbd", 1}, {"other", 2}};
+    std::set<std::string> name_spaces_{"space"}; ///< of each pool
     std::vector<std::string> options_{};
     int connections_{};
     int open_{}; ///< connections that are not shut down

@@ -10,7 +10,7 @@ namespace {
 int namespace_exists(RadosPool, const char* name, bool* exists)
 {
     ENTER(rbd_namespace_exists);
-    *exists = std::string_view(name) == "space";
+    *exists = cluster->name_spaces_.contains(name);
     return 0;
 }
 int list2(RadosPool pool, RbdImageSpec* result, std::size_t* count)
