@@ -137,10 +137,16 @@ RbdConnection::RbdConnection(const PoolDef& def, const Host& host, seconds patie
         throw error(code, "cannot prepare a connection to Ceph as user '" + user_ + "'");
     try {
         configure(def, host, patience);
+        const auto what = "RADOS pool " + shown(place.pool) + ": cannot connect";
         if (const auto code = connect(); code == -EINVAL)
-            throw invalid_address(def);
+            throw Error(ErrorCode::invalid_argument,
+                        what + " to " + monitors_ + ": the key of user '" + user_ +
+                            "' is not one, or an address is wrong",
+                        "give the secret the key that 'ceph auth get-key client." + user_ +
+                            "' prints",
+                        {}, EINVAL);
         else
-            check(code, "RADOS pool " + shown(place.pool) + ": cannot connect");
+            check(code, what);
         std::array<char, 64> fsid{};
         check(library_.rados_cluster_fsid(cluster_, fsid.data(), fsid.size()),
               "cannot ask for the cluster's id");
@@ -182,26 +188,28 @@ void RbdConnection::require_namespace()
         "create it ('rbd namespace create " + place_ + "'), or correct the name of the source");
 }
 
-/** Ceph says the same of a name that cannot be resolved and of a key that is none. */
-Error RbdConnection::invalid_address(const PoolDef& def) const
+/** Ceph does without any of them where it cannot resolve one, and prints that on standard error. */
+std::string RbdConnection::resolvable_monitors(const PoolDef& def) const
 {
-    const auto pool = "RADOS pool " + shown(rbd_place(def).pool) + ": ";
+    std::string result;
+    std::string problem;
     for (const auto& host : def.source.hosts) {
+        std::string name = host.name;
+        if (name.starts_with('[') && name.ends_with(']'))
+            name = name.substr(1, name.size() - 2);
         struct addrinfo* found = nullptr;
-        const auto problem = ::getaddrinfo(host.name.c_str(), nullptr, nullptr, &found);
-        if (problem == 0)
+        if (const auto code = ::getaddrinfo(name.c_str(), nullptr, nullptr, &found); code == 0) {
             ::freeaddrinfo(found);
-        else
-            return Error(ErrorCode::connection,
-                         pool + "monitor " + shown(host.name) +
-                             " cannot be resolved: " + ::gai_strerror(problem),
-                         "correct the name, or see whether the name server knows it");
+            result += (result.empty() ? "" : ",") + monitor_text(host);
+        } else if (problem.empty()) {
+            problem = "monitor " + shown(name) + " cannot be resolved: " + ::gai_strerror(code);
+        }
     }
-    return Error(ErrorCode::invalid_argument,
-                 pool + "cannot connect to " + monitors_ + ": the key of user '" + user_ +
-                     "' is not one, or an address is wrong",
-                 "give the secret the key that 'ceph auth get-key client." + user_ + "' prints", {},
-                 EINVAL);
+    if (result.empty())
+        throw Error(ErrorCode::connection,
+                    "RADOS pool " + shown(rbd_place(def).pool) + ": " + problem,
+                    "correct the name, or see whether the name server knows it");
+    return result;
 }
 
 RbdConnection::~RbdConnection()
@@ -244,7 +252,7 @@ void RbdConnection::configure(const PoolDef& def, const Host& host, seconds pati
         check(library_.rados_conf_read_file(cluster_, file->c_str()),
               "cannot read Ceph's configuration " + shown(*file));
     if (!def.source.hosts.empty())
-        set("mon_host", monitors_);
+        set("mon_host", resolvable_monitors(def));
     // Nor does CEPH_ARGS in the environment say where the pool is, or a file what the key is.
     for (const auto* name : {"monmap", "mon_host_override"})
         library_.rados_conf_set(cluster_, name, "");

@@ -97,7 +97,7 @@ private:
     void configure(const PoolDef& def, const Host& host, std::chrono::seconds patience);
     int connect();
     void require_namespace();
-    Error invalid_address(const PoolDef& def) const;
+    std::string resolvable_monitors(const PoolDef& def) const;
     void set(const std::string& name, const std::string& value);
     void set_patience();
 

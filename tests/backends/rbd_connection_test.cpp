@@ -267,7 +267,9 @@ TEST_CASE("rbd, simulated: monitors and options as the definition has them", "[r
     const auto peer = RbdPeer::simulated();
     RbdStage stage(peer);
     auto def = stage.definition();
-    def.source.hosts = {{.name = "fd00::1", .port = 3300}, {.name = "fake.example"}};
+    def.source.hosts = {{.name = "fd00::1", .port = 3300},
+                        {.name = "no-such-monitor.invalid", .port = 6789}, // keeps nobody away
+                        {.name = peer.fake->monitor}};
     def.config_options = {{.name = "rbd_default_features", .value = "1"},
                           {.name = "client_mount_timeout", .value = "4"}};
     def.source.name = "rbd/space";
@@ -277,7 +279,7 @@ TEST_CASE("rbd, simulated: monitors and options as the definition has them", "[r
     const auto has = [&](const std::string& option) {
         return std::find(options.begin(), options.end(), option) != options.end();
     };
-    CHECK(has("mon_host=[fd00::1]:3300,fake.example"));
+    CHECK(has("mon_host=[fd00::1]:3300,192.0.2.1"));
     CHECK(has("rbd_default_features=1"));
     CHECK(has("client_mount_timeout=4"));
     CHECK(has("auth_client_required=cephx"));

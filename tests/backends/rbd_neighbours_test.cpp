@@ -121,7 +121,7 @@ TEST_CASE("rbd, simulated: an image of another cluster is no base of a clone", "
     RbdStage stage(peer);
     auto pool = stage.pool();
     auto def = stage.definition("second");
-    def.source.hosts[0].name = "second." + peer.fake->monitor;
+    def.source.hosts[0].name = peer.fake->monitor + "7";
     auto second = stage.context->define_pool(def);
     second.start();
     // Both have an image of that path.
@@ -162,7 +162,7 @@ TEST_CASE("rbd, simulated: a chain has what other clients made, and nothing of a
 
     // The path is there in another cluster, too, which stops answering.
     auto def = stage.definition("second");
-    def.source.hosts[0].name = "second." + peer.fake->monitor;
+    def.source.hosts[0].name = peer.fake->monitor + "7";
     auto second = stage.context->define_pool(def);
     second.start();
     second.refresh();

@@ -102,7 +102,7 @@ std::string logical_definition(std::shared_ptr<void>& source, std::string& why_n
 std::string rbd_definition(const Scratch& scratch, std::shared_ptr<void>& source)
 {
     constexpr auto uuid = "2ec115d7-3a88-4ceb-bc12-0ac909a6fd87";
-    std::string host = "name='fake.example'";
+    std::string host = "name='192.0.2.1'";
     std::string key;
     if (const char* directory = std::getenv("BASIN_CEPH")) {
         std::string name;

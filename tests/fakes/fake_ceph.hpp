@@ -67,7 +67,7 @@ public:
     Cluster& operator=(const Cluster&) = delete;
 
     std::string key{"AQBFakeKeyOfTheTestsAAAAAAAAAAAAAAAAAA=="};
-    std::string monitor{"fake.example"}; ///< by "second." before it, it tells of another cluster
+    std::string monitor{"192.0.2.1"}; ///< by "7" behind it, it tells of another cluster
     bool has_manager{true};
     std::atomic<int>* shut_down{}; ///< where not null: counts it there, after a while
     std::uint64_t quota{};

@@ -62,7 +62,7 @@ int fsid(RadosCluster connection, char* buffer, std::size_t size)
     ENTER(rados_cluster_fsid);
     const auto& monitors = static_cast<Connection*>(connection)->options["mon_host"];
     std::snprintf(buffer, size, "6f0e0f0a-0000-4000-8000-00000000000%c",
-                  monitors.starts_with("second.") ? '2' : '1');
+                  monitors.starts_with("192.0.2.17") ? '2' : '1');
     return 36;
 }
 std::uint64_t instance_id(RadosCluster)
