@@ -397,11 +397,14 @@ Error RbdConnection::error(std::int64_t code, const std::string& what)
     case EBUSY:
         return text(ErrorCode::busy, "it is in use", "end its use, or wait until it has ended");
     case EROFS:
-        return text(ErrorCode::busy, "another client holds its lock, or it is the copy of a mirror",
-                    "end its use first, or promote it: 'rbd mirror image promote'");
+        return text(ErrorCode::busy,
+                    "another client holds its lock, or died with it and user '" + user_ +
+                        "' may not lock that one out, or it is the copy of a mirror",
+                    "end its use first; give the user the rights for 'osd blocklist' (mon 'profile "
+                    "rbd'); or promote it: 'rbd mirror image promote'");
     case ENOTEMPTY:
         return text(ErrorCode::busy, "it has snapshots, or clones that are based on it",
-                    "delete these first");
+                    "delete these first; a snapshot of its group goes by 'rbd group snap rm'");
     case ENOSPC:
     case EDQUOT:
         return text(ErrorCode::no_space, "the pool is full, or has used up its quota",

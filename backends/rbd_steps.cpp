@@ -51,9 +51,22 @@ int create(const RbdStepPool& pool, const std::string& name, std::uint64_t size)
     return pool.library().rbd_create4(pool->pool(), name.c_str(), size, options.get());
 }
 
+Error invalid_layout(const std::string& what)
+{
+    return Error(
+        ErrorCode::invalid_argument,
+        what + ": Ceph does not accept the size, or not with these features, objects and stripes",
+        "choose a smaller size: an image with an object map has at most 256,000,000 "
+        "objects, of 4 MiB as a rule; or correct rbd_default_features, "
+        "rbd_default_order and their like in the pool's config_opts",
+        {}, EINVAL);
+}
+
 void check_created(const RbdStepPool& pool, int code, const std::string& name)
 {
     const auto what = "cannot create '" + pool->path_of(name) + "'";
+    if (code == -EINVAL)
+        throw invalid_layout(what);
     if (code != -ENOENT)
         return pool->check(code, what);
     pool->require_pool();
@@ -230,7 +243,10 @@ void resize(const RbdImage& image, std::uint64_t size, Job* job)
     const auto code = progress.follow([&] {
         return image.library().rbd_resize2(image.get(), size, true, RbdJob::report, &progress);
     });
-    image.check(code, "cannot make its size " + std::to_string(size) + " bytes");
+    const auto what = "cannot make its size " + std::to_string(size) + " bytes";
+    if (code == -EINVAL)
+        throw invalid_layout("'" + image.path() + "': " + what);
+    image.check(code, what);
 }
 
 void apply_extend(StepRun& run)

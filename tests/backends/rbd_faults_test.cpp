@@ -546,6 +546,32 @@ TEST_CASE("rbd, simulated: what each answer of Ceph becomes", "[rbd]")
     }
 }
 
+TEST_CASE("rbd, simulated: what Ceph says in few words", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    auto volume = pool.create_volume(raw_volume("a", 8 * mib));
+    SECTION("too many objects")
+    {
+        peer.fake->fail("rbd_create4", -EINVAL);
+        peer.fake->fail("rbd_resize2", -EINVAL);
+        for (const auto& error : {error_of([&] { pool.create_volume(raw_volume("b")); }),
+                                  error_of([&] { volume.resize(std::uint64_t{1} << 60); })}) {
+            CHECK(error.code() == ErrorCode::invalid_argument);
+            CHECK(says(error, "Ceph does not accept the size"));
+            CHECK(error.remedy().find("256,000,000 objects") != std::string::npos);
+        }
+    }
+    SECTION("a dead client's lock that the user cannot take")
+    {
+        peer.fake->fail("rbd_resize2", -EROFS);
+        const auto error = error_of([&] { volume.resize(16 * mib); });
+        CHECK(error.code() == ErrorCode::busy);
+        CHECK(says(error, "died with it and user 'virt' may not lock that one out"));
+    }
+}
+
 TEST_CASE("rbd, simulated: a creation that fails anywhere leaves nothing", "[rbd]")
 {
     const auto peer = RbdPeer::simulated();
