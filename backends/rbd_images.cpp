@@ -546,6 +546,7 @@ PoolSizes rbd_pool_sizes(RbdConnection& connection, const PoolDef& def)
     auto pool_name = rbd_place(def).pool;
     const auto usage = ask_monitor(connection, {{"prefix", "df"}, {"format", "json"}});
     PoolSizes sizes;
+    std::uint64_t objects = 0;
     try {
         // Without a manager daemon there are no numbers, and Ceph says 0 with success.
         if (number(usage.at("stats"), "total_bytes") == 0) {
@@ -564,18 +565,22 @@ PoolSizes rbd_pool_sizes(RbdConnection& connection, const PoolDef& def)
             const auto& stats = pool.at("stats");
             sizes.allocation = number(stats, "stored");
             sizes.available = number(stats, "max_avail");
-            sizes.details["objects"] = std::to_string(number(stats, "objects"));
+            objects = number(stats, "objects");
+            sizes.details["objects"] = std::to_string(objects);
         }
     } catch (const json::exception&) {
         throw Error(ErrorCode::parse_failed, "the monitor's answer to 'df' is not understood");
     }
-    const auto quota = number(
-        ask_monitor(connection,
-                    {{"prefix", "osd pool get-quota"}, {"pool", pool_name}, {"format", "json"}}),
-        "quota_max_bytes");
-    if (quota != 0) {
+    const auto quotas = ask_monitor(
+        connection, {{"prefix", "osd pool get-quota"}, {"pool", pool_name}, {"format", "json"}});
+    if (const auto quota = number(quotas, "quota_max_bytes"); quota != 0) {
         sizes.available = std::min(sizes.available, quota - std::min(quota, sizes.allocation));
         sizes.details["quota"] = std::to_string(quota);
+    }
+    if (const auto quota = number(quotas, "quota_max_objects"); quota != 0) {
+        if (objects >= quota)
+            sizes.available = 0;
+        sizes.details["object_quota"] = std::to_string(quota);
     }
     if (__builtin_add_overflow(sizes.allocation, sizes.available, &sizes.capacity))
         sizes.capacity = UINT64_MAX;

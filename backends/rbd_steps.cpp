@@ -175,6 +175,15 @@ int remove_snapshot(const RbdLibrary& library, RbdHandle image, const std::strin
     return library.rbd_snap_remove2(image, snapshot.c_str(), 0, RbdJob::report, &nobody);
 }
 
+/** The pool of the headers. */
+bool is_full(const StepRun& run, const RbdStepPool& pool)
+{
+    auto def = pool_from_json(run.argument("pool"));
+    def.config_options.clear(); // which may name a pool for data
+    const auto sizes = rbd_pool_sizes(*pool, def);
+    return sizes.capacity != 0 && sizes.available == 0;
+}
+
 int clone(const StepRun& run, const RbdStepPool& pool, const SourcePool& source,
           const std::string& snapshot)
 {
@@ -183,13 +192,8 @@ int clone(const StepRun& run, const RbdStepPool& pool, const SourcePool& source,
     const auto code =
         pool.library().rbd_clone3(source.get(), run.argument("source").c_str(), snapshot.c_str(),
                                   pool->pool(), run.argument("temporary").c_str(), options.get());
-    if (code != -ENOENT)
-        return code;
     // librbd (seen with 16.2) says so too where there is no space for the clone.
-    auto def = pool_from_json(run.argument("pool"));
-    def.config_options.clear(); // what is asked for is the pool of its header
-    const auto sizes = rbd_pool_sizes(*pool, def);
-    return sizes.capacity != 0 && sizes.available == 0 ? -EDQUOT : code;
+    return code == -ENOENT && is_full(run, pool) ? -EDQUOT : code;
 }
 
 void apply_clone(StepRun& run)
@@ -336,7 +340,10 @@ void apply_remove(StepRun& run)
     }
     pass_no_return(run, pool);
     enter_phase(run.job(), "removing", 0);
-    const auto code = remove_image(pool, name);
+    auto code = remove_image(pool, name);
+    // librbd (seen with 16.2) says so too where a pool without a trash has no room for one.
+    if (code == -ENOENT && id_of(pool, name) == run.argument("id") && is_full(run, pool))
+        code = -EDQUOT;
     if (code == -ETIMEDOUT || code == -ENOTCONN || code == -ESHUTDOWN)
         run.declare("unanswered", "yes");
     if (code == -ENOENT)

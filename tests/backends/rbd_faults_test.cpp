@@ -563,6 +563,14 @@ TEST_CASE("rbd, simulated: what Ceph says in few words", "[rbd]")
             CHECK(error.remedy().find("256,000,000 objects") != std::string::npos);
         }
     }
+    SECTION("an image that is there is not, where a full pool has no room for a trash")
+    {
+        peer.fake->full = true;
+        peer.fake->fail("rbd_remove_with_progress", -ENOENT);
+        CHECK(error_code([&] { volume.delete_storage(); }) == ErrorCode::no_space);
+        CHECK(names(pool) == std::vector<std::string>{"a"});
+        peer.fake->full = false;
+    }
     SECTION("a dead client's lock that the user cannot take")
     {
         peer.fake->fail("rbd_resize2", -EROFS);
