@@ -12,6 +12,8 @@
 #include "step_parts.hpp"
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 namespace storage::inline v1 {
 namespace {
@@ -106,7 +108,11 @@ void undo_create(StepRun& run)
     if (!run.evidence("made").empty())
         return;
     const auto id = listed_id(list_directory(*pool), name);
-    if (!id.empty() && !has_header(pool, id))
+    if (id.empty() || has_header(pool, id))
+        return;
+    // Nor has one that another host is making at this moment, but soon.
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    if (listed_id(list_directory(*pool), name) == id && !has_header(pool, id))
         clear_away(pool, name, id);
 }
 

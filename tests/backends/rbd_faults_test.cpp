@@ -637,6 +637,17 @@ TEST_CASE("rbd, simulated: half-made images go, whole ones of the name stay", "[
         CHECK(recovered[0].message == "undone");
         CHECK(peer.fake->image_count() == 0);
     }
+    SECTION("but for one that another host is making")
+    {
+        auto& image = *peer.fake->find("rbd", "a");
+        peer.fake->at_next("rados_read", [&] { // there is no header yet; there is when it is listed
+            peer.fake->at_next("rbd_list2", [&] { image.has_header = true; });
+        });
+        CHECK(stage.context->recover().size() == 1);
+        REQUIRE(peer.fake->image_count() == 1);
+        pool.refresh();
+        pool.find_volume("a").delete_storage();
+    }
     SECTION("by who wants the name") {}
     pool.create_volume(raw_volume("a", 2 * mib));
     CHECK(error_code([&] { pool.create_volume(raw_volume("a")); }) == ErrorCode::already_exists);
