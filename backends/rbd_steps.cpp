@@ -156,14 +156,16 @@ public:
     SourceImage(const StepRun& run, const RbdStepPool& pool, const SourcePool& source)
         : library_(pool.library())
     {
-        const auto& name = run.argument("source");
+        const auto& name_space = run.argument("source_namespace");
+        const auto path = run.argument("source_pool") + '/' +
+                          (name_space.empty() ? "" : name_space + '/') + run.argument("source");
         const auto code = library_.rbd_open_by_id(source.get(), run.argument("source_id").c_str(),
                                                   &handle_, nullptr);
         if (code == -ENOENT)
             throw Error(ErrorCode::not_found,
-                        "'" + name + "' is not the image any more that was meant",
+                        "'" + path + "' is not the image any more that was meant",
                         "refresh the pool and look again", {}, ENOENT);
-        pool->check(code, "cannot open '" + name + "'");
+        pool->check(code, "cannot open '" + path + "'");
     }
     ~SourceImage() { close_image(library_, handle_); }
     SourceImage(const SourceImage&) = delete;
@@ -215,6 +217,7 @@ void apply_clone(StepRun& run)
         return;
     }
     const auto& snapshot = run.argument("temporary");
+    run.declare("snapshot", "begun");
     pool->check(library.rbd_snap_create(source.get(), snapshot.c_str()), what);
     const auto cloned = clone(run, pool, source_pool, snapshot);
     // A clone of format 2 keeps the snapshot alive, in Ceph's trash and out of sight.
@@ -226,7 +229,7 @@ void apply_clone(StepRun& run)
 void undo_clone(StepRun& run)
 {
     undo_begin(run);
-    if (!run.argument("snapshot").empty())
+    if (run.evidence("snapshot").empty()) // the clone is of one that was there, or nothing was made
         return;
     const RbdStepPool pool(run);
     try {

@@ -230,10 +230,21 @@ TEST_CASE("rbd, simulated: rights that the user gets count at the next call", "[
         peer.fake->heal();
         CHECK(stage.context->recover().empty());
     }
-    pool.create_volume(raw_volume("a", 8 * mib)); // by a new connection, which has the new rights
+    auto golden = pool.create_volume(raw_volume("a", 8 * mib)); // by a new connection
     CHECK(peer.fake->connections() == before + 2);
     pool.refresh();
     CHECK(peer.fake->connections() == before + 2);
+    for (const auto flags : {CreateFlags::none, CreateFlags::linked}) { // who may only read
+        peer.fake->fail("rbd_create4", -EPERM);
+        peer.fake->fail("rbd_open_by_id", -EPERM, 1, 2);
+        peer.fake->fail("rbd_remove_with_progress", -EPERM);
+        const auto error =
+            error_of([&] { pool.create_volume_from(raw_volume("b", 0), golden, flags); });
+        CHECK(error.code() == ErrorCode::permission_denied);
+        CHECK(error.detail().empty());
+        peer.fake->heal();
+        CHECK(stage.context->recover().empty());
+    }
 }
 
 TEST_CASE("rbd, simulated: a namespace that was deleted is no empty one", "[rbd]")
