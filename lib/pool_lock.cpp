@@ -24,15 +24,28 @@ constexpr off_t first_volume_byte = 1;
 // Above them a byte for each process that holds the pool; fcntl(2) gives no owner of such a lock.
 constexpr off_t first_holder_byte = off_t{3} << 61;
 constexpr off_t most_processes = off_t{1} << 32;
+// Above these, for each of the bytes below, one for each process that has it locked.
+constexpr off_t first_user_byte = first_holder_byte + most_processes;
+constexpr off_t most_used_bytes = off_t{1} << 28; // beyond, they share
 
-// Behind the lock there is text: who took it last. One line for the pool, and lines that volumes
-// share by hash; a reader checks that the line speaks of the volume that it asks about.
+// Behind the lock there is text: what it was taken for last. One line for the pool, and lines that
+// volumes share by hash; a reader checks whose line it is.
 constexpr std::size_t note_size = 192;
 constexpr std::size_t volume_notes = 63;
 
 off_t volume_byte(std::string_view name)
 {
     return first_volume_byte + static_cast<off_t>(std::hash<std::string_view>{}(name) >> 2);
+}
+
+std::size_t slot_of(off_t byte)
+{
+    return byte == pool_byte ? 0 : 1 + static_cast<std::size_t>(byte) % volume_notes;
+}
+
+off_t first_user_of(off_t byte)
+{
+    return first_user_byte + byte % most_used_bytes * most_processes;
 }
 
 bool try_lock(int fd, short kind, off_t start)
@@ -59,11 +72,11 @@ void unlock(int fd, off_t start)
     ::fcntl(fd, F_OFD_SETLK, &request);
 }
 
-/** Where another descriptor has a lock in that range. */
-std::optional<off_t> find_lock(int fd, off_t start, off_t length)
+/** Where another descriptor has a lock in that range that excludes one of this kind. */
+std::optional<off_t> find_lock(int fd, off_t start, off_t length, short kind = F_WRLCK)
 {
     struct flock request {};
-    request.l_type = F_WRLCK;
+    request.l_type = kind;
     request.l_whence = SEEK_SET;
     request.l_start = start;
     request.l_len = length;
@@ -114,6 +127,35 @@ std::string describe_holder(const std::string& note, std::string_view object)
            ")";
 }
 
+/** Who has locked the byte, in words. @param object  what it stands for */
+std::string holder_of(int fd, off_t byte, std::string_view object)
+{
+    const auto first = first_user_of(byte);
+    const auto user = find_lock(fd, first, most_processes);
+    auto noted = describe_holder(read_note(fd, slot_of(byte)), object);
+    if (!user) // about to say so, or gone
+        return noted;
+    auto process = "process " + std::to_string(*user - first);
+    return noted.starts_with(process + ' ') ? noted : process; // of many readers the last one noted
+}
+
+/** Who keeps the pool from being locked: whoever has it, or one of its volumes. */
+std::string pool_holder(int fd)
+{
+    if (!find_lock(fd, pool_byte, 1, F_RDLCK))
+        if (const auto volume =
+                find_lock(fd, first_volume_byte, first_holder_byte - first_volume_byte))
+            return holder_of(fd, *volume, {});
+    return holder_of(fd, pool_byte, {});
+}
+
+/** A lock that was just taken: by whom, and what for. */
+void sign(int fd, off_t byte, const Note& note)
+{
+    try_lock(fd, F_RDLCK, first_user_of(byte) + ::getpid());
+    write_note(fd, slot_of(byte), note);
+}
+
 /** Repeats attempt() with growing pauses until it holds, or the job's patience or time ends. */
 template <typename Attempt>
 bool wait_for(Attempt&& attempt, std::chrono::milliseconds patience, Job* job,
@@ -158,7 +200,7 @@ HeldLock::~HeldLock()
 
 UniqueFd LockDirectory::open(const std::string& name) const
 {
-    const auto file = path_ + '/' + name;
+    const auto file = lock_file(name);
     UniqueFd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd && errno == ENOENT) {
         make_directories(path_, 0700);
@@ -195,11 +237,10 @@ HeldLock LockDirectory::lock_claims(const std::vector<std::string>& claims,
     std::sort(bytes.begin(), bytes.end()); // in one order for all
     const auto note = make_note(operation, object);
     for (const auto byte : bytes) {
-        const auto slot = 1 + static_cast<std::size_t>(byte) % volume_notes;
         if (!wait_for([&] { return try_lock(fd.get(), F_WRLCK, byte); }, registry_patience, job,
                       object))
-            throw busy(object, describe_holder(read_note(fd.get(), slot), {}));
-        write_note(fd.get(), slot, note);
+            throw busy(object, holder_of(fd.get(), byte, {}));
+        sign(fd.get(), byte, note);
     }
     return HeldLock(std::move(fd));
 }
@@ -224,11 +265,11 @@ HeldLock LockDirectory::lock_pool(const std::string& uuid, const std::string& na
         auto fd = open(uuid);
         if (!wait_for([&] { return try_lock(fd.get(), kind, pool_byte); }, patience_of(job), job,
                       object)) {
-            throw busy(object, describe_holder(read_note(fd.get(), 0), {}));
+            throw busy(object, pool_holder(fd.get()));
         }
         if (!is_current(fd.get()))
             continue;
-        write_note(fd.get(), 0, make_note(operation, object));
+        sign(fd.get(), pool_byte, make_note(operation, object));
         return HeldLock(std::move(fd));
     }
 }
@@ -237,7 +278,7 @@ HeldLock LockDirectory::hold(const std::string& uuid) const
 {
     auto fd = open(uuid);
     if (!try_lock(fd.get(), F_RDLCK, first_holder_byte + ::getpid()))
-        throw Error(ErrorCode::internal, "'" + path_ + '/' + uuid + "' is locked by a stranger");
+        throw Error(ErrorCode::internal, "'" + lock_file(uuid) + "' is locked by a stranger");
     return HeldLock(std::move(fd));
 }
 
@@ -265,7 +306,6 @@ HeldLock LockDirectory::lock_volume(const VolumeLock& wanted, std::string_view o
     const auto object = volume_object(wanted.volume, wanted.pool_name);
     const short kind = wanted.use == VolumeUse::read ? F_RDLCK : F_WRLCK;
     const auto byte = volume_byte(wanted.volume);
-    const auto slot = 1 + static_cast<std::size_t>(byte) % volume_notes;
     for (;;) {
         auto fd = open(wanted.pool_uuid);
         bool pool_is_free = false;
@@ -280,15 +320,12 @@ HeldLock LockDirectory::lock_volume(const VolumeLock& wanted, std::string_view o
         };
         if (!wait_for(attempt, patience_of(job), job, object)) {
             if (!pool_is_free)
-                throw busy("pool '" + wanted.pool_name + "'",
-                           describe_holder(read_note(fd.get(), 0), {}));
-            throw busy(object, describe_holder(read_note(fd.get(), slot), object));
+                throw busy("pool '" + wanted.pool_name + "'", pool_holder(fd.get()));
+            throw busy(object, holder_of(fd.get(), byte, object));
         }
         if (!is_current(fd.get()))
             continue;
-        const auto note = make_note(operation, object);
-        write_note(fd.get(), 0, note);
-        write_note(fd.get(), slot, note);
+        sign(fd.get(), byte, make_note(operation, object));
         return HeldLock(std::move(fd));
     }
 }
@@ -309,21 +346,22 @@ std::pair<HeldLock, HeldLock> LockDirectory::lock_volumes(const VolumeLock& firs
     return {std::move(one), std::move(other)};
 }
 
-std::string LockDirectory::volume_holder(const std::string& uuid, std::string_view pool_name,
-                                         std::string_view volume) const
+std::string LockDirectory::volume_holder(const VolumeLock& wanted) const
 {
-    const UniqueFd fd(::open((path_ + '/' + uuid).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-    const auto byte = volume_byte(volume);
+    // Not for writing: who waits for a lock to be given back (PoolWatches) is told of these closes.
+    const UniqueFd fd(
+        ::open(lock_file(wanted.pool_uuid).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    const auto byte = volume_byte(wanted.volume);
+    const short kind = wanted.use == VolumeUse::read ? F_RDLCK : F_WRLCK;
     // Asked for, not taken: who wants it at this instant must not find it taken.
-    if (!fd || !find_lock(fd.get(), byte, 1))
+    if (!fd || !find_lock(fd.get(), byte, 1, kind))
         return {};
-    const auto slot = 1 + static_cast<std::size_t>(byte) % volume_notes;
-    return describe_holder(read_note(fd.get(), slot), volume_object(volume, pool_name));
+    return holder_of(fd.get(), byte, volume_object(wanted.volume, wanted.pool_name));
 }
 
 void LockDirectory::forget(const std::string& uuid) const noexcept
 {
-    ::unlink((path_ + '/' + uuid).c_str());
+    ::unlink(lock_file(uuid).c_str());
 }
 
 } // namespace storage::inline v1

@@ -71,10 +71,11 @@ public:
      * somebody who has the other. */
     std::pair<HeldLock, HeldLock> lock_volumes(const VolumeLock& first, const VolumeLock& second,
                                                std::string_view operation, Job* job) const;
-    /** Who changes the volume now, in words; "" for nobody. */
-    std::string volume_holder(const std::string& uuid, std::string_view pool_name,
-                              std::string_view volume) const;
+    /** Who keeps the volume from being locked so now, in words; "" for nobody. */
+    std::string volume_holder(const VolumeLock& wanted) const;
 
+    /** It is closed after writing whenever a lock is given back. */
+    std::string lock_file(const std::string& uuid) const { return path_ + '/' + uuid; }
     /** Forgets the lock file of a pool that is gone. The caller holds the pool's lock. */
     void forget(const std::string& uuid) const noexcept;
 

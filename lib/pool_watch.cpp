@@ -36,7 +36,7 @@ std::optional<VolumeRecord> known(PoolObject& pool, const std::string& name, boo
 
 void look_at(Context::Impl& context, const PoolPointer& pool, const std::string& name)
 {
-    if (!context.locks.volume_holder(pool->uuid, pool->name, name).empty())
+    if (!context.locks.volume_holder({pool->uuid, pool->name, name}).empty())
         return; // who changes it tells so before it is unlocked
     context.synchronise(Context::Impl::Look::quick);
     PoolAccess access(pool);

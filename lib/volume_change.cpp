@@ -146,7 +146,7 @@ std::vector<Blocker> Volume::blockers() const
         PoolAccess access(pool);
         access.require_started();
         auto found = blockers_of(access, name, BlockerKind::none);
-        if (const auto holder = access.context->locks.volume_holder(pool->uuid, pool->name, name);
+        if (const auto holder = access.context->locks.volume_holder({pool->uuid, pool->name, name});
             !holder.empty())
             found.push_back({.kind = BlockerKind::job, .message = "in use by " + holder});
         return found;

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <optional>
+#include <sys/wait.h>
 #include <thread>
 
 using namespace storage;
@@ -90,12 +91,12 @@ TEST_CASE("who asks whose a lock is stands in nobody's way", "[lock]")
     const VolumeLock a{uuid, pool, "a"};
     {
         const auto held = locks.lock_volume(a, "vol-create", nullptr);
-        CHECK_THAT(locks.volume_holder(uuid, pool, "a"), Catch::Contains("(vol-create)"));
-        CHECK(locks.volume_holder(uuid, pool, "b").empty());
+        CHECK_THAT(locks.volume_holder(a), Catch::Contains("(vol-create)"));
+        CHECK(locks.volume_holder({uuid, pool, "b"}).empty());
     }
     std::jthread asker([&](std::stop_token stop) {
         while (!stop.stop_requested())
-            locks.volume_holder(uuid, pool, "a");
+            locks.volume_holder(a);
     });
     int refused = 0;
     for (int i = 0; i < 20000; ++i)
@@ -143,4 +144,47 @@ TEST_CASE("who waits for one of two volumes does not keep the other, in one orde
     const bool b_first =
         leaves_the_other("b", "a", "a", "b") && leaves_the_other("b", "a", "b", "a");
     CHECK(a_first != b_first);
+}
+
+TEST_CASE("who is said to have a lock has it, whoever had it since", "[lock]")
+{
+    TemporaryDirectory directory;
+    const LockDirectory locks(directory / "lock");
+    int ready[2], over[2];
+    REQUIRE(::pipe(ready) == 0);
+    REQUIRE(::pipe(over) == 0);
+    const VolumeLock a{uuid, pool, "a", VolumeUse::read}, b{uuid, pool, "b"};
+    const auto reader = ::fork();
+    if (reader == 0) {
+        ::close(over[1]);
+        const auto lock = locks.lock_volume(a, "vol-download", nullptr);
+        char byte = 'r';
+        const bool told = ::write(ready[1], &byte, 1) == 1;
+        ::_exit(told && ::read(over[0], &byte, 1) == 0 ? 0 : 1); // when the other end is closed
+    }
+    char byte{};
+    REQUIRE(::read(ready[0], &byte, 1) == 1);
+    { // this process has it, too, and leaves its name last
+        const auto same = locks.lock_volume(a, "vol-create-from", nullptr);
+        const auto other = locks.lock_volume(b, "vol-create", nullptr);
+    }
+    std::string text;
+    CHECK(code_of(
+              [&] {
+                  locks.lock_volume({uuid, pool, "a"}, "vol-delete", nullptr);
+              },
+              &text) == ErrorCode::busy);
+    CHECK_THAT(text, Catch::EndsWith("in use by process " + std::to_string(reader)));
+    CHECK(code_of([&] { locks.lock_pool(uuid, pool, "pool-stop", nullptr); }, &text) ==
+          ErrorCode::busy);
+    CHECK_THAT(text, Catch::EndsWith("in use by process " + std::to_string(reader)));
+    CHECK_THAT(locks.volume_holder({uuid, pool, "a"}),
+               Catch::Equals("process " + std::to_string(reader)));
+    CHECK(locks.volume_holder(a).empty()); // who only reads, may
+    CHECK(locks.volume_holder(b).empty());
+    for (const int fd : {over[1], over[0], ready[0], ready[1]})
+        ::close(fd);
+    int status = -1;
+    CHECK(::waitpid(reader, &status, 0) == reader);
+    CHECK(status == 0);
 }
