@@ -455,6 +455,11 @@ namespace {
 
 std::mutex connections_mutex;
 
+// A child of fork() has no other thread that would give it back.
+[[maybe_unused]] const int registered =
+    ::pthread_atfork([] { connections_mutex.lock(); }, [] { connections_mutex.unlock(); },
+                     [] { connections_mutex.unlock(); });
+
 /** One context's secrets do not open another's connection. */
 std::string key_of(const PoolDef& def, const Host& host)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "lock_descriptor.hpp"
 
+#include <pthread.h>
 #include <utility>
 #include <vector>
 
@@ -11,6 +12,15 @@ namespace {
 // Nothing here has a destructor to run: a thread that was left behind may outlive main().
 constinit std::mutex mutex;
 constinit std::vector<int>* held = nullptr; ///< as long as there are any
+
+// A child of fork() has no other thread that would give the mutex back. Its parent's locks are none
+// of its own.
+[[maybe_unused]] const int registered =
+    ::pthread_atfork([] { mutex.lock(); }, [] { mutex.unlock(); },
+                     [] {
+                         held = nullptr;
+                         mutex.unlock();
+                     });
 
 } // namespace
 
@@ -27,8 +37,7 @@ LockDescriptor::~LockDescriptor()
     if (!fd_)
         return;
     const std::lock_guard lock(mutex);
-    std::erase(*held, fd_.get());
-    if (held->empty())
+    if (held && std::erase(*held, fd_.get()) != 0 && held->empty())
         delete std::exchange(held, nullptr);
     fd_.reset();
 }

@@ -188,3 +188,28 @@ TEST_CASE("who is said to have a lock has it, whoever had it since", "[lock]")
     CHECK(::waitpid(reader, &status, 0) == reader);
     CHECK(status == 0);
 }
+
+TEST_CASE("a child of fork() can lock, whatever other threads were about to do", "[lock]")
+{
+    TemporaryDirectory directory;
+    const LockDirectory locks(directory / "lock");
+    std::atomic<bool> begun{false};
+    std::thread other([&] {
+        const LockDescriptors none_is_opened;
+        begun = true;
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    });
+    while (!begun)
+        std::this_thread::yield();
+    const auto child = ::fork();
+    if (child == 0) {
+        ::alarm(20); // else it would wait for ever
+        ::_exit(code_of([&] { locks.lock_pool(uuid, pool, "pool-start", nullptr); }) == ErrorCode{}
+                    ? 0
+                    : 1);
+    }
+    other.join();
+    int status = -1;
+    CHECK(::waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+}
