@@ -2,6 +2,7 @@
 #include "pool_watch.hpp"
 
 #include "pool_call.hpp"
+#include "volume_change.hpp"
 
 #include <cerrno>
 
@@ -21,37 +22,6 @@ bool can_be_watched(const PoolFiles& files)
         return false;
     const auto* info = find_backend(files.started->definition.type);
     return info && info->capabilities.has(Capability::watch);
-}
-
-/** What the table has of it. @param told  whether a basin process has told that it changed */
-std::optional<VolumeRecord> known(PoolObject& pool, const std::string& name, bool& told)
-{
-    const std::unique_lock writing(pool.table_mutex);
-    const auto news = pool.news.names().find(name);
-    told = news != pool.news.names().end();
-    if (told)
-        pool.news.settle(name, news->second); // it is looked at right now
-    return pool.table ? pool.table->find(name) : std::nullopt;
-}
-
-void look_at(Context::Impl& context, const PoolPointer& pool, const std::string& name)
-{
-    if (!context.locks.volume_holder({pool->uuid, pool->name, name}).empty())
-        return; // who changes it tells so before it is unlocked
-    context.synchronise(Context::Impl::Look::quick);
-    PoolAccess access(pool);
-    access.require_started();
-    bool told = false, ignored = false;
-    const auto before = known(*pool, name, told);
-    access.update_volume(name);
-    const auto after = known(*pool, name, ignored);
-    if (told || (!before && !after))
-        return;
-    if (!before || !after)
-        context.emit(before ? EventKind::volume_deleted : EventKind::volume_created, *pool, name,
-                     Doer::another);
-    else if (!(before->facts == after->facts))
-        context.emit(EventKind::volume_changed, *pool, name, Doer::another);
 }
 
 } // namespace
@@ -86,10 +56,10 @@ void PoolWatches::follow(Context::Impl& context)
     context.synchronise(Context::Impl::Look::full);
     const auto pools = context.all_where(can_be_watched);
     for (auto entry = watched_.begin(); entry != watched_.end();) {
-        const auto& [descriptor, watched] = *entry;
+        const auto& watched = entry->second;
         const bool stays = !watched.gone && watched.start == watched.pool->files()->started;
         if (!stays)
-            ::inotify_rm_watch(inotify_, descriptor);
+            end(*entry);
         entry = stays ? std::next(entry) : watched_.erase(entry);
     }
     for (const auto& pool : pools)
@@ -100,6 +70,41 @@ void PoolWatches::follow(Context::Impl& context)
             context.log(LogLevel::warning, "pool '" + pool->name + "': changes by others are not " +
                                                "told: " + error.what());
         }
+}
+
+void PoolWatches::end(std::pair<const int, Watched>& entry)
+{
+    ::inotify_rm_watch(inotify_, entry.first);
+    if (entry.second.lock_file >= 0)
+        ::inotify_rm_watch(inotify_, entry.second.lock_file);
+}
+
+/** Who reads it changes nothing, and who changes it tells so before it is unlocked; unless that
+ * fails. */
+bool PoolWatches::is_changing(const LockDirectory& locks, Watched& watched, const std::string& name)
+{
+    const auto is_locked = [&] {
+        return !locks.volume_holder({watched.pool->uuid, watched.pool->name, name, VolumeUse::read})
+                    .empty();
+    };
+    if (!is_locked())
+        return false;
+    if (watched.lock_file < 0)
+        watched.lock_file = ::inotify_add_watch(
+            inotify_, locks.lock_file(watched.pool->uuid).c_str(), IN_CLOSE_WRITE);
+    return is_locked(); // which may have ended before it was watched
+}
+
+void PoolWatches::look_at(Context::Impl& context, Watched& watched, const std::string& name)
+{
+    if (is_changing(context.locks, watched, name)) {
+        watched.locked.insert(name);
+        return;
+    }
+    context.synchronise(Context::Impl::Look::quick);
+    PoolAccess access(watched.pool);
+    access.require_started();
+    tell_changes(access, name, Doer::another);
 }
 
 void PoolWatches::take(const ::inotify_event& event)
@@ -149,7 +154,8 @@ void PoolWatches::tell(Context::Impl& context)
     for (auto entry = watched_.begin(); entry != watched_.end();) {
         auto& watched = entry->second;
         const auto pool = watched.pool;
-        const auto names = std::exchange(watched.names, {});
+        auto names = std::exchange(watched.names, {});
+        names.merge(std::exchange(watched.locked, {}));
         bool all = std::exchange(watched.all, false);
         if (std::exchange(watched.unsure, false)) {
             const auto& path = watched.start->definition.target.path;
@@ -162,7 +168,7 @@ void PoolWatches::tell(Context::Impl& context)
         if (std::exchange(watched.moved, false) || gone)
             context.emit(EventKind::pool_changed, *pool, {}, Doer::another);
         if (gone) {
-            ::inotify_rm_watch(inotify_, entry->first);
+            end(*entry);
             lost_.push_back({.pool = pool, .start = watched.start});
         }
         entry = gone ? watched_.erase(entry) : std::next(entry);
@@ -171,7 +177,7 @@ void PoolWatches::tell(Context::Impl& context)
         if (!all)
             for (const auto& name : names)
                 try {
-                    look_at(context, pool, name);
+                    look_at(context, watched, name);
                 } catch (const Error&) { // no volume, but something that a diagnostic tells of
                     all = true;
                 }
@@ -183,6 +189,8 @@ void PoolWatches::tell(Context::Impl& context)
             } catch (const Error& error) {
                 context.log(LogLevel::warning, error.what());
             }
+        if (watched.locked.empty() && watched.lock_file >= 0)
+            ::inotify_rm_watch(inotify_, std::exchange(watched.lock_file, -1));
     }
 }
 

@@ -27,15 +27,20 @@ private:
     struct Watched {
         PoolPointer pool{};
         std::shared_ptr<const StartRecord> start{};
-        std::set<std::string> names{}; ///< that something happened to
-        bool all{};                    ///< more happened than is known by name
-        bool moved{};                  ///< the directory itself
-        bool gone{};                   ///< the directory itself
-        bool unsure{};                 ///< what became of the directory was not heard
+        std::set<std::string> names{};  ///< that something happened to
+        std::set<std::string> locked{}; ///< the same, to be looked at when they are unlocked
+        int lock_file{-1};              ///< its watch, while there are any
+        bool all{};                     ///< more happened than is known by name
+        bool moved{};                   ///< the directory itself
+        bool gone{};                    ///< the directory itself
+        bool unsure{};                  ///< what became of the directory was not heard
     };
 
     bool is_followed(const PoolPointer& pool) const;
     void begin(const PoolPointer& pool);
+    void end(std::pair<const int, Watched>& entry);
+    bool is_changing(const LockDirectory& locks, Watched& watched, const std::string& name);
+    void look_at(Context::Impl& context, Watched& watched, const std::string& name);
     void look_for_lost(Context::Impl& context);
 
     int inotify_;

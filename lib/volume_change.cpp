@@ -140,6 +140,39 @@ void require_expected(PoolAccess& access, const Volume& volume)
                     "look again, and decide anew");
 }
 
+namespace {
+
+/** What the table has of it. @param told  whether somebody has told that it changed */
+std::optional<VolumeRecord> known_now(PoolObject& pool, const std::string& name, bool& told)
+{
+    const std::unique_lock writing(pool.table_mutex);
+    const auto news = pool.news.names().find(name);
+    told = news != pool.news.names().end();
+    if (told)
+        pool.news.settle(name, news->second); // it is looked at right now
+    return pool.table ? pool.table->find(name) : std::nullopt;
+}
+
+} // namespace
+
+void tell_changes(PoolAccess& access, const std::string& name, Doer doer)
+{
+    auto& pool = *access.pool;
+    bool told = false, ignored = false;
+    auto before = known_now(pool, name, told);
+    access.update_volume(name);
+    const auto after = known_now(pool, name, ignored);
+    if (told || (!before && !after))
+        return;
+    if (before && after)
+        before->facts.fresh = after->facts.fresh; // that time has passed is no news
+    if (!before || !after)
+        access.context->emit(before ? EventKind::volume_deleted : EventKind::volume_created, pool,
+                             name, doer);
+    else if (before->facts != after->facts)
+        access.context->emit(EventKind::volume_changed, pool, name, doer);
+}
+
 std::vector<Blocker> Volume::blockers() const
 {
     return look(pool_, [pool = pool_, name = name_] {

@@ -16,6 +16,10 @@ std::vector<Blocker> blockers_of(PoolAccess& access, const std::string& name, Bl
 /** @throws Error not_found  the handle means another object than the one that has the name now */
 void require_expected(PoolAccess& access, const Volume& volume);
 
+/** Looks at one volume, and tells how it differs from what the pool's list has; but not what
+ * somebody has told already. @param doer  who changed it */
+void tell_changes(PoolAccess& access, const std::string& name, Doer doer);
+
 /** The call that changes one volume which exists. */
 struct VolumeOperation {
     std::string_view name{}; ///< "vol-wipe"
@@ -88,7 +92,11 @@ bool change_volume(PoolAccess& access, const Volume& target, const VolumeOperati
         if (!change.execute(context.change_host(job)))
             return false;
     } catch (...) {
-        update(volume); // half a wipe changes a volume, too
+        try {
+            tell_changes(access, volume, Doer::this_context); // half a wipe changes a volume, too
+        } catch (const Error& error) {
+            context.log(LogLevel::warning, error.what());
+        }
         throw;
     }
     update(volume);

@@ -123,6 +123,82 @@ TEST_CASE("with the watch on, what basin does is told once", "[watch]")
     CHECK(watcher.until("volume_created last") == "volume_created last");
 }
 
+TEST_CASE("with the watch on, what others do to a volume that is locked is told as well", "[watch]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    auto there = pool.create_volume(raw_volume("there", 4096));
+    Watcher watcher(scratch);
+    const auto drain = [&] {
+        std::string all;
+        while (const auto event = watcher.context().next_event())
+            all += std::string(to_string(event->kind)) + ' ' + event->volume_name + ' ';
+        return all;
+    };
+    SECTION("one that is only read, at once")
+    {
+        std::string told;
+        Job job;
+        job.set_progress_callback([&](const Progress&) {
+            if (!told.empty())
+                return;
+            told = "once";
+            REQUIRE(::chmod((scratch.target() + "/there").c_str(), 0640) == 0);
+            told = watcher.until("volume_changed there");
+        });
+        pool.create_volume_from(raw_volume("copy", 0), there, CreateFlags::none, &job);
+        CHECK(told == "volume_changed there");
+        pool.find_volume("copy").delete_storage();
+        CHECK(watcher.until("volume_deleted copy") == "volume_created copy, volume_deleted copy");
+    }
+    SECTION("one that a call changes which fails, when it has")
+    {
+        const ReadCallback give = [&](std::span<std::byte>, std::uint64_t&) -> std::size_t {
+            scratch.directory.write("pool/new", "x");
+            CHECK(drain().empty());
+            throw Error(ErrorCode::io, "the source fails");
+        };
+        CHECK(error_code([&] { pool.upload_volume(raw_volume("new", 0), give); }) == ErrorCode::io);
+        CHECK(watcher.until("volume_created new") == "volume_created new");
+        const ReadCallback fail = [&](std::span<std::byte> buffer, std::uint64_t&) -> std::size_t {
+            REQUIRE(::truncate((scratch.target() + "/there").c_str(), 8192) == 0);
+            REQUIRE(::chmod((scratch.target() + "/there").c_str(), 0640) == 0);
+            CHECK(drain().empty());
+            buffer[0] = std::byte{1};
+            throw Error(ErrorCode::io, "the source fails");
+        };
+        CHECK(error_code([&] { there.upload(fail); }) == ErrorCode::io);
+        CHECK(watcher.until("volume_changed there") == "volume_changed there");
+        // In the context that watches itself, where the call takes in what it leaves.
+        auto same = watcher.context().find_pool("pool").find_volume("there");
+        const ReadCallback shrink = [&](std::span<std::byte>, std::uint64_t&) -> std::size_t {
+            REQUIRE(::truncate((scratch.target() + "/there").c_str(), 512) == 0);
+            throw Error(ErrorCode::io, "the source fails");
+        };
+        CHECK(error_code([&] { same.upload(shrink); }) == ErrorCode::io);
+        CHECK(watcher.until("volume_changed there by itself") == "volume_changed there by itself");
+    }
+    SECTION("once, when the call succeeds")
+    {
+        bool given = false;
+        const ReadCallback give = [&](std::span<std::byte> buffer, std::uint64_t&) -> std::size_t {
+            if (std::exchange(given, true))
+                return 0;
+            REQUIRE(::chmod((scratch.target() + "/there").c_str(), 0640) == 0);
+            CHECK(drain().empty());
+            buffer[0] = std::byte{1};
+            return 1;
+        };
+        there.upload(give);
+    }
+    scratch.directory.write("pool/last", "x");
+    const auto rest = watcher.until("volume_created last");
+    CHECK((rest == "volume_created last" ||
+           rest == "volume_changed there, volume_created last")); // the second: of the upload
+    CHECK(drain().empty());
+}
+
 TEST_CASE("pools that start later are watched, and those that stop are not", "[watch]")
 {
     Scratch scratch;
