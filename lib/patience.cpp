@@ -17,10 +17,12 @@ namespace {
 using std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-constexpr auto look_interval = 50ms; ///< how soon a cancel is noticed
-constexpr auto grace = 300ms;        ///< to end cleanly, for work that does not move
-constexpr auto long_grace = 10s;     ///< the same, for work that does: it undoes something
-constexpr auto stuck_after = 1s;     ///< then storage is not about to answer
+constexpr auto look_interval = 50ms;  ///< how soon a cancel is noticed
+constexpr auto short_interval = 10ms; ///< where the call only looks at something
+constexpr auto grace = 300ms;         ///< to end cleanly, for work that does not move
+constexpr auto long_grace = 10s;      ///< the same, for work that does: it undoes something
+constexpr auto still_after = 30ms;    ///< then it does not move
+constexpr auto stuck_after = 1s;      ///< then storage is not about to answer
 
 /** One call between the thread that does it and the one that waits for it. */
 struct Call {
@@ -33,6 +35,7 @@ struct Call {
     bool done{};
     bool left{}; ///< nobody waits any more
     std::exception_ptr error{};
+    std::atomic<bool> waits{}; ///< for another call
 
     const std::function<void()>* request{}; ///< to be called by the thread that waits
     bool answered{};
@@ -40,6 +43,23 @@ struct Call {
 };
 
 thread_local Call* current = nullptr;
+
+/** This thread waits for another one's call: that it wakes up meanwhile is no movement. */
+class WaitingForAnother {
+public:
+    WaitingForAnother()
+    {
+        if (current)
+            current->waits = true;
+    }
+    ~WaitingForAnother()
+    {
+        if (current)
+            current->waits = false;
+    }
+    WaitingForAnother(const WaitingForAnother&) = delete;
+    WaitingForAnother& operator=(const WaitingForAnother&) = delete;
+};
 
 /** Takes a job's state over into the one that the program looks at. */
 void show(Job& own, Job& callers)
@@ -113,15 +133,15 @@ std::thread start(const std::shared_ptr<Call>& call, const std::shared_ptr<LeftC
     }
 }
 
-/** Whether a thread has run since it was last asked. */
+/** Whether a thread has run since it was last asked, or is about to. */
 class Movement {
 public:
     bool seen(pid_t thread) noexcept
     {
         try {
-            auto now =
-                read_small_file("/proc/self/task/" + std::to_string(thread) + "/schedstat", 128);
-            const bool moved = now && now != before_;
+            const auto directory = "/proc/self/task/" + std::to_string(thread);
+            auto now = read_small_file(directory + "/schedstat", 128);
+            const bool moved = now && (now != before_ || is_ready(directory));
             before_ = std::move(now);
             return moved;
         } catch (const std::exception&) { // no descriptor or no memory is left
@@ -130,6 +150,12 @@ public:
     }
 
 private:
+    static bool is_ready(const std::string& directory)
+    {
+        const auto status = read_small_file(directory + "/stat", 1024); // "1 (a name) R ...
+        const auto name_end = status ? status->rfind(')') : std::string::npos;
+        return name_end != std::string::npos && status->compare(name_end, 3, ") R") == 0;
+    }
     std::optional<std::string> before_{};
 };
 
@@ -162,11 +188,15 @@ void leave(Call& call, LeftCalls& left)
 /** @return whether the work was done; false: its time is over, and it does not move */
 bool await(Call& call, LeftCalls& left, Job* job, Deadline limit)
 {
+    // Who only looks has nothing to end cleanly: no other pool's call is to wait longer for it.
+    const auto to_end = job ? steady_clock::duration(grace) : steady_clock::duration(0);
+    const auto interval = job ? look_interval : short_interval;
     Deadline over;
     Movement movement;
+    steady_clock::time_point moved;
     std::unique_lock lock(call.mutex);
     for (;;) {
-        call.changed.wait_for(lock, look_interval, [&] { return call.done || call.request; });
+        call.changed.wait_for(lock, interval, [&] { return call.done || call.request; });
         if (call.request)
             answer(call, lock);
         if (call.done)
@@ -176,8 +206,11 @@ bool await(Call& call, LeftCalls& left, Job* job, Deadline limit)
             call.job.cancel();
         if (!over && (call.job.is_cancelled() || (limit && now >= *limit)))
             over = now;
-        const bool moves = over && movement.seen(call.thread);
-        if (over && now >= *over + (moves ? steady_clock::duration(long_grace) : grace)) {
+        const bool is_asked = (over || !job) && !call.waits;
+        if (is_asked && (call.thread == 0 || movement.seen(call.thread)))
+            moved = now;
+        const bool moves = now - moved < still_after;
+        if (over && now >= *over + (moves ? steady_clock::duration(long_grace) : to_end)) {
             leave(call, left);
             return false;
         }
@@ -250,6 +283,7 @@ void call_with_patience(const std::shared_ptr<LeftCalls>& left, Job* job, Deadli
         return;
     }
     begin(job);
+    const WaitingForAnother waiting;
     left->await(job, limit, title);
     const auto call = std::make_shared<Call>();
     call->work = std::move(work);

@@ -215,6 +215,12 @@ private:
         if (mounts_->are_together(path_, reference))
             return look();
         // A server that hangs holds up nobody whose volumes lie elsewhere.
+        const auto directory = parent_directory(reference);
+        for (const auto& pool : started_pools(context_))
+            if (const auto start = pool->files()->started;
+                start && pool->left_calls->count() != 0 &&
+                start->definition.target.path == directory)
+                return false;
         constexpr std::chrono::milliseconds patience{50};
         return look_elsewhere(context_, *mounts_, reference, patience, look).value_or(false);
     }
