@@ -65,8 +65,11 @@ std::shared_ptr<const DownloadTarget> kept(const DownloadTarget& target)
 Deadline look_limit(const PoolObject& pool, std::chrono::milliseconds most)
 {
     const auto context = pool.context.lock();
-    return std::chrono::steady_clock::now() +
-           within_clock(std::min(most, context ? context->options.look_timeout : most));
+    const auto limit = std::chrono::steady_clock::now() +
+                       within_clock(std::min(most, context ? context->options.look_timeout : most));
+    const auto* job = current_job(); // of the call that looks
+    const auto deadline = job ? job->deadline() : std::nullopt;
+    return deadline ? std::min(limit, *deadline) : limit;
 }
 
 void learn_steadiness(PoolObject& pool) noexcept

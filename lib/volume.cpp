@@ -3,7 +3,7 @@
 
 #include "backing_chain.hpp"
 #include "job_impl.hpp"
-#include "pool_call.hpp"
+#include "pool_asked.hpp"
 #include "volume_lookup.hpp"
 
 namespace storage::inline v1 {
@@ -78,7 +78,7 @@ VolumeInfo Volume::info() const
 
 VolumeDef Volume::definition(BackingDepth depth) const
 {
-    return look(pool_, [self = *this, depth] {
+    return look(pool_asked(*this), [self = *this, depth] {
         PoolAccess access(self.pool_);
         auto def = access.active_backend().describe(self.name_);
         if (depth == BackingDepth::chain && !def.backing.empty())
@@ -163,7 +163,7 @@ std::uint64_t Volume::download(const DownloadTarget& target, const TransferOptio
 
 std::vector<ChainLink> Volume::chain() const
 {
-    return look(pool_, [self = *this] {
+    return look(pool_asked(*this), [self = *this] {
         PoolAccess access(self.pool_);
         const auto record = present_record(access, self.name_);
         auto chain = image_chain(*access.context, self, record.path);

@@ -4,7 +4,7 @@
 
 #include "file_io.hpp"
 #include "names.hpp"
-#include "pool_call.hpp"
+#include "pool_asked.hpp"
 #include "transfer.hpp"
 
 #include "volume_lookup.hpp"
@@ -248,8 +248,9 @@ std::uint64_t new_capacity(std::uint64_t before, std::uint64_t number, ResizeFla
 void Volume::resize(std::uint64_t number, ResizeFlags flags, BlockerKind allowed, Job* job)
 {
     operate(
-        pool_, job, [self = *this, pool = pool_, name = name_, number, flags, allowed](Job* own) {
+        asked, job, [self = *this, pool = pool_, name = name_, number, flags, allowed](Job* own) {
             PoolAccess access(pool);
+    const auto asked = pool_asked(*this, job);
             const auto capability = has(flags, ResizeFlags::shrink) ? Capability::shrink_volume
                                                                     : Capability::grow_volume;
             // Snapshots keep their own size, and what is in a thin pool too.
@@ -304,7 +305,8 @@ void Volume::rename(const std::string& new_name, BlockerKind allowed, Job* job)
 
 void Volume::wipe(WipeAlgorithm algorithm, BlockerKind allowed, Job* job)
 {
-    operate(pool_, job, [self = *this, pool = pool_, name = name_, algorithm, allowed](Job* own) {
+    const auto asked = pool_asked(*this, job);
+    operate(asked, job, [self = *this, pool = pool_, name = name_, algorithm, allowed](Job* own) {
         PoolAccess access(pool);
         change_volume(access, self, {"vol-wipe", "wiping", Capability::wipe_volume, "wipe volumes"},
                       allowed, own, [&](PoolAccess& now, Change& change) {
@@ -331,7 +333,8 @@ void require_clone(PoolAccess& access, const Volume& volume, const VolumeDef& de
 
 void Volume::flatten(Job* job)
 {
-    operate(pool_, job, [self = *this](Job* own) {
+    const auto asked = pool_asked(*this, job);
+    operate(asked, job, [self = *this](Job* own) {
         PoolAccess access(self.pool_);
         // Its content stays the same, so neither snapshots nor clones of it lose anything.
         const auto allowed =
@@ -354,10 +357,11 @@ void Volume::flatten(Job* job)
 std::uint64_t Volume::upload(const UploadSource& source, const TransferOptions& options, Job* job)
 {
     return operate(
-        pool_, job,
+        asked, job,
         [self = *this, pool = pool_, name = name_, source = kept(source), options](Job* own) {
             PoolAccess access(pool);
             std::uint64_t received = 0;
+    const auto asked = pool_asked(*this, job);
             // Snapshots that are the storage's own work keep what they have, and so do clones.
             const auto allowed =
                 options.allowed | (access.backend().snapshots_while_open()
@@ -423,7 +427,8 @@ constexpr VolumeOperation snapshot_operation{.name = "vol-snapshot",
 
 Snapshot Volume::create_snapshot(const std::string& name, Job* job)
 {
-    return operate(pool_, job, [self = *this, pool = pool_, volume = name_, name](Job* own) {
+    const auto asked = pool_asked(*this, job);
+    return operate(asked, job, [self = *this, pool = pool_, volume = name_, name](Job* own) {
         const auto title = volume_title(volume, *pool);
         check_snapshot_name(name, title);
         PoolAccess access(pool);
@@ -484,14 +489,16 @@ void change_snapshot(const Volume& target, const std::string& snapshot, Snapshot
 
 void Volume::delete_snapshot(const std::string& name, Job* job)
 {
-    operate(pool_, job, [self = *this, name](Job* own) {
+    const auto asked = pool_asked(*this, job);
+    operate(asked, job, [self = *this, name](Job* own) {
         change_snapshot(self, name, &Backend::delete_snapshot, own);
     });
 }
 
 void Volume::revert_snapshot(const std::string& name, Job* job)
 {
-    operate(pool_, job, [self = *this, name](Job* own) {
+    const auto asked = pool_asked(*this, job);
+    operate(asked, job, [self = *this, name](Job* own) {
         change_snapshot(self, name, &Backend::revert_snapshot, own);
     });
 }

@@ -2,7 +2,7 @@
 // Pool: the calls that make volumes.
 #include "volume_change.hpp"
 
-#include "pool_call.hpp"
+#include "pool_asked.hpp"
 #include "volume_lookup.hpp"
 
 #include <algorithm>
@@ -172,7 +172,8 @@ std::pair<VolumeDef, UniqueFd> hold_source(PoolAccess& access, const Volume& sou
 
 Volume Pool::create_volume(const VolumeDef& given, CreateFlags flags, Job* job)
 {
-    return operate(object_, job, [pool = object_, given, flags](Job* own) {
+    const auto asked = pool_asked(object_, given, job);
+    return operate(asked, job, [pool = object_, given, flags](Job* own) {
         PoolAccess access(pool);
         access.require_started();
         access.require(Capability::create_volume, "create volumes");
@@ -192,7 +193,14 @@ Volume Pool::create_volume(const VolumeDef& given, CreateFlags flags, Job* job)
 Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, CreateFlags flags,
                                 Job* job)
 {
-    return operate(object_, job, [pool = object_, given, source, flags](Job* own) {
+    // A server that hangs while it is read is to hold up its own pool, not this one.
+    const auto read_from = pool_asked(source, job);
+    if (object_->steadiness == Steadiness::unknown)
+        operate(object_, job, [](Job*) {}); // finds out
+    const bool is_steady = object_->steadiness == Steadiness::steady;
+    const auto& asked =
+        is_steady && read_from->steadiness != Steadiness::steady ? read_from : object_;
+    return operate(asked, job, [pool = object_, given, source, flags](Job* own) {
         PoolAccess access(pool);
         access.require_started();
         access.require(Capability::create_from, "copy volumes");

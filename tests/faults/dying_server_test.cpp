@@ -215,6 +215,96 @@ TEST_CASE("each call of a server fails in turn: the error is told, nothing is lo
     pool.stop();
 }
 
+TEST_CASE("a copy whose source hangs holds up the pool of the source, not its own", "[faults]")
+{
+    Stage stage;
+    NEEDS_FAULT_FS(stage.disk)
+    auto beside = stage.scratch.running_pool(stage.context, "beside");
+    auto pool = stage.filled_pool();
+    const auto source = pool.find_volume("volume");
+    const auto idle = threads();
+    stage.disk.hangs(FsCall::open);
+    for (int i = 0; i < 3; ++i) {
+        Job job;
+        job.set_timeout(150ms);
+        CHECK(error_code([&] {
+                  beside.create_volume_from(raw_volume("copy", 0), source, CreateFlags::none, &job);
+              }) == ErrorCode::timed_out);
+        REQUIRE(stage.disk.hanging() > 0);
+        CHECK(threads() <= idle + 1);
+        CHECK(pool.info().state == PoolState::inaccessible);
+        CHECK(beside.info().state == PoolState::running);
+        job.set_timeout(20s);
+        CHECK(error_code([&] {
+                  auto volume = beside.create_volume(raw_volume("new"), CreateFlags::none, &job);
+                  volume.resize(2 * mib, ResizeFlags::none, BlockerKind::none, &job);
+                  volume.delete_storage(BlockerKind::none, &job);
+              }) == ErrorCode{});
+    }
+    CHECK(stage.disk.hanging() > 0);
+    stage.disk.works();
+    REQUIRE(comes_true([&] { return threads() == idle; }));
+    CHECK(beside.volume_count() == 0);
+    stage.check_whole(pool);
+    pool.stop();
+}
+
+TEST_CASE("calls on a volume whose backing image hangs hold up the pool of the image", "[faults]")
+{
+    Stage stage;
+    NEEDS_FAULT_FS(stage.disk)
+    auto options = stage.scratch.options();
+    options.look_timeout = 150ms;
+    Context context(options);
+    auto pool = stage.filled_pool();
+    auto beside = stage.scratch.running_pool(context, "beside");
+    auto overlay = beside.create_volume_from(volume_def("overlay", "qcow2", 0),
+                                             context.find_pool("remote").find_volume("volume"),
+                                             CreateFlags::linked);
+    auto above = volume_def("above", "qcow2", mib);
+    above.backing = {{.path = overlay.path(), .format = "qcow2"}};
+    auto top = beside.create_volume(above);
+    const auto idle = threads();
+    const std::pair<const char*, std::function<void(Job&)>> calls[] = {
+        {"definition", [&](Job&) { overlay.definition(); }},
+        {"chain", [&](Job&) { top.chain(); }},
+        {"resize",
+         [&](Job& job) { overlay.resize(2 * mib, ResizeFlags::none, BlockerKind::none, &job); }},
+        {"snapshot", [&](Job& job) { overlay.create_snapshot("s", &job); }},
+        {"flatten", [&](Job& job) { overlay.flatten(&job); }},
+        {"wipe", [&](Job& job) { overlay.wipe(WipeAlgorithm::zero, BlockerKind::none, &job); }},
+        {"clone",
+         [&](Job& job) {
+             beside.create_volume_from(raw_volume("copy", 0), overlay, CreateFlags::none, &job);
+         }},
+        {"create",
+         [&](Job& job) {
+             auto def = above;
+             def.name = "another";
+             def.backing = {{.path = stage.disk.path() + "/pool/volume", .format = "raw"}};
+             beside.create_volume(def, CreateFlags::none, &job);
+         }},
+    };
+    stage.disk.hangs(FsCall::look);
+    for (const auto& [name, call] : calls) {
+        INFO(name);
+        Job job;
+        job.set_timeout(150ms);
+        CHECK(error_code([&, &call = call] { call(job); }) == ErrorCode::timed_out);
+        CHECK(threads() <= idle + 1);
+        CHECK(beside.info().state == PoolState::running);
+        CHECK(beside.volume_count() == 2);
+    }
+    CHECK(stage.disk.hanging() > 0);
+    stage.disk.works();
+    REQUIRE(comes_true([&] { return threads() == idle; }));
+    CHECK(overlay.definition().backing.size() == 1);
+    for (auto volume : {top, overlay})
+        volume.delete_storage();
+    stage.check_whole(pool);
+    pool.stop();
+}
+
 TEST_CASE("what was cut short on a server that hangs holds up nobody who opens or recovers",
           "[faults]")
 {
