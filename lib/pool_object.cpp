@@ -222,10 +222,14 @@ bool PoolAccess::update_volume(const std::string& name)
     return record.has_value();
 }
 
+bool PoolAccess::has_snapshots_as_volumes() const
+{
+    return info().volume_type == VolumeType::block &&
+           info().capabilities.has(Capability::snapshots);
+}
+
 void PoolAccess::update_others(std::string_view gone)
 {
-    if (!info().names_volumes)
-        return;
     {
         const std::unique_lock writing(pool->table_mutex);
         if (!pool->table)

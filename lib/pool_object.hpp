@@ -270,9 +270,11 @@ struct PoolAccess {
     /** Takes one volume's present state into the table, if that was read. Returns whether the
      * volume exists. */
     bool update_volume(const std::string& name);
+    /** Whether they are made and go as such, as those of LVM. */
+    bool has_snapshots_as_volumes() const;
     /**
-     * After a change of one volume: where the type names volumes, others may have changed with it
-     * (partitions behind a deleted one have other numbers). They are read again and told.
+     * After a change of one volume with which others may have changed: partitions behind a deleted
+     * one have other numbers, a snapshot may be a volume. They are read again and told.
      * @param gone  a volume that was deleted: what has its name now is new
      */
     void update_others(std::string_view gone = {});

@@ -193,10 +193,13 @@ void Volume::delete_storage(BlockerKind allowed, Job* job)
         if (change_volume(access, self,
                           {"vol-delete", "deleting", Capability::delete_volume, "delete volumes",
                            EventKind::volume_deleted},
-                          allowed, own, [&](PoolAccess& now, Change& change) {
+                          allowed, own,
+                          [&](PoolAccess& now, Change& change) {
                               now.active_backend().delete_volume(name, change);
-                          }))
-            access.update_others(name);
+                          }) &&
+            (access.info().names_volumes ||
+             (access.has_snapshots_as_volumes() && allowed != BlockerKind::none)))
+            access.update_others(name); // also what went with it
     });
 }
 
@@ -247,24 +250,26 @@ std::uint64_t new_capacity(std::uint64_t before, std::uint64_t number, ResizeFla
 
 void Volume::resize(std::uint64_t number, ResizeFlags flags, BlockerKind allowed, Job* job)
 {
+    const auto asked = pool_asked(*this, job);
     operate(
         asked, job, [self = *this, pool = pool_, name = name_, number, flags, allowed](Job* own) {
             PoolAccess access(pool);
-    const auto asked = pool_asked(*this, job);
             const auto capability = has(flags, ResizeFlags::shrink) ? Capability::shrink_volume
                                                                     : Capability::grow_volume;
             // Snapshots keep their own size, and what is in a thin pool too.
             const auto ignored = allowed | BlockerKind::snapshot | BlockerKind::volume;
             if (change_volume(access, self,
                               {"vol-resize", "resizing", capability, "resize volumes"}, ignored,
-                              own, [&](PoolAccess& now, Change& change) {
+                              own,
+                              [&](PoolAccess& now, Change& change) {
                                   auto& backend = now.active_backend();
                                   const auto volume = backend.describe(name);
                                   const auto capacity = new_capacity(volume.capacity, number, flags,
                                                                      volume_title(name, *pool));
                                   refuse_strangers(now, volume);
                                   backend.resize_volume(volume, capacity, flags, change);
-                              }))
+                              }) &&
+                access.info().names_volumes)
                 access.update_others();
         });
 }
@@ -356,12 +361,12 @@ void Volume::flatten(Job* job)
 
 std::uint64_t Volume::upload(const UploadSource& source, const TransferOptions& options, Job* job)
 {
+    const auto asked = pool_asked(*this, job);
     return operate(
         asked, job,
         [self = *this, pool = pool_, name = name_, source = kept(source), options](Job* own) {
             PoolAccess access(pool);
             std::uint64_t received = 0;
-    const auto asked = pool_asked(*this, job);
             // Snapshots that are the storage's own work keep what they have, and so do clones.
             const auto allowed =
                 options.allowed | (access.backend().snapshots_while_open()
@@ -446,6 +451,8 @@ Snapshot Volume::create_snapshot(const std::string& name, Job* job)
             });
         if (!made)
             return Snapshot{.name = name};
+        if (access.has_snapshots_as_volumes())
+            access.update_others();
         const auto snapshots = access.active_backend().snapshots(volume);
         if (const auto* snapshot = find_snapshot(snapshots, name))
             return *snapshot;
@@ -471,7 +478,7 @@ void change_snapshot(const Volume& target, const std::string& snapshot, Snapshot
     const auto allowed = list != &Backend::revert_snapshot ? allowed_for_snapshots(access)
                          : clones_stay ? BlockerKind::snapshot | BlockerKind::backing_image
                                        : BlockerKind::snapshot;
-    change_volume(
+    const bool changed = change_volume(
         access, target, snapshot_operation, allowed, job, [&](PoolAccess& now, Change& change) {
             auto& backend = now.active_backend();
             const auto title = volume_title(name, *pool);
@@ -483,6 +490,8 @@ void change_snapshot(const Volume& target, const std::string& snapshot, Snapshot
             refuse_strangers(now, volume);
             (backend.*list)(volume, snapshot, change);
         });
+    if (changed && access.has_snapshots_as_volumes())
+        access.update_others();
 }
 
 } // namespace

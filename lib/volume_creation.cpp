@@ -103,7 +103,8 @@ Volume create(PoolAccess& access, const PoolPointer& pool, VolumeDef def,
             context->log(LogLevel::warning, error.what());
         }
         context->emit(EventKind::volume_created, *pool, def.name);
-        access.update_others();
+        if (access.info().names_volumes)
+            access.update_others();
     }
     return Volume::Access::make(pool, def.name);
 }

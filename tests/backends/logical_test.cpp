@@ -464,3 +464,71 @@ TEST_CASE("logical: the groups of this host as sources")
     CHECK(sources[0].format == "lvm2");
     CHECK(sources[0].devices.at(1).path == "/dev/vdb");
 }
+
+TEST_CASE("logical: the list has snapshots at once, and not what went with a volume")
+{
+    // A program "lvm" that says what is in a file, until a volume is made or removed.
+    Scratch scratch;
+    const auto with_snapshot =
+        with(report_of("all-kinds"), "linear", "lv_active", ""); // who uses it is not asked
+    const auto without_volume = [](std::string report, const std::string& name) {
+        const auto line = report.rfind('\n', report.find("\"lv_name\":\"" + name + '"'));
+        return report.erase(line, report.find('\n', line + 1) - line);
+    };
+    const auto without = without_volume(with_snapshot, "snap");
+    for (const auto* directory : {"bin", "system/dev/labvg", "system/sys/block/dm-0/dm"})
+        std::filesystem::create_directories(scratch.directory / directory);
+    scratch.directory.write("bin/lvm", "#!/bin/sh\ncase \"$1\" in\n"
+                                       "fullreport) cat \"${0%/*}/report\";;\n"
+                                       "lvcreate | lvremove) cp \"${0%/*}/next\" "
+                                       "\"${0%/*}/report\";;\nesac\n");
+    std::filesystem::permissions(scratch.directory / "bin/lvm", std::filesystem::perms::all);
+    const auto tell = [&](const std::string& now, const std::string& next) {
+        scratch.directory.write("bin/report", now);
+        scratch.directory.write("bin/next", next);
+    };
+    const auto path = std::string(::getenv("PATH"));
+    scratch.directory.write("system/sys/block/dm-0/dm/uuid",
+                            "LVM-sbjXh0ltFiRInQRyLNIF7gjTAlcVGMFp6yvDeLY5Bcv7UvuC7LigI0CKo6sIoBDf");
+    std::filesystem::create_symlink("../dm-0", scratch.directory / "system/dev/labvg/linear");
+    ::setenv("PATH", (scratch.directory.path() + "/bin:" + path).c_str(), 1);
+    auto options = scratch.options();
+    options.system_root = scratch.directory / "system";
+    Context context(options), other(options);
+    ::setenv("PATH", path.c_str(), 1);
+
+    tell(with_snapshot, without);
+    auto pool =
+        context.define_pool({.type = "logical", .name = "lvm", .source = {.name = "labvg"}});
+    pool.start();
+    context.event_fd();
+    const auto has_snapshot = [](const Pool& asked) {
+        const auto entries = asked.volume_entries();
+        return std::any_of(entries.begin(), entries.end(),
+                           [](const VolumeEntry& entry) { return entry.name == "snap"; });
+    };
+    const auto same = other.find_pool("lvm");
+    CHECK(has_snapshot(pool));
+    CHECK(has_snapshot(same));
+    const auto is_told = [&](EventKind kind) {
+        bool told = false;
+        while (const auto event = context.next_event())
+            told = told || (event->kind == kind && event->volume_name == "snap");
+        return told;
+    };
+    const auto check = [&](bool exists) {
+        CHECK(has_snapshot(pool) == exists);
+        CHECK(has_snapshot(same) == exists);
+        CHECK(is_told(exists ? EventKind::volume_created : EventKind::volume_deleted));
+    };
+
+    auto volume = pool.find_volume("linear");
+    volume.delete_snapshot("snap");
+    check(false);
+    tell(without, with_snapshot);
+    volume.create_snapshot("snap");
+    check(true);
+    tell(with_snapshot, without_volume(without, "linear"));
+    volume.delete_storage(BlockerKind::snapshot);
+    check(false);
+}
