@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "lock_descriptor.hpp"
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -14,13 +16,22 @@ constinit std::mutex mutex;
 constinit std::vector<int>* held = nullptr; ///< as long as there are any
 
 // A child of fork() has no other thread that would give the mutex back. Its parent's locks are none
-// of its own.
+// of its own: they end with the parent. Their numbers stay taken, should it drop what they are in.
+void enter_child()
+{
+    const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (nothing >= 0) {
+        if (held)
+            for (const int fd : *held)
+                ::dup3(nothing, fd, O_CLOEXEC);
+        ::close(nothing);
+    }
+    held = nullptr;
+    mutex.unlock();
+}
+
 [[maybe_unused]] const int registered =
-    ::pthread_atfork([] { mutex.lock(); }, [] { mutex.unlock(); },
-                     [] {
-                         held = nullptr;
-                         mutex.unlock();
-                     });
+    ::pthread_atfork([] { mutex.lock(); }, [] { mutex.unlock(); }, enter_child);
 
 } // namespace
 

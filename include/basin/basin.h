@@ -19,7 +19,8 @@
  *   - It needs no configuration file and no daemon, and runs without privileges wherever the
  *     kernel allows the work itself.
  *   - Secrets come through a callback and reach no argument list, environment, log or error text.
- *   - After fork() the child leaves the parent's objects alone and makes its own context.
+ *   - After fork() the child leaves the parent's objects alone and makes its own context. Locks and
+ *     holds stay the parent's, and end with it.
  *
  * How every function is built
  *   int basin_NOUN_VERB(subject, inputs ..., uint32_t flags, basin_job *job, outputs ...,

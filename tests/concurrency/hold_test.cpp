@@ -39,7 +39,8 @@ public:
     OtherProcess(const OtherProcess&) = delete;
     OtherProcess& operator=(const OtherProcess&) = delete;
 
-    /** @param order  'h'old, 'r'elease, 's'top, 'b'egin (start). @return the code, 1 for "stopped"
+    /** @param order  'h'old, 'r'elease, 's'top, 'b'egin (start),
+     * 'f'ork a child that lives on. @return the code, 1 for "stopped"
      */
     int tell(char order) const
     {
@@ -71,6 +72,7 @@ private:
                 case 'h': pool.hold(BuildMode::keep); break;
                 case 'r': stopped = pool.release(); break;
                 case 's': pool.stop(); break;
+                case 'f': make_child(); break;
                 default: pool.start();
                 }
             }));
@@ -79,6 +81,17 @@ private:
             if (::write(answers_[1], &answer, sizeof answer) != sizeof answer)
                 return;
         }
+    }
+
+    /** It ends with the test, or a minute later. */
+    void make_child() const
+    {
+        if (::fork() != 0)
+            return;
+        ::alarm(60);
+        for (char order; ::read(orders_[0], &order, 1) == 1;) {
+        }
+        ::_exit(0);
     }
 
     int orders_[2]{-1, -1}, answers_[2]{-1, -1};
@@ -136,6 +149,13 @@ TEST_CASE("the hold of a process ends with it, however that ends", "[concurrency
     three.end(SIGKILL); // nobody is left to stop it
     CHECK(pool.is_active());
     CHECK(pool.blockers().empty());
+    pool.stop();
+
+    OtherProcess four(scratch.options());
+    CHECK(four.tell('h') == done);
+    CHECK(four.tell('f') == done);
+    CHECK(error_code([&] { pool.stop(); }) == ErrorCode::busy);
+    four.end(SIGKILL); // and not with a child that it had forked
     pool.stop();
 
     // A context that is closed, though the handle lives on.
