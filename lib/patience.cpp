@@ -133,15 +133,18 @@ std::thread start(const std::shared_ptr<Call>& call, const std::shared_ptr<LeftC
     }
 }
 
-/** Whether a thread has run since it was last asked, or is about to. */
+/** Whether a thread has run since it was last asked. */
 class Movement {
 public:
-    bool seen(pid_t thread) noexcept
+    /** @param count_ready  also whether it is about to */
+    bool seen(pid_t thread, bool count_ready) noexcept
     {
+        if (thread == 0) // has not begun
+            return count_ready;
         try {
             const auto directory = "/proc/self/task/" + std::to_string(thread);
             auto now = read_small_file(directory + "/schedstat", 128);
-            const bool moved = now && (now != before_ || is_ready(directory));
+            const bool moved = now && (now != before_ || (count_ready && is_ready(directory)));
             before_ = std::move(now);
             return moved;
         } catch (const std::exception&) { // no descriptor or no memory is left
@@ -189,8 +192,9 @@ void leave(Call& call, LeftCalls& left)
 bool await(Call& call, LeftCalls& left, Job* job, Deadline limit)
 {
     // Who only looks has nothing to end cleanly: no other pool's call is to wait longer for it.
-    const auto to_end = job ? steady_clock::duration(grace) : steady_clock::duration(0);
-    const auto interval = job ? look_interval : short_interval;
+    const bool is_look = !job;
+    const auto to_end = is_look ? steady_clock::duration(0) : steady_clock::duration(grace);
+    const auto interval = is_look ? short_interval : look_interval;
     Deadline over;
     Movement movement;
     steady_clock::time_point moved;
@@ -206,8 +210,7 @@ bool await(Call& call, LeftCalls& left, Job* job, Deadline limit)
             call.job.cancel();
         if (!over && (call.job.is_cancelled() || (limit && now >= *limit)))
             over = now;
-        const bool is_asked = (over || !job) && !call.waits;
-        if (is_asked && (call.thread == 0 || movement.seen(call.thread)))
+        if ((over || is_look) && !call.waits && movement.seen(call.thread, is_look))
             moved = now;
         const bool moves = now - moved < still_after;
         if (over && now >= *over + (moves ? steady_clock::duration(long_grace) : to_end)) {
