@@ -19,13 +19,10 @@ constinit std::vector<int>* held = nullptr; ///< as long as there are any
 // of its own: they end with the parent. Their numbers stay taken, should it drop what they are in.
 void enter_child()
 {
-    const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (nothing >= 0) {
-        if (held)
-            for (const int fd : *held)
-                ::dup3(nothing, fd, O_CLOEXEC);
-        ::close(nothing);
-    }
+    const UniqueFd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    if (nothing && held)
+        for (const int fd : *held)
+            ::dup3(nothing.get(), fd, O_CLOEXEC);
     held = nullptr;
     mutex.unlock();
 }
