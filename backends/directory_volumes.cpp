@@ -32,6 +32,15 @@ ErrorCode code_of(DiagnosticReason reason)
     }
 }
 
+std::string_view remedy_for(DiagnosticReason reason)
+{
+    switch (code_of(reason)) {
+    case ErrorCode::not_found: return "list the volumes to see which exist";
+    case ErrorCode::permission_denied: return "change its rights, or the user";
+    default: return "";
+    }
+}
+
 std::string title(std::string_view name, const std::string& path)
 {
     return "volume '" + readable_name(name) + "' in '" + path + "'";
@@ -44,8 +53,8 @@ auto naming_volume(std::string_view name, const std::string& path, Body&& body)
     try {
         return body();
     } catch (const NotUsable& problem) {
-        throw Error(code_of(problem.reason), title(name, path) + " " + problem.message, {}, {},
-                    problem.os_error);
+        throw Error(code_of(problem.reason), title(name, path) + " " + problem.message,
+                    std::string(remedy_for(problem.reason)), {}, problem.os_error);
     }
 }
 

@@ -122,6 +122,13 @@ TEST_CASE("what is no volume is a typed diagnostic, and the rest is listed", "[d
     CHECK(error_code([&] { pool.volumes.describe("dangling"); }) == ErrorCode::not_found);
     CHECK(error_code([&] { pool.volumes.inspect("loop-a"); }) == ErrorCode::not_found);
     CHECK(error_code([&] { pool.volumes.identity("socket"); }) == ErrorCode::not_found);
+    std::string remedy;
+    try {
+        pool.volumes.read("none", nullptr);
+    } catch (const Error& error) {
+        remedy = error.remedy();
+    }
+    CHECK(remedy == "list the volumes to see which exist");
 }
 
 TEST_CASE("device nodes: character devices are not volumes", "[directory_volumes]")
