@@ -21,8 +21,10 @@ namespace {
 using std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
+// Both together are less than a call is given to end behind its deadline (patience.cpp): else the
+// program's fault would be taken for the storage's.
 constexpr auto look_at_job = 100ms;
-constexpr auto term_patience = 1000ms;
+constexpr auto term_patience = 150ms;
 constexpr auto kill_patience = 2000ms;
 constexpr auto linger_patience = 500ms;
 

@@ -390,6 +390,21 @@ TEST_CASE("a program that hangs ends with the job, with all its children", "[pro
     CHECK(no_children());
 }
 
+TEST_CASE("a program that is asked to end and goes on is soon killed", "[process]")
+{
+    Tools tools;
+    Job job;
+    job.set_timeout(50ms);
+    const auto error = error_of([&] {
+        tools.runner.run(tools.script("trap 'sleep 0.8; touch " + tools.directory / "late" +
+                                      "' TERM; while :; do sleep 0.01; done"),
+                         &job);
+    });
+    CHECK(error.code() == ErrorCode::timed_out);
+    CHECK_FALSE(tools.directory.exists("late"));
+    CHECK(no_children());
+}
+
 TEST_CASE("a job that is over starts nothing", "[process]")
 {
     Tools tools;
