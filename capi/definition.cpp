@@ -35,7 +35,7 @@ VolumeDef read_volume(std::string_view definition, std::string_view pool_type,
                                .on_ignored = on_ignored};
     if ((flags & BASIN_DEFINITION_JSON) == 0)
         return parse_volume(definition, pool_type, purpose, options);
-    const auto given = volume_from_json(definition);
+    const auto given = volume_from_json(definition, purpose);
     auto def = parse_volume(format_volume(given, pool_type), pool_type, purpose, options);
     if (!given.allocation) // XML always shows one
         def.allocation.reset();

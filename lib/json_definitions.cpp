@@ -238,7 +238,10 @@ static void fields(Io& io, VolumeDef& value)
     io.always("name", value.name);
     io("key", value.key);
     io.choice("type", value.type, types);
-    io.always("capacity", value.capacity);
+    if constexpr (Io::reading) // volume_from_json() knows whether it may be missing
+        io("capacity", value.capacity);
+    else
+        io.always("capacity", value.capacity);
     io("allocation", value.allocation);
     io("physical", value.physical);
     io("extents", value.extents);
@@ -261,9 +264,14 @@ PoolDef pool_from_json(std::string_view json)
     return JsonReader::read<PoolDef>(parse_json(json), "");
 }
 
-VolumeDef volume_from_json(std::string_view json)
+VolumeDef volume_from_json(std::string_view json, VolumePurpose purpose)
 {
-    return JsonReader::read<VolumeDef>(parse_json(json), "");
+    const auto document = parse_json(json);
+    auto def = JsonReader::read<VolumeDef>(document, "");
+    const bool is_based = !def.backing.empty() && !def.backing.front().path.empty();
+    if (purpose == VolumePurpose::describe || (purpose == VolumePurpose::create && !is_based))
+        JsonReader(document, "").require("capacity");
+    return def;
 }
 
 } // namespace storage::inline v1

@@ -37,7 +37,11 @@ Json parse_json(std::string_view text)
     try {
         return Json::parse(text, check);
     } catch (const Json::exception& error) {
-        throw Error(ErrorCode::invalid_argument, std::string("JSON: ") + error.what());
+        // "[json.exception.parse_error.101] parse error at line 1, column 2: …"
+        const std::string what = error.what();
+        const auto id = what.find("] ");
+        throw Error(ErrorCode::invalid_argument,
+                    "JSON: " + what.substr(id == what.npos ? 0 : id + 2), "make it JSON there");
     }
 }
 

@@ -15,6 +15,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace storage::inline v1 {
@@ -104,18 +105,21 @@ public:
         if (const auto* found = find(name))
             from(*found, pointer_ + '/' + name, value);
     }
+    /** A number or object that must be there; a text that is not is empty, which XML's rules see.
+     */
     template <typename Value>
     void always(const char* name, Value& value)
     {
+        if constexpr (!std::is_same_v<Value, std::string>)
+            require(name);
         (*this)(name, value);
     }
     template <typename Enum, std::size_t Count>
     void choice(const char* name, Enum& value, const std::string_view (&names)[Count])
     {
+        require(name);
         std::string word;
         (*this)(name, word);
-        if (!find(name))
-            return;
         for (std::size_t i = 0; i < Count; ++i)
             if (names[i] == word) {
                 value = static_cast<Enum>(i);
@@ -133,6 +137,12 @@ public:
         if (!find(name))
             return;
         choice(name, value.emplace(), names);
+    }
+
+    void require(const char* name)
+    {
+        if (!find(name))
+            fail_at(pointer_ + '/' + name, "the key is missing");
     }
 
     /** Refuses keys that nobody asked for. */
@@ -158,7 +168,8 @@ private:
     {
         throw Error(ErrorCode::invalid_argument,
                     "JSON, " + (pointer.empty() ? std::string("top level") : pointer) + ": " +
-                        message);
+                        message,
+                    "correct it there; the JSON schema says what may stand where");
     }
     [[noreturn]] void fail(const std::string& message) const { fail_at(pointer_, message); }
 

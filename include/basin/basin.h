@@ -373,8 +373,9 @@ BASIN_API int basin_backend_get_capabilities_xml(uint32_t flags, char** xml, bas
 enum basin_definition_flags {
     BASIN_DEFINITION_STRICT = 1 << 16, /**< refuse what would be ignored (libvirt's VALIDATE) */
     /** The text is JSON as basin prints it, not XML. BASIN_E_INVALID_ARGUMENT: it is none, has an
-     * unknown key, or a value of another kind or out of range. For all else it is held to the rules
-     * of XML: what an XML definition may not say is BASIN_E_INVALID_XML. */
+     * unknown key or a value of another kind or out of range, or lacks a number or word that its
+     * schema requires; the capacity alone may be missing where XML may leave it out. For all else
+     * it is held to the rules of XML: what an XML definition may not say is BASIN_E_INVALID_XML. */
     BASIN_DEFINITION_JSON = 1 << 17
 };
 

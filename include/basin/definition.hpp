@@ -371,11 +371,13 @@ BASIN_API std::string to_json(const VolumeDef& def);
 
 /**
  * Reads what to_json() printed; the round trip loses nothing.
- * @throws Error invalid_argument  not JSON, an unknown key, or a value out of range, named by JSON
- * pointer
+ * @param purpose  decides whether the capacity may be missing, as in XML
+ * @throws Error invalid_argument  not JSON, an unknown or missing key, or a value out of range,
+ *                                 named by JSON pointer
  */
 BASIN_API PoolDef pool_from_json(std::string_view json);
-BASIN_API VolumeDef volume_from_json(std::string_view json);
+BASIN_API VolumeDef volume_from_json(std::string_view json,
+                                     VolumePurpose purpose = VolumePurpose::describe);
 
 /** The JSON Schema (draft 2020-12) of every JSON text that basin reads or prints. */
 BASIN_API std::string_view json_schema() noexcept;

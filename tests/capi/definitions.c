@@ -68,8 +68,28 @@ static void test_json_rules(void)
         {"{\"name\":\"v\",\"capacity\":1,\"target\":{\"features\":[\"x\"]}}",
          BASIN_E_INVALID_ARGUMENT},
         {"{\"name\":\"v\",\"capacity\":-1}", BASIN_E_INVALID_ARGUMENT},
+        {"{\"name\":\"v\"}", BASIN_E_INVALID_ARGUMENT},
+        {"{\"name\":\"v\",\"backing\":[{\"path\":\"/b\"}]}", BASIN_OK},
+        {"{\"name\":\"v\",\"backing\":[{}]}", BASIN_E_INVALID_ARGUMENT},
+        {"{\"name\":\"v\",\"capacity\":1,\"target\":{\"provisioning\":{}}}",
+         BASIN_E_INVALID_ARGUMENT},
+        {"{\"name\":\"v\",\"capacity\":1,\"target\":{\"encryption\":{\"format\":\"luks\","
+         "\"secrets\":[{\"usage\":\"u\"}],\"cipher\":{\"name\":\"aes\"}}}}",
+         BASIN_E_INVALID_ARGUMENT},
         {"{\"name\":\"v\",\"capacity\":1,\"color\":1}", BASIN_E_INVALID_ARGUMENT},
         {"[]", BASIN_E_INVALID_ARGUMENT},
+    };
+    /* Without the number or word that is missing, another one would be taken for given. */
+    static const char* const pools[] = {
+        "{\"type\":\"iscsi\",\"name\":\"p\",\"target\":{\"path\":\"/dev\"},\"source\":{"
+        "\"hosts\":[{\"name\":\"h\"}],\"devices\":[{\"path\":\"iqn.2013-06.com:t\"}],"
+        "\"auth\":{\"username\":\"u\",\"secret\":{\"usage\":\"s\"}}}}",
+        "{\"type\":\"scsi\",\"name\":\"p\",\"target\":{\"path\":\"/dev\"},"
+        "\"source\":{\"adapter\":{\"name\":\"host1\",\"wwnn\":\"20000000c9831b4b\"}}}",
+        "{\"type\":\"scsi\",\"name\":\"p\",\"target\":{\"path\":\"/dev\"},\"source\":{"
+        "\"adapter\":{\"type\":\"scsi_host\",\"parent_address\":{\"unique_id\":1}}}}",
+        "{\"type\":\"scsi\",\"name\":\"p\",\"target\":{\"path\":\"/dev\"},\"source\":{"
+        "\"adapter\":{\"type\":\"scsi_host\",\"parent_address\":{\"address\":{}}}}}",
     };
     char* text = NULL;
 
@@ -95,6 +115,9 @@ static void test_json_rules(void)
     EXPECT_CODE(basin_pool_definition_to_xml("{\"type\":\"dir\",\"name\":\"p\"}",
                                              BASIN_DEFINITION_JSON, &text, &error),
                 BASIN_E_INVALID_XML);
+    for (size_t i = 0; i < sizeof pools / sizeof *pools; ++i)
+        EXPECT_CODE(basin_pool_definition_to_xml(pools[i], BASIN_DEFINITION_JSON, &text, &error),
+                    BASIN_E_INVALID_ARGUMENT);
     /* An allocation that is not given stays so: it follows the capacity, which may come later. */
     EXPECT_OK(basin_volume_definition_to_json("{\"name\":\"v\"}", "dir", BASIN_PURPOSE_CREATE_FROM,
                                               BASIN_DEFINITION_JSON, &text, &error));

@@ -38,7 +38,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
         text, pool_from_json, [](const PoolDef& def) { return format_pool(def); },
         [](const std::string& xml) { return parse_pool(xml); });
     round_trip(
-        text, volume_from_json, [](const VolumeDef& def) { return format_volume(def, "dir"); },
+        text, [](std::string_view json) { return volume_from_json(json); },
+        [](const VolumeDef& def) { return format_volume(def, "dir"); },
         [](const std::string& xml) { return parse_volume(xml, "dir", VolumePurpose::describe); });
     return 0;
 }

@@ -79,7 +79,7 @@ TEST_CASE("JSON that is not a definition is refused by pointer", "[json]")
         {R"({"refresh_allocation":"x"})", "'x' is not allowed (allowed: default, capacity)"},
         {R"({"source":{"auth":{"type":"none"}}})", "(allowed: chap, ceph)"},
         {R"({"name":null})", "JSON, /name: is not a string"},
-        {"{\"name\":\"\xFF\"}", "JSON: "},
+        {"{\"name\":\"\xFF\"}", "JSON: parse error at line 1"},
         {std::string(1024 * 1024 + 1, ' '), "more than the limit of 1 MiB"},
         {std::string(100'000, '['), "nested deeper than 64"},
         {many_keys(60'000), "more than 1024 keys in one object"},
