@@ -305,7 +305,8 @@ std::string XmlDocument::describe(const char* position, const std::string& path,
 void XmlDocument::fail(const char* position, const std::string& path,
                        const std::string& message) const
 {
-    throw Error(ErrorCode::invalid_xml, describe(position, path, message));
+    throw Error(ErrorCode::invalid_xml, describe(position, path, message),
+                "correct the definition there");
 }
 
 void XmlDocument::ignore(const char* position, const std::string& path, const std::string& message)

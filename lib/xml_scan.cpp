@@ -47,9 +47,10 @@ public:
     void run()
     {
         if (text_.size() > xml_size_limit)
-            throw Error(ErrorCode::invalid_xml, std::string(what_) + ": " +
-                                                    std::to_string(text_.size()) +
-                                                    " bytes are more than the limit of 1 MiB");
+            throw Error(ErrorCode::invalid_xml,
+                        std::string(what_) + ": " + std::to_string(text_.size()) +
+                            " bytes are more than the limit of 1 MiB",
+                        "make it shorter");
         check_characters();
         if (text_.starts_with("\xEF\xBB\xBF"))
             at_ = 3;
@@ -69,7 +70,8 @@ private:
     [[noreturn]] void fail_at(std::size_t offset, const std::string& message) const
     {
         throw Error(ErrorCode::invalid_xml,
-                    std::string(what_) + ", " + xml_position(text_, offset) + ": " + message);
+                    std::string(what_) + ", " + xml_position(text_, offset) + ": " + message,
+                    "make it well-formed XML in UTF-8 there");
     }
 
     bool next_is(std::string_view token) const { return text_.substr(at_).starts_with(token); }

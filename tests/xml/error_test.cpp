@@ -19,6 +19,7 @@ std::string error_of(const std::function<void()>& call, ErrorCode code = ErrorCo
         call();
     } catch (const Error& error) {
         CHECK(error.code() == code);
+        CHECK((code != ErrorCode::invalid_xml || !error.remedy().empty()));
         return error.what();
     }
     return "accepted";
