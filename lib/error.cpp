@@ -1,12 +1,38 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include "utf8.hpp"
+
 #include <basin/error.hpp>
 
+#include <algorithm>
+
 namespace storage::inline v1 {
+namespace {
+
+/** One line of text, whatever the names in it are: what is none is shown by its bytes. */
+std::string one_line(const std::string& message)
+{
+    constexpr std::string_view digits = "0123456789abcdef";
+    if (is_plain_text(message))
+        return message;
+    std::string result;
+    for (std::string_view rest = message; !rest.empty();) {
+        const auto character = rest.substr(0, std::max<std::size_t>(decode_utf8(rest).length, 1));
+        if (is_plain_text(character))
+            result += character;
+        else
+            for (const unsigned char byte : character)
+                result += {'\\', 'x', digits[byte >> 4], digits[byte & 0xF]};
+        rest.remove_prefix(character.size());
+    }
+    return result;
+}
+
+} // namespace
 
 Error::Error(ErrorCode code, const std::string& message, std::string remedy, std::string detail,
              int os_error)
-    : std::runtime_error(message), code_(code), os_error_(os_error), remedy_(std::move(remedy)),
-      detail_(std::move(detail))
+    : std::runtime_error(one_line(message)), code_(code), os_error_(os_error),
+      remedy_(std::move(remedy)), detail_(std::move(detail))
 {
 }
 

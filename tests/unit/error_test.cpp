@@ -15,6 +15,16 @@ TEST_CASE("an error keeps what it was made of", "[error]")
     CHECK_FALSE(Error(ErrorCode::io, "x").retryable());
 }
 
+TEST_CASE("an error is one line of text, whatever it names", "[error]")
+{
+    const auto shown = [](const std::string& name) {
+        return std::string(Error(ErrorCode::not_found, "no pool named '" + name + "'").what());
+    };
+    CHECK(shown("a\nb\x1b[1m") == "no pool named 'a\\x0ab\\x1b[1m'");
+    CHECK(shown("\xFF\xFEü") == "no pool named '\\xff\\xfeü'");
+    CHECK(shown("漢字 ü") == "no pool named '漢字 ü'");
+}
+
 TEST_CASE("every code has its name", "[error]")
 {
     CHECK(to_string(ErrorCode::invalid_argument) == "invalid_argument");
