@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "xml_writer.hpp"
 
+#include "names.hpp"
 #include "utf8.hpp"
 #include "xml_scan.hpp"
 
@@ -99,6 +100,7 @@ void XmlWriter::optional_text(std::string_view name, std::string_view value)
 
 void XmlWriter::escape(std::string_view text, bool in_attribute)
 {
+    const auto whole = text;
     for (;;) {
         std::size_t plain = 0;
         while (plain < text.size() && is_plain(text[plain]))
@@ -124,10 +126,12 @@ void XmlWriter::escape(std::string_view text, bool in_attribute)
             const auto character = decode_utf8(text);
             if (character.length == 0 || !is_xml_character(character.value))
                 throw Error(ErrorCode::invalid_argument,
-                            character.length == 0
-                                ? "a text that is not UTF-8 cannot be written as XML"
-                                : "control character " + std::to_string(character.value) +
-                                      " cannot be written as XML");
+                            shown(whole) +
+                                (character.length == 0 ? std::string(" is not UTF-8")
+                                                       : " has control character " +
+                                                             std::to_string(character.value)) +
+                                " and cannot be written as XML",
+                            "give text in UTF-8 without control characters");
             length = character.length;
             out_ += text.substr(0, length);
         }

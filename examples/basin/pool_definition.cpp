@@ -105,7 +105,8 @@ void pool_define(Call& call)
 void pool_define_as(Call& call)
 {
     const auto def = definition_from_options(call);
-    if (!print_only(call, format_pool(def), to_json(def)))
+    if (!print_only(
+            call, [&] { return format_pool(def); }, [&] { return to_json(def); }))
         define(call, def, {});
 }
 
@@ -117,7 +118,8 @@ void pool_create(Call& call)
 void pool_create_as(Call& call)
 {
     const auto def = definition_from_options(call);
-    if (!print_only(call, format_pool(def), to_json(def)))
+    if (!print_only(
+            call, [&] { return format_pool(def); }, [&] { return to_json(def); }))
         create(call, def, {});
 }
 

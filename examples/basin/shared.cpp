@@ -83,10 +83,12 @@ void print_dump(Call& call, const std::string& xml, const std::function<std::str
         call.print(part + '\n');
 }
 
-bool print_only(Call& call, std::string xml, const std::string& definition)
+bool print_only(Call& call, const std::function<std::string()>& print,
+                const std::function<std::string()>& definition)
 {
     if (!call.given("print-xml"))
         return false;
+    auto xml = print();
     constexpr std::string_view last_number = "</available>\n";
     if (const auto end = xml.find(last_number); end != xml.npos) {
         const auto begin = xml.find("  <capacity ");
@@ -96,7 +98,7 @@ bool print_only(Call& call, std::string xml, const std::string& definition)
         if (const auto begin = xml.find(empty); begin != xml.npos)
             xml.erase(begin, empty.size());
     call.print(call.json()
-                   ? JsonObject().text("xml", xml).raw("definition", definition).str() + '\n'
+                   ? JsonObject().text("xml", xml).raw("definition", definition()).str() + '\n'
                    : xml);
     return true;
 }

@@ -51,7 +51,8 @@ void print_dump(Call& call, const std::string& xml, const std::function<std::str
 
 /** With --print-xml only shows what would be made, as people write it: without the numbers of a
  * pool that is not there yet, and without what is empty. */
-bool print_only(Call& call, std::string xml, const std::string& definition);
+bool print_only(Call& call, const std::function<std::string()>& print,
+                const std::function<std::string()>& definition);
 
 /** What --allow says, and --delete-snapshots. @throws UsageError for what cannot be allowed */
 storage::BlockerKind allowed_blockers(const Call& call);

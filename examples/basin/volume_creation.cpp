@@ -121,7 +121,8 @@ void vol_create_as(Call& call)
     else if (call.given("backing-vol-format"))
         throw UsageError("--backing-vol-format needs --backing-vol",
                          "name the volume below as well");
-    if (!print_only(call, format_volume(def, pool.type()), to_json(def)))
+    if (!print_only(
+            call, [&] { return format_volume(def, pool.type()); }, [&] { return to_json(def); }))
         create(call, pool, def, {});
 }
 
@@ -177,7 +178,8 @@ void vol_clone(Call& call)
     auto def = copy_of(source.definition(), call.text("newname"));
     if (call.given("linked")) // the pool's own for that: the original's may know no backing image
         def.target.format.clear();
-    if (!print_only(call, format_volume(def, pool.type()), to_json(def)))
+    if (!print_only(
+            call, [&] { return format_volume(def, pool.type()); }, [&] { return to_json(def); }))
         create_from(call, pool, def, source, " cloned from ");
 }
 

@@ -131,6 +131,13 @@ def a_size_that_is_none_is_shown_whole(basin):
     true("capacity '-1': '-1'" in basin.fails(2, 'vol-create-as', 'vms', 'x', '--capacity=-1'), 'the number')
 
 
+def a_name_that_is_no_text_is_told_as_such(basin):
+    basin.define_vms()
+    for arguments in (['vol-create-as', 'vms', 'a\udcff', '1M'], ['pool-define-as', 'a\udcff', 'dir', '--target', '/x'],
+                      ['vol-upload', 'a\udcff', '/dev/null', 'vms', '--create']):
+        true("'a\\xFF'" in basin.fails(2, *arguments), arguments)
+
+
 def a_way_out_is_one_that_there_is(basin):
     basin.define_vms()
     basin.ok('vol-create-as', 'vms', 'q', '1M', '--format', 'qcow2')
@@ -319,7 +326,8 @@ main([a_dry_run_of_any_changing_verb_changes_nothing, a_dry_run_of_autostart_lis
       each_class_of_error_has_its_exit_status,
       errors_name_the_object_and_a_way_out, ignored_parts_of_a_definition_are_warned_of,
       the_root_may_come_from_the_environment, unwritable_output_is_an_error,
-      a_size_that_is_none_is_shown_whole, a_way_out_is_one_that_there_is, an_empty_value_is_no_value, a_flag_takes_no_value,
+      a_size_that_is_none_is_shown_whole, a_name_that_is_no_text_is_told_as_such, a_way_out_is_one_that_there_is,
+      an_empty_value_is_no_value, a_flag_takes_no_value,
       a_negative_size_takes_away,
       missing_standard_descriptors_are_errors_and_nobody_elses_files,
       a_reader_that_has_enough_is_no_error_to_talk_about, a_definition_may_come_from_standard_input,
