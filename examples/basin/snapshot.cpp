@@ -113,7 +113,7 @@ std::vector<Verb> snapshot_verbs()
          group,
          "Save the state of a volume",
          "basin vol-snapshot-create disk.qcow2 before-upgrade --pool vms",
-         {volume_option, name, optional_pool_option},
+         {volume_option, name, optional_pool_option, expect_option},
          snapshot_create},
         {"vol-snapshot-delete",
          group,
@@ -134,7 +134,8 @@ std::vector<Verb> snapshot_verbs()
          {volume_option,
           existing,
           optional_pool_option,
-          {.name = "off", .help = "let it be deleted again"}},
+          {.name = "off", .help = "let it be deleted again"},
+          expect_option},
          snapshot_protect},
     };
 }

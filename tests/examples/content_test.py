@@ -201,7 +201,7 @@ def a_copy_tells_how_it_was_made(basin):
 
 
 def another_volume_of_the_name_is_not_the_one_that_was_meant(basin):
-    need(basin, 'delete_volume', 'wipe_volume', 'rename_volume', 'grow_volume', 'upload')
+    need(basin, 'delete_volume', 'wipe_volume', 'rename_volume', 'grow_volume', 'upload', 'flatten_volume', 'snapshots')
     basin.ok('vol-create-as', 'vms', 'a.img', '1M')
     seen = basin.ok('-q', 'vol-identity', 'a.img', 'vms').strip()
     equal(basin.json('vol-identity', 'a.img', 'vms')['identity'], seen)
@@ -210,7 +210,9 @@ def another_volume_of_the_name_is_not_the_one_that_was_meant(basin):
     with open(path, 'wb') as file:
         file.write(CONTENT)
     for arguments in (['vol-delete', 'a.img'], ['vol-wipe', 'a.img'], ['vol-rename', 'a.img', 'b.img'],
-                      ['vol-resize', 'a.img', '2M'], ['vol-upload', 'a.img', path + '.old']):
+                      ['vol-resize', 'a.img', '2M'], ['vol-upload', 'a.img', path + '.old'], ['vol-flatten', 'a.img'],
+                      ['vol-snapshot-create', 'a.img', 's'], ['vol-snapshot-delete', 'a.img', 's'],
+                      ['vol-snapshot-revert', 'a.img', 's']):
         message = basin.fails(3, *arguments, '--pool', 'vms', '--expect', seen)
         true('another one has its name' in message, message)
         same(read(path))
