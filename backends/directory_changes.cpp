@@ -23,11 +23,14 @@ namespace storage::inline v1 {
 
 namespace {
 
-Attributes attributes_of(const VolumeDef& def, std::uint32_t default_mode)
+Attributes attributes_of(const VolumeDef& def, const std::string& directory,
+                         std::uint32_t default_mode)
 {
     Attributes attributes{.permissions = def.target.permissions};
-    if (def.target.nocow)
+    if (def.target.nocow) {
+        require_copy_on_write_switch(directory, directory + '/' + def.name);
         attributes.copy_on_write = false;
+    }
     if (!attributes.permissions.mode)
         attributes.permissions.mode = default_mode;
     return attributes;
@@ -78,11 +81,12 @@ void DirectoryChanges::create(const VolumeDef& def, const CopySource* source, Cr
                         "use format 'raw'");
         check_options(volume);
         // As libvirt's mkdir with the usual umask.
-        change.add(create_directory_step(directory_, def.name, attributes_of(def, 0755)));
+        change.add(
+            create_directory_step(directory_, def.name, attributes_of(def, directory_.path, 0755)));
         return;
     }
     auto plan = plan_content(volume);
-    const auto attributes = attributes_of(def, 0600);
+    const auto attributes = attributes_of(def, directory_.path, 0600);
     change.add(plan.by_tool
                    ? create_by_tool_step(directory_, def.name, std::move(plan.content), attributes)
                    : create_file_step(directory_, def.name, std::move(plan.content), attributes));
@@ -100,12 +104,12 @@ void DirectoryChanges::create_uploaded(const VolumeDef& def, const UploadSource&
                     "leave the encryption out, and use the format of what is uploaded");
     check_new_upload(path_of(def.name), def, source, options,
                      options.resumable ? partial_upload(def.name).value_or(0) : 0);
-    NewContent content{.summary =
-                           def.target.format + " volume '" + path_of(def.name) + "' from an upload",
-                       .fill = [def, source, options](const FileWork& work) {
-                           return take_upload(work, def, source, options);
-                       }};
-    const auto attributes = attributes_of(def, 0600);
+    NewContent content{
+        .summary = def.target.format + " volume '" + path_of(def.name) + "' from an upload",
+        .fill = [def, source,
+                 options](const FileWork& work) { return take_upload(work, def, source, options); },
+        .call = {"write", path_of(def.name)}};
+    const auto attributes = attributes_of(def, directory_.path, 0600);
     if (!options.resumable) {
         change.add(create_file_step(directory_, def.name, std::move(content), attributes));
         return;

@@ -200,8 +200,10 @@ public:
             return {};
         // A table that this change makes is not there yet.
         const auto disk = find_disk();
-        if (change.empty())
+        if (change.empty()) {
             refuse_damaged(disk);
+            require_table(disk);
+        }
         change.add(sync_disk_step({.path = disk.path,
                                    .device_number = disk.number,
                                    .format = wanted_format(),
@@ -424,16 +426,21 @@ private:
     FoundDisk find_table() const
     {
         auto disk = find_disk();
+        require_table(disk);
+        refuse_damaged(disk);
+        return disk;
+    }
+
+    void require_table(const FoundDisk& disk) const
+    {
         if (disk.table.format.empty())
             throw Error(ErrorCode::not_found, "'" + disk.path + "' has no partition table",
                         "build the pool to make one");
         if (disk.table.format != wanted_format())
             throw Error(ErrorCode::invalid_state,
                         "'" + disk.path + "' has a partition table of type '" + disk.table.format +
-                            "', the definition says '" + wanted_format() + "'",
+                            "', not '" + wanted_format() + "' as the definition says",
                         "correct the definition, or build with overwrite to lose what is there");
-        refuse_damaged(disk);
-        return disk;
     }
 
     /** libparted sees nothing there, and what it would write cannot be taken back. */

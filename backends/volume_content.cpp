@@ -94,13 +94,14 @@ struct RawContent {
         return wrote || write_zeros;
     }
 
-    /** How a copy gets its bytes is found out while it is made. */
+    /** How a copy gets its bytes is found out while it is made: "copy". */
     std::vector<std::string> calls(const std::string& path) const
     {
         using Words = std::vector<std::string>;
         const auto allocated = write_zeros ? capacity : std::min(allocation, capacity);
         const bool is_new = source.empty() && capacity > 0;
-        return in_turn({is_new ? Words{"ftruncate", path, std::to_string(capacity)} : Words(),
+        return in_turn({source.empty() ? Words() : Words{"copy", source, path},
+                        is_new ? Words{"ftruncate", path, std::to_string(capacity)} : Words(),
                         is_new && write_zeros ? Words{"pwrite", path, "0", std::to_string(capacity)}
                         : allocated > 0 ? Words{"fallocate", path, "0", std::to_string(allocated)}
                                         : Words()});
@@ -235,10 +236,13 @@ ContentPlan plan_qcow2(const NewVolume& volume)
         summary += ", on top of '" + options.backing_path + "'";
     if (!options.data_file.empty())
         summary += ", with its data in '" + options.data_file + "'";
-    return {.content = {.summary = std::move(summary), .fill = [options](const FileWork& work) {
-                            write_qcow2(work.fd, -1, options, work.path, work.job);
-                            return true;
-                        }}};
+    return {.content = {.summary = std::move(summary),
+                        .fill =
+                            [options](const FileWork& work) {
+                                write_qcow2(work.fd, -1, options, work.path, work.job);
+                                return true;
+                            },
+                        .call = {"pwrite", volume.path()}}};
 }
 
 // ---- by qemu-img ------------------------------------------------------------------------------
@@ -502,12 +506,13 @@ ContentPlan plan_image_copy(const NewVolume& volume)
 {
     auto summary = volume.def.target.format + " image '" + volume.path() + "' of " +
                    size_text(volume.def.capacity) + copy_text(volume, false);
-    return {
-        .content = {.summary = std::move(summary),
-                    .fill = [path = volume.source->volume.target.path, place = volume.source->place,
+    return {.content = {.summary = std::move(summary),
+                        .fill =
+                            [path = volume.source->volume.target.path, place = volume.source->place,
                              flags = volume.flags](const FileWork& work) {
-                        return copy_into(work, path, place, flags);
-                    }}};
+                                return copy_into(work, path, place, flags);
+                            },
+                        .call = {"copy", volume.source->volume.target.path, volume.path()}}};
 }
 
 /** A copy of what has no path on this host, and is raw. */
@@ -533,15 +538,17 @@ ContentPlan plan_network_copy(const NewVolume& volume)
     return {.content = {
                 .summary = "raw file '" + volume.path() + "' of " + size_text(volume.def.capacity) +
                            ", a copy of '" + source.volume.target.path + "'",
-                .fill = [raw, from = source,
-                         digest = has(volume.flags, CreateFlags::digest)](const FileWork& work) {
-                    state_fact(work.job, "method", "sparse_copy");
-                    state_fact(work.job, "reason", "the source is no file of this host");
-                    copy_block_content(from.content, from.volume.target.path, work.fd, work.path,
-                                       digest, work.job);
-                    raw(work);
-                    return true;
-                }}};
+                .fill =
+                    [raw, from = source,
+                     digest = has(volume.flags, CreateFlags::digest)](const FileWork& work) {
+                        state_fact(work.job, "method", "sparse_copy");
+                        state_fact(work.job, "reason", "the source is no file of this host");
+                        copy_block_content(from.content, from.volume.target.path, work.fd,
+                                           work.path, digest, work.job);
+                        raw(work);
+                        return true;
+                    },
+                .call = {"copy", source.volume.target.path, volume.path()}}};
 }
 
 ContentPlan plan_copy(const NewVolume& volume)

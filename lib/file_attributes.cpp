@@ -53,6 +53,24 @@ void set_label(int fd, const std::string& label, const std::string& path)
                            "leave <label> out where SELinux is not in use");
 }
 
+namespace {
+
+Error no_copy_on_write_switch(const std::string& path)
+{
+    return Error(ErrorCode::not_supported,
+                 "'" + path + "': copy-on-write can be switched on btrfs only",
+                 "leave <cow> or <nocow> out");
+}
+
+} // namespace
+
+void require_copy_on_write_switch(const std::string& directory, const std::string& path)
+{
+    struct statfs info {};
+    if (::statfs(directory.c_str(), &info) == 0 && info.f_type != BTRFS_SUPER_MAGIC)
+        throw no_copy_on_write_switch(path);
+}
+
 void set_copy_on_write(int fd, bool on, bool required, const std::string& path)
 {
     struct statfs info {};
@@ -60,9 +78,7 @@ void set_copy_on_write(int fd, bool on, bool required, const std::string& path)
         throw system_error(errno, "cannot look at '" + path + "'");
     if (info.f_type != BTRFS_SUPER_MAGIC) {
         if (required)
-            throw Error(ErrorCode::not_supported,
-                        "'" + path + "': copy-on-write can be switched on btrfs only",
-                        "leave <cow> or <nocow> out");
+            throw no_copy_on_write_switch(path);
         return;
     }
     int flags = 0;

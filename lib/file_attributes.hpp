@@ -19,6 +19,8 @@ void set_label(int fd, const std::string& label, const std::string& path);
 /** btrfs keeps the flag for new, empty files only. @param required  fail where the file system has
  * no such switch */
 void set_copy_on_write(int fd, bool on, bool required, const std::string& path);
+/** Refuses the switch for a new file `path` in a directory whose file system has none. */
+void require_copy_on_write_switch(const std::string& directory, const std::string& path);
 /**
  * Refuses what cannot fit before any of it takes the place of what others write. What is free is at
  * most what can be had: the rest shows when it is taken.

@@ -360,7 +360,7 @@ Step set_attributes_step(const std::string& path, const Attributes& attributes)
     arguments["path"] = path;
     return make_step(
         "set_attributes", std::move(arguments),
-        {.call = {"fchmod", path},
+        {.call = attribute_calls(path, attributes),
          .summary = "set attributes of directory '" + path + "'" + describe(attributes),
          .undo = "restore mode, owner and group"});
 }

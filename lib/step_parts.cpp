@@ -2,6 +2,7 @@
 #include "step_parts.hpp"
 
 #include "backend.hpp"
+#include "command.hpp"
 #include "device_steps.hpp"
 #include "file_attributes.hpp"
 #include "file_io.hpp"
@@ -231,6 +232,24 @@ std::string describe(const Attributes& attributes)
     if (attributes.copy_on_write)
         text += *attributes.copy_on_write ? ", copy-on-write" : ", no copy-on-write";
     return text;
+}
+
+std::vector<std::string> attribute_calls(const std::string& path, const Attributes& attributes)
+{
+    const auto& [mode, owner, group, label] = attributes.permissions;
+    const auto id = [](const std::optional<std::uint32_t>& number) {
+        return number ? std::to_string(*number) : std::string("-1"); // fchown(2): unchanged
+    };
+    std::vector<std::vector<std::string>> calls;
+    if (attributes.copy_on_write)
+        calls.push_back({"ioctl", path, "FS_IOC_SETFLAGS"});
+    if (owner || group)
+        calls.push_back({"fchown", path, id(owner), id(group)});
+    if (mode)
+        calls.push_back({"fchmod", path, octal(*mode)});
+    if (label)
+        calls.push_back({"fsetxattr", path, "security.selinux", *label});
+    return calls.empty() ? std::vector<std::string>{"stat", path} : in_turn(calls);
 }
 
 const Action* find_action(std::string_view name)

@@ -57,6 +57,8 @@ void set_attributes(int fd, const StepRun& run, const std::string& path);
 void set_cow_argument(int fd, const StepRun& run, const std::string& path);
 /** For the summary: ", mode 0600, owner 0". */
 std::string describe(const Attributes& attributes);
+/** StepRecord::call of set_attributes(). */
+std::vector<std::string> attribute_calls(const std::string& path, const Attributes& attributes);
 
 Step make_step(std::string_view action, Arguments arguments, StepRecord record);
 

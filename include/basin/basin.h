@@ -506,8 +506,8 @@ typedef struct basin_progress_callback {
  * given, or the library's or system's call that has the effect with the paths and numbers that it
  * is about; several that one step makes are parted by the word "&&". A file that is made under a
  * temporary name has its final path there, and "***" stands for secrets and the descriptors that
- * they come through. What is drawn or found out only when the step runs is a word, such as "UUID".
- */
+ * they come through. What is drawn or found out only when the step runs is a word, such as "UUID",
+ * or "copy" for how a copy gets its bytes: see basin_job_get_fact(). */
 typedef struct basin_step {
     uint32_t struct_size;
     uint32_t destructive;    /**< 1: loses data that cannot be brought back */

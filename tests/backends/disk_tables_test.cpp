@@ -12,7 +12,11 @@ TEST_CASE("disk: what a build may write over", "[disk]")
     if (!on.disk)
         return;
     auto pool = on.context->define_pool(on.def);
-    CHECK(error_code([&] { pool.start(); }) != ErrorCode{});
+    CHECK(error_code([&] { pool.start(); }) == ErrorCode::not_found);
+    Job dry;
+    dry.set_dry_run(true);
+    CHECK(error_code([&] { pool.start(BuildMode::none, &dry); }) == ErrorCode::not_found);
+    CHECK(dry.plan().empty());
     CHECK_FALSE(pool.is_active());
     CHECK(error_code([&] { pool.delete_storage(); }) == ErrorCode::not_found);
 
@@ -43,7 +47,8 @@ TEST_CASE("disk: what a build may write over", "[disk]")
     on.def.source.format = "dos";
     on.def.uuid = pool.uuid();
     pool = on.context->define_pool(on.def);
-    CHECK(error_code([&] { pool.start(); }) != ErrorCode{});
+    CHECK(error_code([&] { pool.start(); }) == ErrorCode::invalid_state);
+    CHECK(error_code([&] { pool.start(BuildMode::none, &dry); }) == ErrorCode::invalid_state);
     for (const auto mode : {BuildMode::keep, BuildMode::no_overwrite})
         CHECK(error_code([&] { pool.build(mode); }) == ErrorCode::already_exists);
     pool.build(BuildMode::overwrite);

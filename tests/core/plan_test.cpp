@@ -8,9 +8,11 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <regex>
 #include <sstream>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 #include <utility>
 
@@ -193,7 +195,38 @@ TEST_CASE("the record of a step has the calls that it makes", "[plan]")
     CHECK(call([&](Job* job) { image.resize(8 * mib, {}, {}, job); }) ==
           Words{"pwrite", image.path()});
     CHECK(image.info().capacity == 8 * mib);
+    // What fills a new file is told, also where the way is found out meanwhile.
+    const auto at = [&](const std::string& name) { return path.substr(0, path.size() - 3) + name; };
+    CHECK(call([&](Job* job) { pool.create_volume(volume_def("new", "qcow2"), {}, job); }) ==
+          Words{"pwrite", at("new"), "&&", "linkat", at("new")});
+    for (const auto* format : {"raw", "qcow2"}) {
+        const auto copy = std::string("copy of ") + format;
+        auto def = volume_def(copy, format, 0);
+        def.allocation = 0;
+        CHECK(call([&](Job* job) {
+                  pool.create_volume_from(def, *format == 'r' ? raw : image, {}, job);
+              }) == Words{"copy", at(*format == 'r' ? "raw" : "image"), at(copy), "&&", "linkat",
+                          at(copy)});
+    }
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    CHECK(call([&](Job* job) { pool.upload_volume(volume_def("sent", "raw"), fd, {}, job); }) ==
+          Words{"write", at("sent"), "&&", "linkat", at("sent")});
+    ::close(fd);
     CHECK(stage.seen().empty());
+
+    auto def = pool.definition();
+    pool.stop();
+    const auto build = [&](const Permissions& permissions) {
+        def.target.permissions = permissions;
+        pool = stage.context->define_pool(def);
+        return call([&](Job* job) { pool.build(BuildMode::keep, job); });
+    };
+    const auto target = def.target.path;
+    CHECK(build({}) == Words{"stat", target});
+    CHECK(build({.mode = 0750}) == Words{"fchmod", target, "0750"});
+    CHECK(build({.mode = 0700, .group = ::getegid()}) == Words{"fchown", target, "-1",
+                                                               std::to_string(::getegid()), "&&",
+                                                               "fchmod", target, "0700"});
 }
 
 TEST_CASE("a dry run refuses what the call refuses", "[plan]")
@@ -238,6 +271,13 @@ TEST_CASE("a dry run refuses what the call refuses", "[plan]")
             pool.upload_volume(raw_volume("sent", mib), fd, how, job);
         });
     };
+    struct statfs system {};
+    if (::statfs(scratch.target().c_str(), &system) == 0 && system.f_type != BTRFS_SUPER_MAGIC) {
+        auto def = raw_volume("nocow", mib);
+        def.target.nocow = true;
+        check("copy-on-write switched off where there is no switch", ErrorCode::not_supported,
+              [&](Job* job) { pool.create_volume(def, {}, job); });
+    }
     upload("too much", ErrorCode::invalid_argument, {});
     upload("too much of it", ErrorCode::invalid_argument, {.length = 2 * mib});
     upload("other than expected", ErrorCode::invalid_argument, {.expected_length = 3 * mib});
