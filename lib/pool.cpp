@@ -102,6 +102,9 @@ PoolInfo storage_info(const PoolPointer& pool)
         // What is no server's may take its time, such as LVM with very many volumes.
         if (pool->steadiness == Steadiness::unknown)
             limited_call(pool, nullptr, look_limit(*pool, state_limit), [](Job*) {});
+        Job limited; // a server's client limits its own time
+        limited.set_timeout(state_limit);
+        const CallScope call(&limited);
         return look(pool, ask, state_limit);
     } catch (const Error& error) {
         info.reason = error.what();

@@ -212,6 +212,18 @@ TEST_CASE("rbd, simulated: one connection, given up when nothing answers", "[rbd
     CHECK(peer.fake->options().back() == "rados_osd_op_timeout=3");
 }
 
+TEST_CASE("rbd, simulated: what state a pool is in is not waited for longer than is said", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    stage.pool();
+    stage.open(); // as a program that is started now
+    CHECK(stage.context->find_pool("ceph").info().state == PoolState::running);
+    const auto& options = peer.fake->options();
+    for (const char* option : {"client_mount_timeout=5", "rados_osd_op_timeout=5"})
+        CHECK(std::find(options.begin(), options.end(), option) != options.end());
+}
+
 TEST_CASE("rbd, simulated: rights that the user gets count at the next call", "[rbd]")
 {
     const auto peer = RbdPeer::simulated();
