@@ -278,8 +278,12 @@ void undo_set_attributes(StepRun& run)
     struct stat info {};
     if (::fstat(directory.get(), &info) != 0 || info.st_dev != device || info.st_ino != inode)
         return;
-    set_owner(directory.get(), owner, group, path);
-    set_mode(directory.get(), mode, path);
+    if (info.st_uid != owner || info.st_gid != group)
+        set_owner(directory.get(), owner, group, path);
+    // Also because a new owner takes the set-id bits away. Who may not change it has changed
+    // nothing.
+    if ((info.st_mode & 07777) != mode || info.st_uid != owner || info.st_gid != group)
+        set_mode(directory.get(), mode, path);
 }
 
 constexpr const char* delete_first =

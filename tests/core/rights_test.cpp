@@ -311,6 +311,26 @@ TEST_CASE("what a user may not do is refused, and explained", "[rights]")
         CHECK(message == "cannot create '" + place.pool + "/a': Permission denied");
         CHECK(place.scratch.directory.count("pool") == 1);
     }
+    SECTION("not the owner of the pool's directory")
+    {
+        Place place(0, 0, 0777);
+        auto def = place.scratch.dir_pool();
+        def.target.permissions.mode = 0711;
+        const auto message = as(someone, {}, [&]() -> std::string {
+            Context context(place.options());
+            auto pool = context.define_pool(def);
+            if (error_code([&] { pool.build(); }) != ErrorCode::permission_denied)
+                return "built";
+            if (!context.recover().empty())
+                return "something is left to be done";
+            pool.start();
+            pool.create_volume(volume("a"));
+            pool.stop();
+            pool.undefine();
+            return "goes on";
+        });
+        CHECK(message == "goes on");
+    }
     SECTION("no permission to look below")
     {
         Place place(someone, someone, 0755, someone);
