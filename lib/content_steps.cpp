@@ -3,6 +3,7 @@
 #include "command.hpp"
 #include "file_attributes.hpp"
 #include "image/extents.hpp"
+#include "image/probe.hpp"
 #include "job_impl.hpp"
 #include "log.hpp"
 #include "owner_access.hpp"
@@ -12,7 +13,9 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <fcntl.h>
+#include <optional>
 #include <unistd.h>
 
 namespace storage::inline v1 {
@@ -85,12 +88,41 @@ void apply_change_snapshots(StepRun& run)
     try {
         run.work(-1, run.argument("path"));
     } catch (const Error& error) {
-        const bool is_killed = error.code() == ErrorCode::cancelled ||
-                               error.code() == ErrorCode::timed_out ||
-                               error.detail().find("killed by signal") != std::string::npos;
-        if (!is_killed)
-            run.remember("ended", "yes"); // it has closed the image, or never opened it
+        const bool is_cut_off = error.code() == ErrorCode::cancelled ||
+                                error.code() == ErrorCode::timed_out ||
+                                error.detail().find("killed by signal") != std::string::npos;
+        const bool is_full = error.code() == ErrorCode::no_space || error.code() == ErrorCode::io;
+        run.remember("end", is_cut_off ? "cut off" : is_full ? "full" : "clean");
         throw;
+    } catch (...) { // such as the program's own for a secret
+        run.remember("end", "clean");
+        throw;
+    }
+}
+
+/** What qemu-img was changing, to be set right; nothing where it is not to be opened any more. */
+std::optional<QemuImage> cut_off_image(StepRun& run)
+{
+    const auto& path = run.argument("path");
+    try {
+        const auto info = inspect_descriptor(open_same(run, O_RDONLY).get());
+        if (info.format != ImageFormat::qcow2 || info.data_file)
+            return std::nullopt;
+        QemuImage image{.path = path, .format = "qcow2"};
+        if (const auto& volume = run.argument("encrypted_volume"); !volume.empty())
+            image.secret = run.host().secret({.usage = SecretUsage::volume,
+                                              .reference = {.usage = path},
+                                              .pool_name = run.argument("pool"),
+                                              .volume_name = volume});
+        return image;
+    } catch (const Error& error) {
+        if (error.os_error() != ENOENT)
+            run.host().log(LogLevel::warning,
+                           "'" + path +
+                               "': qemu-img was ended while it changed its snapshots; "
+                               "'qemu-img check -r all' sets it right: " +
+                               error.what());
+        return std::nullopt;
     }
 }
 
@@ -98,27 +130,27 @@ void apply_change_snapshots(StepRun& run)
  * written in place that a snapshot has, too. */
 void undo_change_snapshots(StepRun& run)
 {
-    const auto& path = run.argument("path");
-    if (run.evidence("begun").empty() || target_identity(path) != run.argument("identity"))
+    using namespace std::chrono_literals;
+    const auto end = run.evidence("end");
+    if (run.evidence("begun").empty() || end == "clean")
         return;
-    QemuImage image{.path = path, .format = "qcow2"};
-    if (const auto& volume = run.argument("encrypted_volume"); !volume.empty())
-        image.secret = run.host().secret({.usage = SecretUsage::volume,
-                                          .reference = {.usage = path},
-                                          .pool_name = run.argument("pool"),
-                                          .volume_name = volume});
+    const auto image = cut_off_image(run);
+    if (!image)
+        return;
+    // Whoever cancelled does not wait until a large image is read: that is left to a recovery.
+    const bool at_once = end == "cut off";
+    if (at_once)
+        run.remember("end", "to be set right");
     try {
-        qemu_img_repair(run.host().runner, image, nullptr);
+        qemu_img_repair(run.host().runner, *image, at_once ? 200ms : 0ms);
     } catch (const Error& error) {
-        if (!run.evidence("ended").empty()) {
-            run.host().log(LogLevel::warning, error.what());
-            return;
-        }
-        if (error.code() != ErrorCode::command_failed)
-            throw;
-        // Somebody may have it open by now: a recovery tries again.
-        throw Error(ErrorCode::unavailable, error.what(), "end what uses the image",
-                    error.detail());
+        const bool is_locked = std::string_view(error.what()).find(" lock") != std::string::npos;
+        const bool is_damaged = error.code() == ErrorCode::command_failed && !is_locked &&
+                                error.detail().find("killed by signal") == std::string::npos;
+        if (!is_damaged && end != "full") // else it was so before, or is not mended by waiting
+            throw Error(ErrorCode::unavailable, error.what(), "end what uses the image",
+                        error.detail());
+        run.host().log(LogLevel::warning, error.what());
     }
 }
 
@@ -185,7 +217,10 @@ Step change_snapshots_step(const VolumeDef& volume, const std::string& pool_name
     if (volume.target.encryption)
         arguments.insert({{"pool", pool_name}, {"encrypted_volume", volume.name}});
     auto step = make_step("change_snapshots", std::move(arguments),
-                          {.call = std::move(call), .summary = std::move(summary)});
+                          {.call = std::move(call),
+                           .summary = std::move(summary),
+                           .undo = "set the image right where qemu-img was cut off "
+                                   "(qemu-img check -r all)"});
     step.work = std::move(run);
     return step;
 }

@@ -569,14 +569,16 @@ QemuImgCheck qemu_img_check(CommandRunner& runner, const QemuImage& image, bool 
             .leaks_repaired = number("leaks-fixed", false)};
 }
 
-void qemu_img_repair(CommandRunner& runner, const QemuImage& image, Job* job)
+void qemu_img_repair(CommandRunner& runner, const QemuImage& image, std::chrono::milliseconds limit)
 {
     check_image(image, false);
     Command command{.program = "qemu-img",
                     .arguments = {"check", "-q", "-r", "all"},
-                    .accepted = {0, 2, 3}}; // what else is wrong with it was so before
+                    .accepted = {0, 2, 3}, // what else is wrong with it was so before
+                    .limit = limit};
     add_image(command, image, false);
-    runner.run(command, job);
+    command.arguments.back() += ",backing="; // none: what the image names may be anything by now
+    runner.run(command, nullptr);
 }
 
 std::string qemu_img_version(CommandRunner& runner, Job* job)

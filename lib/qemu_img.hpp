@@ -15,6 +15,7 @@
 #include "command.hpp"
 #include "image/preallocation.hpp"
 
+#include <chrono>
 #include <cstdint>
 
 namespace storage::inline v1 {
@@ -124,8 +125,11 @@ QemuImgCheck qemu_img_check(CommandRunner& runner, const QemuImage& image, bool 
                             Job* job);
 
 /** Sets right what a qcow2 image says of its own clusters: how often each is used, and which may be
- * written in place. @throws Error command_failed  also where somebody has it open */
-void qemu_img_repair(CommandRunner& runner, const QemuImage& image, Job* job);
+ * written in place. What it is based on is not opened.
+ * @param limit  timed_out after this much time; 0: none
+ * @throws Error command_failed  also where somebody has it open */
+void qemu_img_repair(CommandRunner& runner, const QemuImage& image,
+                     std::chrono::milliseconds limit);
 
 /** Such as "7.2.22". */
 std::string qemu_img_version(CommandRunner& runner, Job* job);

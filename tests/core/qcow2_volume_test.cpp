@@ -7,7 +7,9 @@
 
 #include <basin/context.hpp>
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <fstream>
+#include <sys/stat.h>
 
 using namespace storage;
 
@@ -302,6 +304,59 @@ TEST_CASE("a qcow2 volume with its data elsewhere has no snapshots", "[content]"
     for (auto* job : {&dry, static_cast<Job*>(nullptr)})
         CHECK(error_code([&] { volume.create_snapshot("s", job); }) == ErrorCode::not_supported);
     CHECK(volume.snapshots().empty());
+}
+
+TEST_CASE("a snapshot that qemu-img refuses leaves the image as it is", "[content]")
+{
+    if (!have_tools())
+        return;
+    Scratch scratch;
+    std::filesystem::create_directory(scratch.directory / "bin");
+    scratch.directory.write("bin/qemu-img", "#!/bin/sh\n"
+                                            "[ $1 = snapshot ] || { : >'" +
+                                                (scratch.directory / "changed") +
+                                                "'; exit 0; }\n"
+                                                "echo 'qemu-img: no' >&2\nexit 1\n");
+    REQUIRE(::chmod((scratch.directory / "bin/qemu-img").c_str(), 0755) == 0);
+    Context real(scratch.options());
+    scratch.running_pool(real).create_volume(qcow2("v"));
+    const std::string path = std::getenv("PATH");
+    ::setenv("PATH", ((scratch.directory / "bin:") + path).c_str(), 1);
+    Context context(scratch.options());
+    ::setenv("PATH", path.c_str(), 1);
+    auto volume = context.find_pool("pool").find_volume("v");
+    CHECK(error_code([&] { volume.create_snapshot("s"); }) == ErrorCode::command_failed);
+    CHECK_FALSE(scratch.directory.exists("changed"));
+
+    // Also where the real one refuses: an image that is marked as corrupt stays so.
+    constexpr std::size_t incompatible_features = 79;
+    constexpr char corrupt = 2;
+    auto image = scratch.directory.read("pool/v");
+    image[incompatible_features] = corrupt;
+    scratch.directory.write("pool/v", image);
+    auto same = real.find_pool("pool").find_volume("v");
+    CHECK(error_code([&] { same.create_snapshot("s"); }) == ErrorCode::command_failed);
+    CHECK(scratch.directory.read("pool/v")[incompatible_features] == corrupt);
+}
+
+TEST_CASE("a snapshot of an encrypted volume whose secret is missing leaves nothing to be done",
+          "[content]")
+{
+    if (!have_tools())
+        return;
+    const CheapPassphrases cheap;
+    Scratch scratch;
+    auto options = scratch.options();
+    options.secrets = [](const SecretRequest&) { return std::optional(Secret("the pass phrase")); };
+    Context with_secret(options);
+    auto def = qcow2("v");
+    def.target.encryption = Encryption{.format = "luks", .secrets = {{.usage = "key"}}};
+    scratch.running_pool(with_secret).create_volume(def);
+    Context without(scratch.options());
+    auto volume = without.find_pool("pool").find_volume("v");
+    CHECK(error_code([&] { volume.create_snapshot("s"); }) == ErrorCode::not_found);
+    CHECK(without.recover().empty());
+    volume.delete_storage();
 }
 
 TEST_CASE("a snapshot whose name is the number of another one is the one that is meant",
