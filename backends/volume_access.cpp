@@ -53,15 +53,20 @@ void require_own_data(const VolumeDef& volume)
                     "wipe these, and delete the image");
 }
 
-/** A volume that LVM, or whoever set up the disk, lets nobody write to. Where there is no node it
- * is the step that says so. */
+/** A volume that LVM, or whoever set up the disk, lets nobody write to. Where it cannot be opened
+ * it is the step that says so. */
 void require_writable(const VolumeDef& volume)
 {
     const auto& path = volume.target.path;
     if (volume.type != VolumeType::block)
         return;
-    if (const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)); fd)
-        require_writable_device(fd.get(), path);
+    UniqueFd fd;
+    try {
+        fd = open_content(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    } catch (const Error&) {
+        return;
+    }
+    require_writable_device(fd.get(), path);
 }
 
 } // namespace
