@@ -4,6 +4,7 @@
 #include "blockers.hpp"
 #include "directory_changes.hpp"
 #include "directory_volumes.hpp"
+#include "file_attributes.hpp"
 #include "file_steps.hpp"
 #include "step_parts.hpp"
 #include "volume_access.hpp"
@@ -179,6 +180,8 @@ void list_directory(const PoolDef& def, Change& change)
                           .copy_on_write = def.copy_on_write,
                           .nocow_if_possible = !def.copy_on_write};
     if (::access(path.c_str(), F_OK) == 0) {
+        if (def.copy_on_write)
+            require_copy_on_write_switch(path, path);
         change.add(set_attributes_step(path, attributes));
         return;
     }

@@ -277,6 +277,12 @@ TEST_CASE("a dry run refuses what the call refuses", "[plan]")
         def.target.nocow = true;
         check("copy-on-write switched off where there is no switch", ErrorCode::not_supported,
               [&](Job* job) { pool.create_volume(def, {}, job); });
+        auto other = scratch.dir_pool("other");
+        std::filesystem::create_directory(other.target.path);
+        other.copy_on_write = false;
+        auto built = context.define_pool(other);
+        check("a build that switches it off there", ErrorCode::not_supported,
+              [&](Job* job) { built.build(BuildMode::keep, job); });
     }
     upload("too much", ErrorCode::invalid_argument, {});
     upload("too much of it", ErrorCode::invalid_argument, {.length = 2 * mib});
