@@ -125,6 +125,8 @@ void vol_metadata(Call& call)
         throw UsageError("--value and --remove need --key", "say which key is meant");
     if (call.given("value") && call.given("remove"))
         throw UsageError("--value and --remove exclude each other", "use one of them");
+    if (call.given("expect") && !changes)
+        throw UsageError("--expect is for a change", "leave it out, or give --value or --remove");
     auto volume = call.volume();
     if (!call.given("key"))
         return print_metadata(call, volume.metadata());

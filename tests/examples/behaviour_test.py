@@ -62,6 +62,7 @@ def each_class_of_error_has_its_exit_status(basin):
             (2, ['vol-delete', 'x', '--allow', 'job']), (2, ['vol-rename', 'x', 'y', '--allow', 'open,wrong']),
             (2, ['vol-create-as', 'vms', 'x', '1M', '--prealloc', 'wrong']),
             (2, ['vol-create-as', 'vms', 'x', '1M', '--prealloc', 'full', '--prealloc-metadata']),
+            (2, ['vol-metadata', 'x', '--pool', 'vms', '--expect', '1']),
             (2, ['vol-upload', 'x', '/dev/null', 'vms', '--resume']), (2, ['vol-upload', 'x', '/dev/null', '--create']),
             (2, ['--json', 'vol-download', 'x', '-', 'vms']), (2, ['explain-access', '/', '0', '--mode', 'rq']),
             (2, ['explain-access', '/', '4294967295', '--group', '0']), (2, ['explain-access', '/', '4000000000']),
