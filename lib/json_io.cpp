@@ -9,8 +9,10 @@ Json parse_json(std::string_view text)
     constexpr int depth_limit = 64;
     constexpr std::size_t key_limit = 1024; // each is compared with those before it
     if (text.size() > size_limit)
-        throw Error(ErrorCode::invalid_argument, "JSON: " + std::to_string(text.size()) +
-                                                     " bytes are more than the limit of 1 MiB");
+        throw Error(ErrorCode::invalid_argument,
+                    "JSON: " + std::to_string(text.size()) +
+                        " bytes are more than the limit of 1 MiB",
+                    "make it shorter");
 
     std::vector<std::set<std::string>> keys;
     const auto check = [&](int depth, Json::parse_event_t event, Json& parsed) {
@@ -18,7 +20,8 @@ Json parse_json(std::string_view text)
             event == Json::parse_event_t::array_start) {
             if (depth >= depth_limit)
                 throw Error(ErrorCode::invalid_argument,
-                            "JSON: nested deeper than " + std::to_string(depth_limit));
+                            "JSON: nested deeper than " + std::to_string(depth_limit),
+                            "nest it less");
             keys.emplace_back();
         } else if (event == Json::parse_event_t::object_end ||
                    event == Json::parse_event_t::array_end) {
@@ -27,10 +30,12 @@ Json parse_json(std::string_view text)
             const auto key = parsed.get<std::string>();
             if (!keys.back().insert(key).second)
                 throw Error(ErrorCode::invalid_argument,
-                            "JSON: key '" + key.substr(0, 64) + "' is given twice in one object");
+                            "JSON: key '" + key.substr(0, 64) + "' is given twice in one object",
+                            "give it once");
             if (keys.back().size() > key_limit)
                 throw Error(ErrorCode::invalid_argument,
-                            "JSON: more than " + std::to_string(key_limit) + " keys in one object");
+                            "JSON: more than " + std::to_string(key_limit) + " keys in one object",
+                            "make it shorter");
         }
         return true;
     };
@@ -51,7 +56,7 @@ std::string print_json(const Json& json)
         return json.dump();
     } catch (const Json::exception&) {
         throw Error(ErrorCode::invalid_argument,
-                    "a text that is not UTF-8 cannot be written as JSON");
+                    "a text that is not UTF-8 cannot be written as JSON", "correct that text");
     }
 }
 

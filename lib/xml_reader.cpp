@@ -231,7 +231,8 @@ XmlDocument::XmlDocument(std::string_view text, std::string_view what, const cha
         throw Error(ErrorCode::invalid_xml,
                     std::string(what_) + ", " +
                         xml_position(original_, static_cast<std::size_t>(result.offset)) + ": " +
-                        result.description());
+                        result.description(),
+                    "make it well-formed XML there");
     root_ = document_.document_element();
     has_default_name_space_ = text.find("xmlns") != text.npos;
     if (std::string_view(root_.name()) != root)

@@ -31,7 +31,8 @@ XmlWriter& XmlWriter::open(std::string_view name)
 {
     if (open_.size() >= xml_depth_limit) // each level is indented by all that are above it
         throw Error(ErrorCode::invalid_xml,
-                    "elements would be nested deeper than " + std::to_string(xml_depth_limit));
+                    "elements would be nested deeper than " + std::to_string(xml_depth_limit),
+                    "name fewer images below one another");
     end_start_tag();
     out_.append(2 * open_.size(), ' ');
     out_ += '<';
