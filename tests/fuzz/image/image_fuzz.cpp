@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Fuzz target of one image inspector: compiled once for each format, with IMAGE_FORMAT as its name.
+#include "image/probe.hpp"
 #include "layout.hpp"
 
 #include <basin/image.hpp>
@@ -62,7 +63,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     static const int fd = ::memfd_create("image", MFD_CLOEXEC);
     require(::ftruncate(fd, 0) == 0);
     write_image(fd, {reinterpret_cast<const char*>(data), size});
-    const auto info = storage::inspect_image(fd);
+    const auto info = storage::inspect_descriptor(fd);
     require(info.format != storage::ImageFormat::raw);
     require(info.virtual_size <= INT64_MAX);
     require(info.findings.size() <= 65 && info.extents.size() <= 256);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Fuzz target of what reads more of a qcow2 image than its header, and of growing it.
+#include "image/probe.hpp"
 #include "image/qcow2_resize.hpp"
 #include "image/qcow2_snapshots.hpp"
 
@@ -38,11 +39,11 @@ void read_snapshots(int fd)
 
 void grow(int fd)
 {
-    const auto before = storage::inspect_image(fd);
+    const auto before = storage::inspect_descriptor(fd);
     const auto capacity = before.virtual_size + (std::uint64_t{1} << 20);
     try {
         if (storage::grow_qcow2(fd, capacity, "image")) {
-            const auto after = storage::inspect_image(fd);
+            const auto after = storage::inspect_descriptor(fd);
             require(after.virtual_size == (capacity + 511) / 512 * 512);
             require(after.findings.size() <= before.findings.size());
         }
