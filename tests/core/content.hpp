@@ -5,6 +5,7 @@
 #include "file_io.hpp"
 #include "scratch.hpp"
 
+#include <algorithm>
 #include <basin/context.hpp>
 #include <catch2/catch.hpp>
 #include <csignal>
@@ -52,18 +53,19 @@ inline std::string first_fact(const storage::Job& job, const std::string& name)
 /** A pipe that gives some bytes and ends. */
 class Giver {
 public:
-    explicit Giver(std::string bytes)
+    /** @param flags  O_DIRECT: each write is a packet */
+    explicit Giver(std::string bytes, int flags = 0, std::size_t most = SIZE_MAX)
     {
         int ends[2];
-        REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+        REQUIRE(::pipe2(ends, O_CLOEXEC | flags) == 0);
         read_end_ = ends[0];
-        writer_ = std::thread([text = std::move(bytes), fd = ends[1]] {
+        writer_ = std::thread([text = std::move(bytes), fd = ends[1], most] {
             sigset_t broken_pipe; // the reader may have had enough
             ::sigemptyset(&broken_pipe);
             ::sigaddset(&broken_pipe, SIGPIPE);
             ::pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
             for (std::size_t done = 0; done < text.size();) {
-                const auto n = ::write(fd, text.data() + done, text.size() - done);
+                const auto n = ::write(fd, text.data() + done, std::min(most, text.size() - done));
                 if (n <= 0)
                     break;
                 done += static_cast<std::size_t>(n);

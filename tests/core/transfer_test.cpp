@@ -327,22 +327,16 @@ TEST_CASE("what comes in messages is not cut off", "[content]")
     const auto data = pattern(3 * mib);
     auto volume = pool.create_volume(raw_volume("v", data.size()));
     // Of a pipe with packets what does not fit into the buffer of a read is lost.
-    int ends[2];
-    REQUIRE(::pipe2(ends, O_DIRECT | O_CLOEXEC) == 0);
-    const UniqueFd out(ends[0]);
-    std::thread writer([&, in = ends[1]] {
-        constexpr std::size_t packet = 3000;
-        for (std::size_t done = 0; done < data.size(); done += packet)
-            if (::write(in, data.data() + done, std::min(packet, data.size() - done)) <= 0)
-                break;
-        ::close(in);
-    });
-    CHECK(error_code([&] { volume.upload(out.get(), {.length = data.size()}); }) == ErrorCode{});
-    writer.join();
+    {
+        const Giver packets(data, O_DIRECT, 3000);
+        CHECK(error_code([&] { volume.upload(packets.fd(), {.length = data.size()}); }) ==
+              ErrorCode{});
+    }
     CHECK((scratch.directory.read("pool/v") == data));
 
     for (const int type : {SOCK_SEQPACKET, SOCK_DGRAM}) {
         INFO(type);
+        int ends[2];
         REQUIRE(::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) == 0);
         const UniqueFd here(ends[0]), there(ends[1]);
         REQUIRE(::send(there.get(), "message", 7, 0) == 7);
@@ -408,7 +402,7 @@ TEST_CASE("what came before the source failed is kept for a resumable upload", "
             REQUIRE(::send(source.get(), "unread", 6, 0) == 6); // so that closing is a reset
             Job job;
             std::thread other([&] {
-                for (int unread = 1; unread > 0; ::usleep(1000))
+                for (int i = 0, unread = 1; unread > 0 && i < 30000; ++i, ::usleep(1000))
                     if (::ioctl(source.get(), FIONREAD, &unread) != 0)
                         break;
                 if (reset)
