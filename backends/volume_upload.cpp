@@ -139,6 +139,7 @@ bool take_upload(const FileWork& work, const VolumeDef& def, const UploadSource&
 {
     const auto present = content_length(work.fd, work.path);
     check_new_upload(work.path, def, source, options, present);
+    const auto place = place_of(source);
     receive_content(source, missing_part(options, present), work.fd, work.path,
                     room_for(def, present), work.job);
     try {
@@ -149,7 +150,8 @@ bool take_upload(const FileWork& work, const VolumeDef& def, const UploadSource&
         // Complete and wrong is of no use for a next attempt; what could not be looked at is.
         const bool looked_at = error.os_error() == 0 && error.code() != ErrorCode::cancelled &&
                                error.code() != ErrorCode::timed_out;
-        [[maybe_unused]] const int emptied = looked_at ? ::ftruncate(work.fd, 0) : 0;
+        if (looked_at && ::ftruncate(work.fd, 0) == 0)
+            put_source(source, place);
         throw;
     }
     return true;

@@ -89,11 +89,11 @@ public:
     ~Receiving()
     {
         // A call that failed can be made again: of a file nothing is taken but what is kept.
-        if (!done_ && seekable_)
-            ::lseek(from_, start_ + static_cast<off_t>(options_.resumable ? received_ : 0),
-                    SEEK_SET);
-        if (cached_)
-            ::lseek(source_.fd, ::lseek(from_, 0, SEEK_CUR), SEEK_SET);
+        if (seekable_)
+            put_source(source_,
+                       start_ + static_cast<off_t>(done_ || options_.resumable ? received_ : 0));
+        else if (cached_)
+            put_source(source_, ::lseek(from_, 0, SEEK_CUR));
     }
     Receiving(const Receiving&) = delete;
     Receiving& operator=(const Receiving&) = delete;
@@ -102,11 +102,11 @@ public:
     {
         if (!source_.read && fd_ >= 0)
             require_other_file(fd_, from_, what_);
-        seekable_ = from_ >= 0 && is_regular_file(from_);
+        start_ = place_of(source_);
+        seekable_ = start_ >= 0;
         const auto total = expected_total();
         // What is to be read of a file must be there to the last.
         const auto size = static_cast<std::uint64_t>(size_of_source());
-        start_ = seekable_ ? start_of_source() : 0;
         const auto end =
             total < size ? std::min(size, static_cast<std::uint64_t>(start_) + total) : size;
         enter_phase(job_, "uploading", total);
@@ -137,7 +137,6 @@ private:
         struct stat info {};
         return seekable_ && ::fstat(from_, &info) == 0 ? info.st_size : 0;
     }
-    off_t start_of_source() const { return std::max<off_t>(0, ::lseek(from_, 0, SEEK_CUR)); }
 
     std::uint64_t expected_total() const
     {
@@ -237,6 +236,14 @@ private:
         }
     }
 
+    /** A file stays where it stands meanwhile: the caller may leave this call, and use it. */
+    ssize_t read_more(std::byte* to, std::size_t most) const
+    {
+        return seekable_
+                   ? ::pread(from_, to, most, start_ + static_cast<off_t>(received_ + waiting_))
+                   : ::read(from_, to, most);
+    }
+
     void from_descriptor()
     {
         // A pipe may have packets: of one that does not fit the rest is lost.
@@ -248,7 +255,7 @@ private:
             while (more && waiting_ < piece) {
                 if (!seekable_)
                     wait_until_ready(from_, POLLIN, job_, what_);
-                const auto n = ::read(from_, buffer_.data() + waiting_, most - waiting_);
+                const auto n = read_more(buffer_.data() + waiting_, most - waiting_);
                 if (n < 0 && (errno == EINTR || would_block(errno)))
                     continue;
                 if (n < 0)
@@ -264,28 +271,28 @@ private:
         }
     }
 
+    Extent source_data(std::uint64_t at, std::uint64_t end) const
+    {
+        const auto found = next_data(from_, at, end, "the source of the upload");
+        ::lseek(from_, start_, SEEK_SET); // as read_more()
+        return found;
+    }
+
     /** Both are files: the kernel copies, and knows where the source has data. */
     void from_file()
     {
-        const auto start = ::lseek(from_, 0, SEEK_CUR);
-        if (start < 0)
-            return from_descriptor();
         const auto length = ::lseek(from_, 0, SEEK_END);
-        if (length <= 0) { // of /proc, which tells no length, or a wrong one
-            if (::lseek(from_, start, SEEK_SET) < 0)
-                throw system_error(errno, what_ + ": cannot read the source");
+        ::lseek(from_, start_, SEEK_SET);
+        if (length <= 0) // of /proc, which tells no length, or a wrong one
             return from_descriptor();
-        }
-        auto at = static_cast<std::uint64_t>(start);
+        auto at = static_cast<std::uint64_t>(start_);
         auto end = std::max(at, static_cast<std::uint64_t>(length));
         if (options_.length)
             end = std::min(end, at + options_.length);
         else if (end - at > room_)
             throw too_much(path_, room_);
         while (at < end) {
-            const auto data = options_.sparse
-                                  ? next_data(from_, at, end, "the source of the upload")
-                                  : Extent{at, end};
+            const auto data = options_.sparse ? source_data(at, end) : Extent{at, end};
             if (data.start > at)
                 take_hole(data.start - at);
             at = data.start;
@@ -304,7 +311,6 @@ private:
                 count(n);
             }
         }
-        ::lseek(from_, static_cast<off_t>(at), SEEK_SET);
     }
 
     Error became_shorter() const
@@ -344,7 +350,7 @@ private:
     std::uint64_t room_{};
     std::uint64_t received_{};
     bool seekable_{};
-    off_t start_{}; ///< where a source that is a file stood
+    off_t start_{}; ///< where a source that is a file stood; else negative
     bool done_{};
     std::vector<std::byte> buffer_{};
     std::size_t waiting_{}; ///< of the buffer: read, and not yet written

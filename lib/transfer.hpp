@@ -6,6 +6,9 @@
 
 #include <basin/volume.hpp>
 
+#include <exception>
+#include <sys/types.h>
+
 namespace storage::inline v1 {
 
 /**
@@ -33,6 +36,30 @@ void require_other_file(int fd, int other, const std::string& what);
  */
 void check_upload(const std::string& path, const UploadSource& source,
                   const TransferOptions& options, std::uint64_t room);
+
+/** Where the source of an upload stands; -1 where it is no regular file. */
+off_t place_of(const UploadSource& source);
+/** Not where nobody waits for this call any more: the caller may use the file for something else by
+ * then. */
+void put_source(const UploadSource& source, off_t place) noexcept;
+
+/** If the call fails that an upload is given to, a source that is a file stands where it stood. */
+class SourceGuard {
+public:
+    explicit SourceGuard(const UploadSource& source) : source_(source), place_(place_of(source)) {}
+    ~SourceGuard()
+    {
+        if (std::uncaught_exceptions() > exceptions_)
+            put_source(source_, place_);
+    }
+    SourceGuard(const SourceGuard&) = delete;
+    SourceGuard& operator=(const SourceGuard&) = delete;
+
+private:
+    const UploadSource& source_;
+    off_t place_;
+    int exceptions_{std::uncaught_exceptions()};
+};
 
 /** Gives a caller [options.offset, options.offset + length) of a file; all of it must be there. In
  * a dry run nothing. @throws Error invalid_argument  the target is that file */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "transfer_parts.hpp"
 
+#include "calling_thread.hpp"
 #include "transfer.hpp"
 
 #include <algorithm>
@@ -132,6 +133,21 @@ void require_other_file(int fd, int other, const std::string& what)
         throw Error(ErrorCode::invalid_argument,
                     what + ": the other file is the volume itself, perhaps by another name",
                     "use another file");
+}
+
+off_t place_of(const UploadSource& source)
+{
+    return !source.read && is_regular_file(source.fd) ? ::lseek(source.fd, 0, SEEK_CUR) : -1;
+}
+
+void put_source(const UploadSource& source, off_t place) noexcept
+{
+    if (place < 0)
+        return;
+    try {
+        on_calling_thread([&] { ::lseek(source.fd, place, SEEK_SET); });
+    } catch (const std::exception&) { // nobody waits any more
+    }
 }
 
 void check_range(const std::string& path, std::uint64_t offset, std::uint64_t length,

@@ -361,6 +361,7 @@ void Volume::flatten(Job* job)
 
 std::uint64_t Volume::upload(const UploadSource& source, const TransferOptions& options, Job* job)
 {
+    const SourceGuard guard(source);
     const auto asked = pool_asked(*this, job);
     return operate(
         asked, job,

@@ -3,6 +3,7 @@
 #include "volume_change.hpp"
 
 #include "pool_asked.hpp"
+#include "transfer.hpp"
 #include "volume_lookup.hpp"
 
 #include <algorithm>
@@ -311,6 +312,9 @@ Volume Pool::upload_volume(const VolumeDef& given, const UploadSource& source,
                            const TransferOptions& options, Job* job)
 {
     const auto meant = options.resumable ? expected_ : std::string();
+    std::optional<SourceGuard> guard;
+    if (!options.resumable) // else it stands behind what is kept
+        guard.emplace(source);
     return operate(
         object_, job, [pool = object_, given, source = kept(source), options, meant](Job* own) {
             PoolAccess access(pool);

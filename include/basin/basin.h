@@ -1282,7 +1282,8 @@ typedef struct basin_transfer {
     uint32_t struct_size; /**< sizeof(basin_transfer) */
     /** Read to its end, or written, from where it stands; may be a pipe or stream socket; not
      * closed. A file that is read stands there again if the call fails, or behind what is kept of a
-     * resumable one. -1: the callback instead. */
+     * resumable one; there again in any case where the call ended because the pool's storage does
+     * not answer. -1: the callback instead. */
     int32_t fd;
     basin_read_callback read;     /**< for an upload */
     basin_write_callback write;   /**< for a download */

@@ -186,7 +186,8 @@ struct UploadSource {
     UploadSource(int descriptor) : fd(descriptor) {}
     UploadSource(ReadCallback reader) : read(std::move(reader)) {}
     /** Read up to its end from where it stands; not closed; may be a pipe or stream socket. A file
-     * stands there again if the call fails, or behind what is kept of a resumable one. */
+     * stands there again if the call fails, or behind what is kept of a resumable one; there again
+     * in any case where the call ended because the pool's storage does not answer. */
     int fd{-1};
     ReadCallback read{};
 };
