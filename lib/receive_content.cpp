@@ -157,7 +157,7 @@ private:
         check(job_, what_);
     }
 
-    void take(Bytes data)
+    void put(Bytes data)
     {
         if (data.size() > left())
             throw too_much(path_, room_);
@@ -166,6 +166,11 @@ private:
             writer_.write_sparse(data);
         else
             writer_.write(data);
+    }
+
+    void take(Bytes data)
+    {
+        put(data);
         count(data.size());
     }
 
@@ -206,6 +211,10 @@ private:
             writer_.finish();
             received_ += size;
         } catch (const Error&) { // what ended the call is what is told
+        }
+        if (fd_ >= 0) { // of a piece that was written in part, the source gives all again
+            [[maybe_unused]] const int cut =
+                ::ftruncate(fd_, static_cast<off_t>(options_.offset + received_));
         }
     }
 
@@ -264,10 +273,11 @@ private:
                 waiting_ += static_cast<std::size_t>(n);
             }
             const auto size = std::min(waiting_, piece);
-            const auto rest = std::exchange(waiting_, 0) - size;
-            take(Bytes(buffer_).first(size));
+            const auto rest = std::exchange(waiting_, 0) - size; // lost if the piece is
+            put(Bytes(buffer_).first(size));
             std::copy_n(buffer_.begin() + static_cast<std::ptrdiff_t>(size), rest, buffer_.begin());
             waiting_ = rest;
+            count(size);
         }
     }
 

@@ -7,11 +7,31 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <sys/mman.h>
+#include <sys/resource.h>
 
 using namespace storage;
 using namespace content;
 
 namespace {
+
+/** No file becomes longer while it lives. */
+class FileSizeLimit {
+public:
+    explicit FileSizeLimit(rlim_t most)
+    {
+        REQUIRE(::getrlimit(RLIMIT_FSIZE, &before_) == 0);
+        auto limit = before_;
+        limit.rlim_cur = most;
+        REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    }
+    ~FileSizeLimit() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+    FileSizeLimit(const FileSizeLimit&) = delete;
+    FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+private:
+    ::rlimit before_{};
+};
 
 /** Storage that takes nothing until it is told to. */
 class HungContent final : public BlockContent {
@@ -74,6 +94,58 @@ TEST_CASE("a source stands where it stood when all had come before the upload fa
     fails(source, ErrorCode::already_exists, {}, &job);
     REQUIRE(::unlink((scratch.directory / "pool/v").c_str()) == 0);
     pool.upload_volume(raw_volume("v", 0), source.get());
+    CHECK((scratch.directory.read("pool/v") == data));
+}
+
+TEST_CASE("of a piece that was written in part a resumable upload keeps nothing", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    const auto data = pattern(3 * mib);
+    // Of another file system, so that the kernel does not copy.
+    const UniqueFd source(::memfd_create("source", MFD_CLOEXEC));
+    REQUIRE(::pwrite(source.get(), data.data(), data.size(), 0) ==
+            static_cast<ssize_t>(data.size()));
+    TransferOptions options{.expected_length = data.size(), .resumable = true};
+    {
+        const FileSizeLimit limit(mib + mib / 2);
+        CHECK(error_code([&] { pool.upload_volume(raw_volume("v", 0), source.get(), options); }) !=
+              ErrorCode{});
+    }
+    const auto kept = pool.partial_upload("v");
+    REQUIRE(kept);
+    CHECK(::lseek(source.get(), 0, SEEK_CUR) == static_cast<off_t>(*kept));
+    options.offset = *kept;
+    CHECK(error_code([&] { pool.upload_volume(raw_volume("v", 0), source.get(), options); }) ==
+          ErrorCode{});
+    CHECK((scratch.directory.read("pool/v") == data));
+}
+
+TEST_CASE("a resumable upload that is cancelled keeps all that was read of a pipe", "[content]")
+{
+    Scratch scratch;
+    Context context(scratch.options());
+    auto pool = scratch.running_pool(context);
+    constexpr std::size_t packet = 3000;
+    const auto data = pattern(1000 * packet);
+    const Giver pipe(data, O_DIRECT, packet);
+    Job job;
+    job.set_progress_callback([&](const Progress& progress) {
+        if (progress.done > 0)
+            job.cancel();
+    });
+    CHECK(error_code([&] {
+              pool.upload_volume(raw_volume("v", 0), pipe.fd(), {.resumable = true}, &job);
+          }) == ErrorCode::cancelled);
+    const auto kept = pool.partial_upload("v");
+    REQUIRE(kept);
+    CHECK(*kept % packet == 0);
+    CHECK(error_code([&] {
+              pool.upload_volume(
+                  raw_volume("v", 0), pipe.fd(),
+                  {.offset = *kept, .expected_length = data.size(), .resumable = true});
+          }) == ErrorCode{});
     CHECK((scratch.directory.read("pool/v") == data));
 }
 
