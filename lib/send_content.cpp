@@ -73,8 +73,11 @@ public:
             file_->finish();
             ::lseek(to_, static_cast<off_t>(file_->position()), SEEK_SET);
         }
-        if (cached_)
+        if (cached_) { // by the caller's own descriptor no data would be in the page cache
+            if (::fdatasync(to_) != 0)
+                throw flush_error(errno, target_name);
             ::lseek(target_.fd, ::lseek(to_, 0, SEEK_CUR), SEEK_SET);
+        }
         digest_.finish("download of '" + path_ + "'", job_);
     }
 
