@@ -94,17 +94,25 @@ struct RawContent {
         return wrote || write_zeros;
     }
 
-    /** How a copy gets its bytes is found out while it is made: "copy". */
-    std::vector<std::string> calls(const std::string& path) const
+    /**
+     * How a copy gets its bytes is found out while it is made: "copy".
+     * @param from  what is copied; "": nothing
+     * @param copied  how long that is
+     */
+    std::vector<std::string> calls(const std::string& path, const std::string& from,
+                                   std::uint64_t copied) const
     {
         using Words = std::vector<std::string>;
-        const auto allocated = write_zeros ? capacity : std::min(allocation, capacity);
-        const bool is_new = source.empty() && capacity > 0;
-        return in_turn({source.empty() ? Words() : Words{"copy", source, path},
-                        is_new ? Words{"ftruncate", path, std::to_string(capacity)} : Words(),
-                        is_new && write_zeros ? Words{"pwrite", path, "0", std::to_string(capacity)}
-                        : allocated > 0 ? Words{"fallocate", path, "0", std::to_string(allocated)}
-                                        : Words()});
+        const auto added = capacity - std::min(capacity, copied);
+        const auto allocated =
+            write_zeros ? copied : std::min(allocation, std::max(capacity, copied));
+        return in_turn(
+            {from.empty() ? Words() : Words{"copy", from, path},
+             added > 0 ? Words{"ftruncate", path, std::to_string(capacity)} : Words(),
+             added > 0 && write_zeros
+                 ? Words{"pwrite", path, std::to_string(copied), std::to_string(added)}
+                 : Words(),
+             allocated > 0 ? Words{"fallocate", path, "0", std::to_string(allocated)} : Words()});
     }
 };
 
@@ -141,7 +149,8 @@ ContentPlan plan_raw(const NewVolume& volume)
         "raw file '" + volume.path() + "' of " + size_text(def.capacity) + ", " +
         std::to_string(std::min(raw.write_zeros ? raw.capacity : raw.allocation, raw.capacity)) +
         " of them allocated" + copy_text(volume, false);
-    auto call = raw.calls(volume.path());
+    auto call = raw.calls(volume.path(), raw.source,
+                          volume.source ? header + volume.source->volume.capacity : 0);
     return {.content = {
                 .summary = std::move(summary), .fill = std::move(raw), .call = std::move(call)}};
 }
@@ -157,6 +166,18 @@ ContentPlan plan_luks(const NewVolume& volume)
     LuksFormat format{.version = def.target.encryption->format == "luks2" ? 2 : 1,
                       .capacity = (def.capacity + sector - 1) / sector * sector,
                       .encryption = *def.target.encryption};
+    using Words = std::vector<std::string>;
+    const auto header = luks_payload_offset(format.version);
+    const auto header_text = std::to_string(header), path = volume.path();
+    auto call = in_turn({{"ftruncate", path, std::to_string(header + format.capacity)},
+                         {"fallocate", path, "0", header_text},
+                         {"crypt_format", path},
+                         preallocation == Preallocation::full
+                             ? Words{"pwrite", path, header_text, std::to_string(format.capacity)}
+                         : allocation > 0
+                             ? Words{"fallocate", path, "0",
+                                     std::to_string(header + std::min(allocation, format.capacity))}
+                             : Words()});
     const auto fill = [format = std::move(format), allocation, name = def.name,
                        write_zeros = preallocation == Preallocation::full, pool = volume.pool_name,
                        &host = volume.host](const FileWork& work) {
@@ -174,7 +195,7 @@ ContentPlan plan_luks(const NewVolume& volume)
                                    size_text(def.capacity) + ", encrypted (" +
                                    def.target.encryption->format + ")",
                         .fill = fill,
-                        .call = {"crypt_format", volume.path()}}};
+                        .call = std::move(call)}};
 }
 
 // ---- qcow2, natively --------------------------------------------------------------------------

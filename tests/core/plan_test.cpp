@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What a dry run tells is what happens: the programs' arguments, and what is refused.
 #include "cheap_passphrases.hpp"
+#include "luks_format.hpp"
 #include "scratch.hpp"
 
 #include <algorithm>
@@ -208,6 +209,39 @@ TEST_CASE("the record of a step has the calls that it makes", "[plan]")
               }) == Words{"copy", at(*format == 'r' ? "raw" : "image"), at(copy), "&&", "linkat",
                           at(copy)});
     }
+    const auto larger = [&](const std::string& name, CreateFlags flags) {
+        return call([&](Job* job) {
+            pool.create_volume_from(raw_volume(name, 4 * mib, 0), raw, flags, job);
+        });
+    };
+    CHECK(larger("larger", {}) == Words{"copy", path, at("larger"), "&&", "ftruncate", at("larger"),
+                                        "4194304", "&&", "linkat", at("larger")});
+    CHECK(larger("full", CreateFlags::prealloc_full) ==
+          Words{"copy",     path,     at("full"), "&&",      "ftruncate", at("full"), "4194304",
+                "&&",       "pwrite", at("full"), "3145728", "1048576",   "&&",       "fallocate",
+                at("full"), "0",      "3145728",  "&&",      "linkat",    at("full")});
+    const auto encrypted = [&](CreateFlags flags) {
+        auto locked = raw_volume("locked", mib, 4096);
+        locked.target.encryption = Encryption{.format = "luks", .secrets = {{.usage = "key"}}};
+        Job job;
+        job.set_dry_run(true);
+        pool.create_volume(locked, flags, &job);
+        REQUIRE(job.plan().size() == 1);
+        return job.plan()[0].call;
+    };
+    const auto header = luks_payload_offset(1);
+    const auto locked_with = [&](const Words& last) {
+        Words words{"ftruncate",  at("locked"), std::to_string(header + mib), "&&", "fallocate",
+                    at("locked"), "0",          std::to_string(header),       "&&", "crypt_format",
+                    at("locked"), "&&"};
+        words.insert(words.end(), last.begin(), last.end());
+        words.insert(words.end(), {"&&", "linkat", at("locked")});
+        return words;
+    };
+    CHECK(encrypted({}) ==
+          locked_with({"fallocate", at("locked"), "0", std::to_string(header + 4096)}));
+    CHECK(encrypted(CreateFlags::prealloc_full) ==
+          locked_with({"pwrite", at("locked"), std::to_string(header), "1048576"}));
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     CHECK(call([&](Job* job) { pool.upload_volume(volume_def("sent", "raw"), fd, {}, job); }) ==
           Words{"write", at("sent"), "&&", "linkat", at("sent")});
