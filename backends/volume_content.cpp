@@ -552,24 +552,27 @@ ContentPlan plan_network_copy(const NewVolume& volume)
         refuse("is not encrypted");
     if (has(volume.flags, CreateFlags::reflink))
         refuse("shares no blocks with it");
-    auto raw = RawContent{.capacity = volume.def.capacity,
-                          .allocation = volume.def.allocation.value_or(0) < volume.def.capacity
-                                            ? 0
-                                            : volume.def.allocation.value_or(0)};
-    return {.content = {
-                .summary = "raw file '" + volume.path() + "' of " + size_text(volume.def.capacity) +
-                           ", a copy of '" + source.volume.target.path + "'",
-                .fill =
-                    [raw, from = source,
-                     digest = has(volume.flags, CreateFlags::digest)](const FileWork& work) {
-                        state_fact(work.job, "method", "sparse_copy");
-                        state_fact(work.job, "reason", "the source is no file of this host");
-                        copy_block_content(from.content, from.volume.target.path, work.fd,
-                                           work.path, digest, work.job);
-                        raw(work);
-                        return true;
-                    },
-                .call = {"copy", source.volume.target.path, volume.path()}}};
+    const auto preallocation = raw_preallocation_of(volume);
+    const auto raw = RawContent{.capacity = volume.def.capacity,
+                                .allocation = preallocation == Preallocation::falloc
+                                                  ? volume.def.capacity
+                                                  : volume.def.allocation.value_or(0),
+                                .write_zeros = preallocation == Preallocation::full};
+    return {
+        .content = {
+            .summary = "raw file '" + volume.path() + "' of " + size_text(volume.def.capacity) +
+                       ", a copy of '" + source.volume.target.path + "'",
+            .fill =
+                [raw, from = source,
+                 digest = has(volume.flags, CreateFlags::digest)](const FileWork& work) {
+                    state_fact(work.job, "method", "sparse_copy");
+                    state_fact(work.job, "reason", "the source is no file of this host");
+                    copy_block_content(from.content, from.volume.target.path, work.fd, work.path,
+                                       digest, work.job);
+                    raw(work);
+                    return true;
+                },
+            .call = raw.calls(volume.path(), source.volume.target.path, source.volume.capacity)}};
 }
 
 ContentPlan plan_copy(const NewVolume& volume)

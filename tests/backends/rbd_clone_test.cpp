@@ -87,6 +87,22 @@ RBD_CASE("clones and copies")
     auto file = files.create_volume_from(raw_volume("file", 0), copy);
     CHECK((content(file) == whole));
     CHECK(file.info().allocation < 16 * mib);
+    CHECK(files.create_volume_from(raw_volume("a", 0, 12 * mib), copy).info().allocation >=
+          12 * mib);
+    for (const auto flag : {CreateFlags::prealloc_falloc, CreateFlags::prealloc_full}) {
+        Job allocating;
+        auto allocated = files.create_volume_from(raw_volume("b", 0, 0), copy, flag, &allocating);
+        CHECK(allocated.info().allocation >= 16 * mib);
+        CHECK((content(allocated) == whole));
+        CHECK(allocating.trace().at(0).call ==
+              std::vector<std::string>{"copy", copy.path(), allocated.path(), "&&", "fallocate",
+                                       allocated.path(), "0", std::to_string(16 * mib), "&&",
+                                       "linkat", allocated.path()});
+        allocated.delete_storage();
+    }
+    CHECK(error_code([&] {
+              files.create_volume_from(raw_volume("c", 0, 0), copy, CreateFlags::prealloc_metadata);
+          }) == ErrorCode::not_supported);
     auto back = pool.create_volume_from(raw_volume("back", 0), file);
     CHECK((content(back) == whole));
     CHECK(back.info().allocation == 8 * mib);
