@@ -51,7 +51,8 @@ constexpr unsigned deepest = 16;
 template <typename Images>
 PoolPointer asked_for(const PoolPointer& pool, Job* job, Images&& images)
 {
-    if (pool->steadiness == Steadiness::unknown) { // whoever asks finds out
+    // Found out, unless the call waits for ever anyway.
+    if (pool->steadiness == Steadiness::unknown) {
         if (job)
             operate(pool, job, [](Job*) {});
         else

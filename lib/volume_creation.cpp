@@ -198,7 +198,7 @@ Volume Pool::create_volume_from(const VolumeDef& given, const Volume& source, Cr
     // A server that hangs while it is read is to hold up its own pool, not this one.
     const auto read_from = pool_asked(source, job);
     if (object_->steadiness == Steadiness::unknown)
-        operate(object_, job, [](Job*) {}); // finds out
+        operate(object_, job, [](Job*) {}); // finds out, unless the call waits for ever anyway
     const bool is_steady = object_->steadiness == Steadiness::steady;
     const auto& asked =
         is_steady && read_from->steadiness != Steadiness::steady ? read_from : object_;
