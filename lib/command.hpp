@@ -36,6 +36,8 @@ struct Command {
     /** false: cancel and deadline ask it to end (SIGTERM) and wait until it does, because killing
      * it would leave a mess. */
     bool killable{true};
+    /** How long it is given to end after SIGTERM before it is killed. */
+    std::chrono::milliseconds end_patience{150};
 };
 
 struct CommandResult {

@@ -21,10 +21,9 @@ namespace {
 using std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-// Both together are less than a call is given to end behind its deadline (patience.cpp): else the
-// program's fault would be taken for the storage's.
+// With Command::end_patience, where that is the usual one, less than a call is given to end behind
+// its deadline (patience.cpp): else the program's fault would be taken for the storage's.
 constexpr auto look_at_job = 100ms;
-constexpr auto term_patience = 150ms;
 constexpr auto kill_patience = 2000ms;
 constexpr auto linger_patience = 500ms;
 
@@ -302,7 +301,7 @@ void Session::end_early(Error why)
 {
     why_ = std::move(why);
     supervisor_->signal_group(ended_ ? SIGKILL : SIGTERM);
-    enter(ended_ ? Stage::over : Stage::terminating, term_patience);
+    enter(ended_ ? Stage::over : Stage::terminating, command_.end_patience);
 }
 
 void Session::lose_patience()
@@ -312,7 +311,7 @@ void Session::lose_patience()
     switch (stage_) {
     case Stage::terminating:
         if (!command_.killable) {
-            enter(Stage::terminating, term_patience);
+            enter(Stage::terminating, command_.end_patience);
             break;
         }
         supervisor_->signal_group(SIGKILL);

@@ -5,6 +5,7 @@
 #include "disk_steps.hpp"
 #include "file_io.hpp"
 #include "process_runner.hpp"
+#include "processes.hpp"
 #include "scratch.hpp"
 #include "scripted_runner.hpp"
 #include "system_root.hpp"
@@ -14,6 +15,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <thread>
 
 using namespace storage;
 using namespace std::string_literals;
@@ -236,6 +238,21 @@ TEST_CASE("partition table: a helper that breaks, hangs or is missing", "[disk]"
     ProcessRunner runner;
     CHECK(error_code([&] { PartitionProgram(runner, empty.path()).read(sda, nullptr); }) ==
           ErrorCode::unavailable);
+}
+
+TEST_CASE("partition table: a helper that is writing is given time to", "[disk]")
+{
+    const TemporaryDirectory directory;
+    Job job;
+    std::thread canceller([&] {
+        CHECK(comes_true([&] { return directory.exists("begun"); }));
+        job.cancel();
+    });
+    CHECK(helper_error("trap '' TERM; touch " + directory / "begun" + "; sleep 1; touch " +
+                           directory / "written",
+                       &job) == ErrorCode::cancelled);
+    canceller.join();
+    CHECK(directory.exists("written"));
 }
 
 TEST_CASE("a command's own time limit ends it without a job", "[tools]")

@@ -390,19 +390,25 @@ TEST_CASE("a program that hangs ends with the job, with all its children", "[pro
     CHECK(no_children());
 }
 
-TEST_CASE("a program that is asked to end and goes on is soon killed", "[process]")
+TEST_CASE("a program that is asked to end and goes on is soon killed, unless it is given time",
+          "[process]")
 {
     Tools tools;
-    Job job;
-    job.set_timeout(50ms);
-    const auto error = error_of([&] {
-        tools.runner.run(tools.script("trap 'sleep 0.8; touch " + tools.directory / "late" +
-                                      "' TERM; while :; do sleep 0.01; done"),
-                         &job);
-    });
-    CHECK(error.code() == ErrorCode::timed_out);
-    CHECK_FALSE(tools.directory.exists("late"));
-    CHECK(no_children());
+    for (const bool is_given_time : {false, true}) {
+        auto command = tools.script("trap 'sleep " + std::string(is_given_time ? "1" : "60") +
+                                    "; touch " + tools.directory / "late" + "; exit' TERM; touch " +
+                                    tools.directory / "begun" + "; while :; do sleep 0.01; done");
+        if (is_given_time)
+            command.end_patience = 60s;
+        Job job;
+        {
+            const CancelWhen cancel(job, tools.directory / "begun");
+            CHECK(error_code([&] { tools.runner.run(command, &job); }) == ErrorCode::cancelled);
+        }
+        CHECK(tools.directory.exists("late") == is_given_time);
+        CHECK(no_children());
+        std::filesystem::remove(tools.directory / "begun");
+    }
 }
 
 TEST_CASE("a job that is over starts nothing", "[process]")
