@@ -3,6 +3,8 @@
 
 #include "file_io.hpp"
 
+#include <set>
+
 namespace storage::inline v1 {
 
 namespace {
@@ -25,11 +27,15 @@ std::vector<std::string> references_of(PoolAccess& access, const std::string& na
     return access.active_backend().read(name, nullptr).references;
 }
 
+constexpr std::size_t most_images = 1000;
+
 /** The first pool that may hang among those of these images and the ones below; or null. */
-PoolPointer find_unsteady(Context::Impl& context, const std::vector<std::string>& images,
-                          unsigned depth)
+PoolPointer find_unsteady(Context::Impl& context, std::vector<std::string> images)
 {
-    for (const auto& image : images) {
+    // Each once: a guest may write into its image what names many others, or those each other.
+    std::set<std::string> seen(images.begin(), images.end());
+    for (std::size_t i = 0; i < images.size(); ++i) {
+        const auto image = images[i];
         const auto directory = parent_directory(image);
         for (const auto& pool : context.all_where([&](const PoolFiles& files) {
                  return files.started && has_files(files.started->definition) &&
@@ -38,15 +44,13 @@ PoolPointer find_unsteady(Context::Impl& context, const std::vector<std::string>
             if (pool->steadiness != Steadiness::steady)
                 return pool;
             PoolAccess access(pool);
-            const auto below = references_of(access, image.substr(image.rfind('/') + 1));
-            if (auto found = depth > 0 ? find_unsteady(context, below, depth - 1) : nullptr)
-                return found;
+            for (const auto& below : references_of(access, image.substr(image.rfind('/') + 1)))
+                if (seen.size() < most_images && seen.insert(below).second)
+                    images.push_back(below);
         }
     }
     return nullptr;
 }
-
-constexpr unsigned deepest = 16;
 
 template <typename Images>
 PoolPointer asked_for(const PoolPointer& pool, Job* job, Images&& images)
@@ -62,7 +66,7 @@ PoolPointer asked_for(const PoolPointer& pool, Job* job, Images&& images)
         return pool;
     try {
         PoolAccess access(pool);
-        auto unsteady = find_unsteady(*access.context, images(access), deepest);
+        auto unsteady = find_unsteady(*access.context, images(access));
         return unsteady ? unsteady : pool;
     } catch (const Error&) { // the call itself says what is wrong
         return pool;

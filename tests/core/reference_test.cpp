@@ -215,6 +215,20 @@ TEST_CASE("a VMDK image of several files in one pool is copied", "[content]")
     }
 }
 
+TEST_CASE("images that name each other many times over are looked at once each", "[content]")
+{
+    Images images;
+    std::string text = "# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\n"
+                       "createType=\"twoGbMaxExtentFlat\"\n";
+    for (char name = 'a'; name <= 'h'; ++name)
+        text += std::string("RW 2048 FLAT \"") + name + "\" 0\n";
+    for (char name = 'a'; name <= 'h'; ++name)
+        images.scratch.directory.write(std::string("pool/") + name, text);
+    images.pool.refresh();
+    CHECK(images.pool.find_volume("a").definition().target.format == "vmdk");
+    CHECK_FALSE(words_of([&] { images.pool.find_volume("a").delete_storage(); }).empty());
+}
+
 TEST_CASE("a VMDK image shows no file of the host, wherever it names that", "[content]")
 {
     if (!have("qemu-img")) {
