@@ -291,27 +291,36 @@ void find_new_volumes(const PoolPointer& pool)
             if (!pool->table || pool->table->find_index(name))
                 continue;
         }
-        access.update_volume(name);
+        try {
+            access.update_volume(name);
+        } catch (const Error&) { // no volume, but something that a diagnostic tells of
+        }
     }
 }
 
 /** What others did to a pool, for a call that asks what depends on a volume. */
-void take_in_news(const PoolPointer& pool)
+void take_in_news(const PoolPointer& pool, bool is_own)
 {
-    constexpr std::chrono::milliseconds patience{50}; // a server that hangs holds nobody else up
+    constexpr std::chrono::milliseconds little{50}; // a server that hangs holds nobody else up
     if (answers_at_once(pool))
         find_news(pool);
-    else if (pool->left_calls->count() == 0)
+    else if (is_own || pool->left_calls->count() == 0)
         ask_neighbour(
-            pool, [pool] { find_new_volumes(pool); }, patience);
+            pool, [pool] { find_new_volumes(pool); },
+            is_own ? PoolAccess(pool).context->options.look_timeout : little);
 }
 
-/** Calls visit(volume name, reference) for all of a pool; what cannot be read is passed over. */
+/**
+ * Calls visit(volume name, reference) for all of a pool. The call's own pool is no neighbour: what
+ * it takes to read it is part of the call, and so is the error. Another one that cannot be read is
+ * passed over.
+ */
 template <typename Visit>
-void visit_references(Context::Impl& context, const PoolPointer& pool,
-                      std::chrono::milliseconds patience, Visit&& visit)
+void visit_references(Context::Impl& context, const PoolPointer& pool, bool is_own, Visit&& visit)
 {
     const auto pass_over = [&](const Error& error) {
+        if (is_own)
+            throw;
         context.log(LogLevel::warning,
                     std::string("passed over while looking for dependent volumes: ") +
                         error.what());
@@ -320,14 +329,15 @@ void visit_references(Context::Impl& context, const PoolPointer& pool,
         PoolAccess access(pool);
         access.require_started();
         if (keeps_volumes_in_target(access.def()))
-            take_in_news(pool);
+            take_in_news(pool, is_own);
     } catch (const Error& error) {
         pass_over(error); // what is known of it counts
     }
     try {
         PoolAccess access(pool);
         access.require_started();
-        const auto volumes = present_volumes(access, patience);
+        const auto volumes =
+            present_volumes(access, is_own ? context.options.look_timeout : neighbour_limit);
         const auto& table = *volumes.table;
         auto left = table.referring_count();
         for (VolumeTable::Index i = 0; left > 0 && i < table.size(); ++i) {
@@ -381,7 +391,7 @@ std::vector<Reference> references_into(PoolAccess& access)
         return references;
     for (const auto& pool : started_pools(*access.context))
         if (pool != access.pool)
-            visit_references(*access.context, pool, neighbour_limit,
+            visit_references(*access.context, pool, false,
                              [&](std::string_view name, std::string_view reference) {
                                  if (reference.starts_with(prefix))
                                      references.push_back(
@@ -587,16 +597,15 @@ std::vector<Volume> dependents_of(PoolAccess& access, const std::string& path, L
     for (const auto& pool : context.all_where([&](const PoolFiles& files) {
              return files.started && may_know(files.started->definition, path);
          }))
-        // The volume's own pool is no neighbour: what it takes to read it is part of the call.
-        visit_references(
-            context, pool, pool == access.pool ? context.options.look_timeout : neighbour_limit,
-            [&](std::string_view name, std::string_view reference) {
-                if (!refers(reference))
-                    return;
-                if (dependents.empty() || dependents.back().name() != name ||
-                    Volume::Access::pool(dependents.back()) != pool)
-                    dependents.push_back(Volume::Access::make(pool, std::string(name)));
-            });
+        visit_references(context, pool, pool == access.pool,
+                         [&](std::string_view name, std::string_view reference) {
+                             if (!refers(reference))
+                                 return;
+                             if (dependents.empty() || dependents.back().name() != name ||
+                                 Volume::Access::pool(dependents.back()) != pool)
+                                 dependents.push_back(
+                                     Volume::Access::make(pool, std::string(name)));
+                         });
     std::erase_if(dependents, [&](const Volume& volume) {
         const auto& pool = Volume::Access::pool(volume);
         return is_elsewhere(access, pool, false) ||

@@ -427,6 +427,29 @@ TEST_CASE("a volume's own pool is read however slow it is before what it is for 
     CHECK(pool.find_volume("image").dependents().size() == 1);
 }
 
+TEST_CASE("what others made in a volume's own pool counts, however slow it is, or cannot be read",
+          "[faults]")
+{
+    Stage stage;
+    NEEDS_FAULT_FS(stage.disk)
+    auto pool = stage.filled_pool();
+    auto image = pool.find_volume("image");
+    REQUIRE(image.dependents().empty());
+    stage.disk.fails(FsCall::list, EIO);
+    CHECK(error_code([&] { image.delete_storage(); }) == ErrorCode::io);
+    CHECK(error_code([&] { image.dependents(); }) == ErrorCode::io);
+    stage.disk.works();
+    // What is no image keeps nothing from being seen.
+    std::filesystem::create_symlink("nowhere", stage.disk.backing() + "/pool/a");
+    REQUIRE(succeeds("qemu-img create -q -u -f qcow2 -b image -F qcow2 " + stage.disk.backing() +
+                     "/pool/overlay 1M"));
+    stage.disk.takes(FsCall::list, 200ms);
+    CHECK(error_code([&] { image.delete_storage(); }) == ErrorCode::busy);
+    stage.disk.works();
+    CHECK(image.dependents().size() == 1);
+    CHECK_NOTHROW(image.delete_storage(BlockerKind::backing_image));
+}
+
 TEST_CASE("a slow server is waited for; what others define meanwhile is seen", "[faults]")
 {
     Stage stage;
