@@ -216,33 +216,33 @@ UniqueFd LockDirectory::open(const std::string& name) const
 
 HeldLock LockDirectory::lock_registry(Job* job) const
 {
-    auto fd = open("registry");
+    HeldLock held(open("registry"));
     // Held only while definitions are written, so a long wait means that the holder is stopped.
-    if (!wait_for([&] { return try_lock(fd.get(), F_WRLCK, pool_byte); }, registry_patience, job,
+    if (!wait_for([&] { return try_lock(held.fd(), F_WRLCK, pool_byte); }, registry_patience, job,
                   "waiting for the registry lock"))
         throw busy("the pool registry in '" + path_ + "'",
-                   describe_holder(read_note(fd.get(), 0), {}));
-    write_note(fd.get(), 0, make_note("registry", {}));
-    return HeldLock(std::move(fd));
+                   describe_holder(read_note(held.fd(), 0), {}));
+    write_note(held.fd(), 0, make_note("registry", {}));
+    return held;
 }
 
 HeldLock LockDirectory::lock_claims(const std::vector<std::string>& claims,
                                     const std::string& object, std::string_view operation,
                                     Job* job) const
 {
-    auto fd = open("claims");
+    HeldLock held(open("claims"));
     std::vector<off_t> bytes;
     for (const auto& claim : claims)
         bytes.push_back(volume_byte(claim));
     std::sort(bytes.begin(), bytes.end()); // in one order for all
     const auto note = make_note(operation, object);
     for (const auto byte : bytes) {
-        if (!wait_for([&] { return try_lock(fd.get(), F_WRLCK, byte); }, registry_patience, job,
+        if (!wait_for([&] { return try_lock(held.fd(), F_WRLCK, byte); }, registry_patience, job,
                       object))
-            throw busy(object, holder_of(fd.get(), byte, {}));
-        sign(fd.get(), byte, note);
+            throw busy(object, holder_of(held.fd(), byte, {}));
+        sign(held.fd(), byte, note);
     }
-    return HeldLock(std::move(fd));
+    return held;
 }
 
 namespace {
@@ -262,24 +262,24 @@ HeldLock LockDirectory::lock_pool(const std::string& uuid, const std::string& na
     const auto object = "pool '" + name + "'";
     const short kind = use == VolumeUse::read ? F_RDLCK : F_WRLCK;
     for (;;) {
-        auto fd = open(uuid);
-        if (!wait_for([&] { return try_lock(fd.get(), kind, pool_byte); }, patience_of(job), job,
+        HeldLock held(open(uuid));
+        if (!wait_for([&] { return try_lock(held.fd(), kind, pool_byte); }, patience_of(job), job,
                       object)) {
-            throw busy(object, pool_holder(fd.get()));
+            throw busy(object, pool_holder(held.fd()));
         }
-        if (!is_current(fd.get()))
+        if (!is_current(held.fd()))
             continue;
-        sign(fd.get(), pool_byte, make_note(operation, object));
-        return HeldLock(std::move(fd));
+        sign(held.fd(), pool_byte, make_note(operation, object));
+        return held;
     }
 }
 
 HeldLock LockDirectory::hold(const std::string& uuid) const
 {
-    auto fd = open(uuid);
-    if (!try_lock(fd.get(), F_RDLCK, first_holder_byte + ::getpid()))
+    HeldLock held(open(uuid));
+    if (!try_lock(held.fd(), F_RDLCK, first_holder_byte + ::getpid()))
         throw Error(ErrorCode::internal, "'" + lock_file(uuid) + "' is locked by a stranger");
-    return HeldLock(std::move(fd));
+    return held;
 }
 
 std::string LockDirectory::other_holder(const std::string& uuid, const HeldLock* mine) const
@@ -307,26 +307,26 @@ HeldLock LockDirectory::lock_volume(const VolumeLock& wanted, std::string_view o
     const short kind = wanted.use == VolumeUse::read ? F_RDLCK : F_WRLCK;
     const auto byte = volume_byte(wanted.volume);
     for (;;) {
-        auto fd = open(wanted.pool_uuid);
+        HeldLock held(open(wanted.pool_uuid));
         bool pool_is_free = false;
         const auto attempt = [&] {
-            pool_is_free = try_lock(fd.get(), F_RDLCK, pool_byte);
+            pool_is_free = try_lock(held.fd(), F_RDLCK, pool_byte);
             if (!pool_is_free)
                 return false;
-            if (try_lock(fd.get(), kind, byte))
+            if (try_lock(held.fd(), kind, byte))
                 return true;
-            unlock(fd.get(), pool_byte); // waiting for a volume must not keep others from the pool
+            unlock(held.fd(), pool_byte); // waiting for a volume must not keep others from the pool
             return false;
         };
         if (!wait_for(attempt, patience_of(job), job, object)) {
             if (!pool_is_free)
-                throw busy("pool '" + wanted.pool_name + "'", pool_holder(fd.get()));
-            throw busy(object, holder_of(fd.get(), byte, object));
+                throw busy("pool '" + wanted.pool_name + "'", pool_holder(held.fd()));
+            throw busy(object, holder_of(held.fd(), byte, object));
         }
-        if (!is_current(fd.get()))
+        if (!is_current(held.fd()))
             continue;
-        sign(fd.get(), byte, make_note(operation, object));
-        return HeldLock(std::move(fd));
+        sign(held.fd(), byte, make_note(operation, object));
+        return held;
     }
 }
 

@@ -25,6 +25,46 @@ ErrorCode code_of(const std::function<void()>& call, std::string* text = nullptr
     return ErrorCode{};
 }
 
+/**
+ * Whether the pool can be locked when a process has died, but not a child that it had forked.
+ * @param work  runs in that process: work(forks, dies) calls both, when it is time to; not dies()
+ *              before it has the lock
+ */
+template <typename Work>
+bool is_free_after_death(Work&& work)
+{
+    const TemporaryDirectory directory;
+    const LockDirectory locks(directory / "lock");
+    int ready[2], over[2];
+    REQUIRE(::pipe(ready) == 0);
+    REQUIRE(::pipe(over) == 0);
+    const auto process = ::fork();
+    if (process == 0) {
+        ::alarm(20); // else it would wait for ever
+        const auto forks = [&] {
+            if (::fork() != 0)
+                return;
+            ::alarm(20);
+            ::close(ready[1]);
+            ::close(over[1]);
+            char byte{};
+            ::_exit(static_cast<int>(::read(over[0], &byte, 1))); // when the other end is closed
+        };
+        const auto dies = [&] { ::_exit(::write(ready[1], "y", 1) == 1 ? 0 : 1); };
+        work(locks, forks, dies);
+        ::_exit(1);
+    }
+    ::close(ready[1]);
+    char byte{};
+    CHECK(::read(ready[0], &byte, 1) == 1);
+    CHECK(::waitpid(process, nullptr, 0) == process);
+    const bool is_free =
+        code_of([&] { locks.lock_pool(uuid, pool, "pool-start", nullptr); }) == ErrorCode{};
+    for (const int fd : {ready[0], over[0], over[1]})
+        ::close(fd);
+    return is_free;
+}
+
 } // namespace
 
 TEST_CASE("volumes of one pool do not exclude each other, one volume excludes itself", "[lock]")
@@ -212,4 +252,22 @@ TEST_CASE("a child of fork() can lock, whatever other threads were about to do",
     int status = -1;
     CHECK(::waitpid(child, &status, 0) == child);
     CHECK(status == 0);
+}
+
+TEST_CASE("a child that is forked while a lock is waited for keeps nothing of it", "[lock]")
+{
+    CHECK(is_free_after_death([](const LockDirectory& locks, auto forks, auto dies) {
+        std::optional<HeldLock> first(locks.lock_pool(uuid, pool, "pool-build", nullptr));
+        std::thread waiting([&] {
+            Job job;
+            job.set_wait(std::chrono::seconds(20));
+            const auto second = locks.lock_pool(uuid, pool, "pool-start", &job);
+            dies();
+        });
+        while (LockDescriptors().list().size() != 2)
+            std::this_thread::yield();
+        forks();
+        first.reset();
+        waiting.join();
+    }));
 }
