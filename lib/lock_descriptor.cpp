@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "lock_descriptor.hpp"
 
+#include <algorithm>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -13,17 +15,22 @@ namespace {
 
 // Nothing here has a destructor to run: a thread that was left behind may outlive main().
 constinit std::mutex mutex;
-constinit std::vector<int>* held = nullptr; ///< as long as there are any
+constinit std::vector<int>* held = nullptr; ///< none: null or, in a child, empty
 
 // A child of fork() has no other thread that would give the mutex back. Its parent's locks are none
 // of its own: they end with the parent. Their numbers stay taken, should it drop what they are in.
 void enter_child()
 {
-    const UniqueFd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    if (nothing && held)
+    if (held && !held->empty()) {
+        ::close(held->front()); // so that there is a number left for what takes their place
+        const int nothing = ::eventfd(0, EFD_CLOEXEC);
         for (const int fd : *held)
-            ::dup3(nothing.get(), fd, O_CLOEXEC);
-    held = nullptr;
+            if (fd != nothing && ::dup3(nothing, fd, O_CLOEXEC) < 0)
+                ::close(fd);
+        if (std::find(held->begin(), held->end(), nothing) == held->end())
+            ::close(nothing);
+        held->clear();
+    }
     mutex.unlock();
 }
 

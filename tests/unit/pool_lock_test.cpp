@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <optional>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <thread>
 
@@ -269,5 +270,19 @@ TEST_CASE("a child that is forked while a lock is waited for keeps nothing of it
         forks();
         first.reset();
         waiting.join();
+    }));
+}
+
+TEST_CASE("a child keeps none of its parent's locks where no descriptor is left", "[lock]")
+{
+    CHECK(is_free_after_death([](const LockDirectory& locks, auto forks, auto dies) {
+        const auto lock = locks.lock_pool(uuid, pool, "pool-build", nullptr);
+        const auto other = locks.lock_volume({"other", pool, "a"}, "vol-delete", nullptr);
+        const int first_free = ::dup(0);
+        ::close(first_free);
+        const rlimit limit{static_cast<rlim_t>(first_free), static_cast<rlim_t>(first_free)};
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+        forks();
+        dies();
     }));
 }
