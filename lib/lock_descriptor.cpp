@@ -54,7 +54,7 @@ LockDescriptor::~LockDescriptor()
     const std::lock_guard lock(mutex);
     if (held && std::erase(*held, fd_.get()) != 0 && held->empty())
         delete std::exchange(held, nullptr);
-    fd_.reset();
+    // Closed when the mutex is free again: where the file's server hangs, no fork() waits for it.
 }
 
 LockDescriptors::LockDescriptors() : lock_(mutex) {}

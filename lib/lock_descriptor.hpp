@@ -28,7 +28,7 @@ private:
     UniqueFd fd_{};
 };
 
-/** All that this process has. As long as it lives none is opened or closed. */
+/** All that this process has. As long as it lives none is added, and none of them is closed. */
 class LockDescriptors {
 public:
     LockDescriptors();

@@ -2,7 +2,9 @@
 #include "pool_lock.hpp"
 #include "temporary_directory.hpp"
 
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <netinet/in.h>
 #include <optional>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -285,4 +287,43 @@ TEST_CASE("a child keeps none of its parent's locks where no descriptor is left"
         forks();
         dies();
     }));
+}
+
+TEST_CASE("no fork() waits for a lock's file to be closed", "[lock]")
+{
+    // One whose close(2) waits, as that of a file may whose server hangs: a socket with data that
+    // the other side does not take.
+    const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* const name = reinterpret_cast<sockaddr*>(&address);
+    REQUIRE(::bind(listener.get(), name, size) == 0);
+    REQUIRE(::listen(listener.get(), 1) == 0);
+    REQUIRE(::getsockname(listener.get(), name, &size) == 0);
+    REQUIRE(::connect(socket.get(), name, size) == 0);
+    UniqueFd peer(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    const linger ten_seconds{1, 10};
+    REQUIRE(::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &ten_seconds, sizeof(linger)) == 0);
+    const std::string data(65536, 'x');
+    while (::send(socket.get(), data.data(), data.size(), MSG_DONTWAIT) > 0) {
+    }
+
+    std::atomic<bool> is_closed{};
+    std::optional<LockDescriptor> lock(std::move(socket));
+    std::thread closing([&] {
+        lock.reset();
+        is_closed = true;
+    });
+    while (!LockDescriptors().list().empty())
+        std::this_thread::yield();
+    const auto child = ::fork();
+    if (child == 0)
+        ::_exit(0);
+    CHECK_FALSE(is_closed);
+    CHECK(::waitpid(child, nullptr, 0) == child);
+    peer.reset();
+    closing.join();
 }
