@@ -194,8 +194,10 @@ HeldLock::~HeldLock()
     struct flock request {};
     request.l_type = F_UNLCK;
     request.l_whence = SEEK_SET; // from 0 with length 0: all of it
-    if (fd_)
+    if (fd_) {
         ::fcntl(fd_.get(), F_OFD_SETLK, &request);
+        ::futimens(fd_.get(), nullptr);
+    }
 }
 
 UniqueFd LockDirectory::open(const std::string& name) const
@@ -348,7 +350,7 @@ std::pair<HeldLock, HeldLock> LockDirectory::lock_volumes(const VolumeLock& firs
 
 std::string LockDirectory::volume_holder(const VolumeLock& wanted) const
 {
-    // Not for writing: who waits for a lock to be given back (PoolWatches) is told of these closes.
+    // Not for writing: who waits for a lock to be given back (PoolWatches) is told of such closes.
     const UniqueFd fd(
         ::open(lock_file(wanted.pool_uuid).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     const auto byte = volume_byte(wanted.volume);

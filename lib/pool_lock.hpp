@@ -21,7 +21,8 @@ public:
     explicit HeldLock(UniqueFd fd) : fd_(std::move(fd)) {}
     HeldLock(HeldLock&&) noexcept = default;
     HeldLock& operator=(HeldLock&&) = delete;
-    /** Unlocks before it closes: a child that the host forked meanwhile shares the descriptor. */
+    /** Unlocks before it closes, and lets inotify tell it: others may have the descriptor for
+     * longer, as programs' supervisors and a child that the host forked meanwhile do. */
     ~HeldLock();
     int fd() const { return fd_.get(); }
 
@@ -74,7 +75,7 @@ public:
     /** Who keeps the volume from being locked so now, in words; "" for nobody. */
     std::string volume_holder(const VolumeLock& wanted) const;
 
-    /** It is closed after writing whenever a lock is given back. */
+    /** Its attributes change whenever a lock is given back; when who has one dies it is closed. */
     std::string lock_file(const std::string& uuid) const { return path_ + '/' + uuid; }
     /** Forgets the lock file of a pool that is gone. The caller holds the pool's lock. */
     void forget(const std::string& uuid) const noexcept;

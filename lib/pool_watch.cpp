@@ -91,7 +91,7 @@ bool PoolWatches::is_changing(const LockDirectory& locks, Watched& watched, cons
         return false;
     if (watched.lock_file < 0)
         watched.lock_file = ::inotify_add_watch(
-            inotify_, locks.lock_file(watched.pool->uuid).c_str(), IN_CLOSE_WRITE);
+            inotify_, locks.lock_file(watched.pool->uuid).c_str(), IN_ATTRIB | IN_CLOSE_WRITE);
     return is_locked(); // which may have ended before it was watched
 }
 

@@ -3,6 +3,8 @@
 #include "scratch.hpp"
 
 #include "mounts.hpp"
+#include "pool_lock.hpp"
+#include "state_store.hpp"
 
 #include <basin/context.hpp>
 #include <catch2/catch.hpp>
@@ -178,6 +180,21 @@ TEST_CASE("with the watch on, what others do to a volume that is locked is told 
         };
         CHECK(error_code([&] { same.upload(shrink); }) == ErrorCode::io);
         CHECK(watcher.until("volume_changed there by itself") == "volume_changed there by itself");
+    }
+    SECTION("when it is unlocked, though others have the lock's descriptor for longer")
+    {
+        UniqueFd copy; // as a program's supervisor has it
+        {
+            const LockDirectory locks(StateStore(scratch.options()).lock_dir());
+            const auto uuid = pool.uuid();
+            const auto lock = locks.lock_volume({uuid, "pool", "there"}, "vol-resize", nullptr);
+            copy.reset(::fcntl(lock.fd(), F_DUPFD_CLOEXEC, 0));
+            REQUIRE(::chmod((scratch.target() + "/there").c_str(), 0640) == 0);
+            CHECK(drain().empty());
+        }
+        pollfd polled{watcher.context().event_fd(), POLLIN, 0};
+        CHECK(::poll(&polled, 1, 30000) == 1);
+        CHECK(watcher.until("volume_changed there") == "volume_changed there");
     }
     SECTION("once, when the call succeeds")
     {
