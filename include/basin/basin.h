@@ -2281,7 +2281,8 @@ BASIN_API void basin_chain_link_list_free(basin_chain_link** list);
 
 /**
  * Lists the volumes of the context's active pools that are based directly on this one, or keep
- * their data in it.
+ * their data in it. Another pool that cannot be read is passed over; if it is the volume's own,
+ * that is the error.
  * @param flags    0
  * @param volumes  freed with basin_volume_list_free()
  * @return BASIN_OK, BASIN_E_NOT_FOUND, BASIN_E_INVALID_STATE (pool not active) or

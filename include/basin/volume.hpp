@@ -261,7 +261,8 @@ public:
      */
     std::vector<ChainLink> chain() const;
     /** The volumes of the context's active pools that are based directly on this one, or keep their
-     * data in it. */
+     * data in it. Another pool that cannot be read is passed over; if it is the volume's own, that
+     * is the error. */
     std::vector<Volume> dependents() const;
 
     /** What would stop delete_storage(), resize(), wipe() and rename() now. Processes of other
