@@ -187,7 +187,7 @@ public:
             return; // nothing is missing
         if (mode != BuildMode::overwrite)
             require_empty(disk);
-        require_closed(disk.path);
+        require_closed(disk);
         change.add(label_disk_step({.path = disk.path,
                                     .device_number = disk.number,
                                     .part_separator = disk.part_separator},
@@ -213,12 +213,12 @@ public:
 
     void remove(Change& change) override
     {
-        const auto disk = find_table().reference();
-        if (disk.format == "lvm2")
+        const auto disk = find_table();
+        if (disk.table.format == "lvm2")
             throw Error(ErrorCode::not_supported, "'" + disk.path + "' is a physical volume of LVM",
                         "use pvremove");
-        require_closed(disk.path);
-        change.add(clear_disk_step(disk));
+        require_closed(disk);
+        change.add(clear_disk_step(disk.reference()));
     }
 
     std::string storage_identity() override { return device_content_identity(find_disk().path); }
@@ -472,13 +472,18 @@ private:
     }
 
     /** What is mounted or built on a partition of it, the kernel says, as it will to the helper. */
-    void require_closed(const std::string& path) const
+    void require_closed(const FoundDisk& disk) const
     {
-        require_unused(path, host_.system,
+        require_unused(disk.path, host_.system,
                        BlockerKind::mounted | BlockerKind::holder | BlockerKind::loop_device);
-        const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC));
+        // Partitions of a device-mapper disk are devices that keep it open: the helper takes them
+        // away before it asks.
+        const auto dm = host_.system.path("/sys/dev/block/" + disk.number + "/dm");
+        if (::access(dm.c_str(), F_OK) == 0)
+            return;
+        const UniqueFd fd(::open(disk.path.c_str(), O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC));
         if (!fd && errno == EBUSY)
-            throw Error(ErrorCode::busy, "'" + path + "' or a partition of it is in use",
+            throw Error(ErrorCode::busy, "'" + disk.path + "' or a partition of it is in use",
                         "unmount it or stop what uses it");
     }
 

@@ -9,6 +9,7 @@
 #include <set>
 #include <sstream>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 using namespace storage;
@@ -547,5 +548,48 @@ TEST_CASE("disk: what lies on a device-mapper disk is not always a partition", "
         CHECK(probe_device(lab_disk('a')).empty());
         lab_run(std::string("dmsetup remove --retry ") + name);
     }
+    Scratch scratch;
+    Context context(scratch.options());
+    PoolDef def{.type = "disk", .name = "pool"};
+    def.source = {.devices = {{.path = "/dev/mapper/disk"}}, .format = "gpt"};
+    def.target.path = "/dev";
+    auto pool = context.define_pool(def);
+    for (int i = 0; i != 2; ++i) { // also over its own partitions
+        pool.build(BuildMode::overwrite);
+        pool.start();
+        pool.create_volume(partition(MiB));
+        pool.stop();
+    }
+    pool.delete_storage(BlockerKind::volume);
+    CHECK(probe_device(lab_disk('a')).empty());
     lab_run("dmsetup remove --retry disk");
+}
+
+TEST_CASE("disk: partitions that are devices themselves keep no plan from being made", "[disk]")
+{
+    DiskPool on("gpt");
+    if (!on.disk)
+        return;
+    auto pool = on.running();
+    pool.create_volume(partition(MiB));
+    pool.stop();
+    // As of device mapper, says the system: then the helper takes them away before it asks.
+    const auto& scratch = on.scratch.directory;
+    struct stat disk {};
+    REQUIRE(::stat(on.disk->path().c_str(), &disk) == 0);
+    std::filesystem::create_directories(scratch / "system/sys/dev/block/" +
+                                        std::to_string(major(disk.st_rdev)) + ':' +
+                                        std::to_string(minor(disk.st_rdev)) + "/dm");
+    std::filesystem::create_directory_symlink("/dev", scratch / "system/dev");
+    std::filesystem::create_directory_symlink("/proc", scratch / "system/proc");
+    auto options = on.options();
+    options.system_root = scratch / "system";
+    Context context(options);
+    const UniqueFd held(::open(on.node(1).c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
+    REQUIRE(held);
+    Job dry;
+    dry.set_dry_run(true);
+    CHECK(error_code([&] { pool.build(BuildMode::overwrite, &dry); }) == ErrorCode::busy);
+    context.find_pool("pool").build(BuildMode::overwrite, &dry);
+    CHECK(dry.plan().size() == 1);
 }
