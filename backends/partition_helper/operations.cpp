@@ -7,7 +7,9 @@
 #include <cctype>
 #include <chrono>
 #include <map>
+#include <optional>
 #include <thread>
+#include <utility>
 
 namespace partition_helper {
 namespace {
@@ -402,9 +404,22 @@ Json label(const Request& request)
     for (const auto& [number, extent] : disk.kernel().partitions())
         taken.take(number);
     disk.kernel().require_unused();
-    const auto ends = disk.read_ends();
+    std::optional<std::pair<std::string, std::string>> ends;
+    try {
+        ends = disk.read_ends();
+    } catch (const Refusal&) { // sectors that cannot be read any more can often be written
+    }
+    const auto put_back = [&] {
+        if (ends)
+            disk.write_ends(*ends);
+    };
     disk.clear_ends();
-    disk.write();
+    try {
+        disk.write();
+    } catch (const Refusal&) {
+        put_back();
+        throw;
+    }
     // libparted writes some tables that it does not read: pc98 with sectors of 4096 bytes, or sun
     // on a disk smaller than a cylinder. Then nothing shall have happened.
     Request same;
@@ -412,7 +427,7 @@ Json label(const Request& request)
     try {
         disk.read(same);
     } catch (const Refusal&) {
-        disk.write_ends(ends);
+        put_back();
         throw Refusal("not_supported",
                       "'" + disk.path() + "', of " + std::to_string(disk.size()) +
                           " bytes in sectors of " + std::to_string(disk.sector_size()) +

@@ -606,6 +606,40 @@ def what_is_written_is_marked_before():
     assert marked()
 
 
+def is_open_in(process, path):
+    fds = f"/proc/{process.pid}/fd"
+    return any(os.path.realpath(os.path.join(fds, fd)) == path for fd in os.listdir(fds))
+
+
+def a_table_that_cannot_be_written_costs_nothing():
+    path = image()
+    ask("label", path, table="gpt")
+    ask("create", path, size=MIB)
+    before = digest(path)
+    # The mark is made twice, before the ends are cleared and before the table is written, and is gone by then. It is
+    # a full pipe, so that the first time waits.
+    mark = os.path.join(os.path.realpath(directory), "pipe")
+    os.mkfifo(mark)
+    pipe = os.open(mark, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        while True:
+            os.write(pipe, b"x" * 512)
+    except BlockingIOError:
+        pass
+    request = {"operation": "label", "device": path, "table": "dos", "mark": mark}
+    with subprocess.Popen([HELPER], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as helper:
+        helper.stdin.write(json.dumps(request).encode())
+        helper.stdin.close()
+        while not is_open_in(helper, mark):
+            assert helper.poll() is None
+        os.unlink(mark)
+        os.read(pipe, 1 << 20)
+        answer = json.loads(helper.stdout.read())
+    os.close(pipe)
+    assert mark in answer["error"]["message"], answer
+    assert digest(path) == before
+
+
 def an_image_that_can_only_be_read():
     path = image()
     ask("label", path, table="gpt")
@@ -824,7 +858,7 @@ CASES = [
     a_new_partition_has_nothing_of_an_old_one, partitions_are_named_by_their_identity, names_of_partitions, a_damaged_or_foreign_table, a_hybrid_table,
     a_disk_that_grew, a_dos_table_of_another_tool_stays_the_same_disk,
     what_the_table_cannot_address, boot_files_of_a_dvh_table_are_no_partitions, sectors_of_4096_bytes, as_many_partitions_as_there_can_be, requests_that_are_none,
-    a_disk_that_another_tool_locked, what_is_written_is_marked_before, an_image_that_can_only_be_read, loop_devices_follow_the_table,
+    a_disk_that_another_tool_locked, what_is_written_is_marked_before, a_table_that_cannot_be_written_costs_nothing, an_image_that_can_only_be_read, loop_devices_follow_the_table,
     partitions_in_use_on_a_loop_device, a_loop_device_that_can_only_be_read,
     what_the_table_forgot_is_still_in_use, the_kernel_learns_of_a_table, disks_of_every_name, reading_opens_nothing_for_writing]
 
