@@ -34,6 +34,12 @@ std::string monitor_text(const SourceHost& host)
     return host.port.value_or(0) > 0 ? name + ':' + std::to_string(*host.port) : name;
 }
 
+/** In Ceph's own way to write addresses: "v2:10.0.0.1:3300", or several. */
+bool has_addresses(std::string_view name)
+{
+    return name.starts_with("v1:") || name.starts_with("v2:") || name.find(',') != name.npos;
+}
+
 const std::string* option(const PoolDef& def, std::string_view name)
 {
     for (const auto& given : def.config_options)
@@ -193,23 +199,36 @@ std::string RbdConnection::resolvable_monitors(const PoolDef& def) const
 {
     std::string result;
     std::string problem;
+    // Without hints a host would need IPv6 to take its addresses.
+    struct addrinfo hints {};
     for (const auto& host : def.source.hosts) {
         std::string name = host.name;
         if (name.starts_with('[') && name.ends_with(']'))
             name = name.substr(1, name.size() - 2);
         struct addrinfo* found = nullptr;
-        if (const auto code = ::getaddrinfo(name.c_str(), nullptr, nullptr, &found); code == 0) {
+        const auto code =
+            has_addresses(name) ? 0 : ::getaddrinfo(name.c_str(), nullptr, &hints, &found);
+        if (found)
             ::freeaddrinfo(found);
+        if (code == 0)
             result += (result.empty() ? "" : ",") + monitor_text(host);
-        } else if (problem.empty()) {
+        else if (problem.empty())
             problem = "monitor " + shown(name) + " cannot be resolved: " + ::gai_strerror(code);
-        }
+        if (code == EAI_AGAIN) // no name server answers: that is waited for once
+            hints.ai_flags = AI_NUMERICHOST;
     }
     if (result.empty())
         throw Error(ErrorCode::connection,
                     "RADOS pool " + shown(rbd_place(def).pool) + ": " + problem,
                     "correct the name, or see whether the name server knows it");
     return result;
+}
+
+void RbdConnection::forgive()
+{
+    constexpr std::chrono::minutes worth_another{1};
+    if (std::chrono::steady_clock::now() - made_ < worth_another)
+        refused_ = false;
 }
 
 RbdConnection::~RbdConnection()

@@ -64,6 +64,9 @@ public:
     /** Whether the user was refused something: a connection has the rights of when it was made, for
      * an hour as a rule, and only a new one has what was granted since. */
     bool is_refused() const { return refused_; }
+    /** Of many images one was refused, as it may be for ever: that is worth a new connection once a
+     * minute, and not for every list. */
+    void forgive();
     /** Whether it can be used: not in a child that was forked off, where its threads are not. */
     bool is_ours() const;
 
@@ -112,6 +115,7 @@ private:
     std::string identity_{};
     std::atomic<bool> broken_{false};
     std::atomic<bool> refused_{false};
+    const std::chrono::steady_clock::time_point made_{std::chrono::steady_clock::now()};
 
     std::mutex mutex_{};
     std::multiset<std::chrono::seconds> waiting_{};

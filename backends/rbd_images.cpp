@@ -191,6 +191,8 @@ Outcome read_entry(const std::shared_ptr<RbdConnection>& connection, const RbdEn
     } catch (const Error& error) {
         if (connection->is_broken())
             throw;
+        if (error.code() == ErrorCode::permission_denied)
+            connection->forgive();
         const auto reason = error.code() == ErrorCode::not_found ? DiagnosticReason::vanished
                             : error.code() == ErrorCode::permission_denied
                                 ? DiagnosticReason::unreadable

@@ -10,11 +10,39 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <cstring>
+#include <dlfcn.h>
+#include <netdb.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 using namespace storage;
+
+namespace {
+
+/** How often a name server was asked that does not answer: for names of ".dead-server.test". */
+std::atomic<int> waits{};
+std::atomic<bool> is_without_ipv6{};
+
+} // namespace
+
+/** In place of libc's, for librados too. */
+extern "C" int getaddrinfo(const char* name, const char* service, const addrinfo* hints,
+                           addrinfo** found)
+{
+    static const auto real =
+        reinterpret_cast<decltype(&::getaddrinfo)>(::dlsym(RTLD_NEXT, "getaddrinfo"));
+    if (is_without_ipv6 && name && std::strchr(name, ':') &&
+        (!hints || hints->ai_flags & AI_ADDRCONFIG))
+        return EAI_ADDRFAMILY;
+    if (!name || !std::string_view(name).ends_with(".dead-server.test"))
+        return real(name, service, hints, found);
+    if (hints && hints->ai_flags & AI_NUMERICHOST)
+        return EAI_NONAME;
+    ++waits;
+    return EAI_AGAIN;
+}
 
 namespace {
 
@@ -259,6 +287,27 @@ TEST_CASE("rbd, simulated: rights that the user gets count at the next call", "[
     }
 }
 
+TEST_CASE("rbd, simulated: an image that may not be opened costs no connection each time", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto pool = stage.pool();
+    pool.create_volume(raw_volume("a", 8 * mib));
+    ++peer.fake->find("rbd", "a")->version; // so that it is read again
+    constexpr int always = 100;
+    peer.fake->fail("rbd_open_read_only", -EPERM, 1, always);
+    const auto before = peer.fake->connections();
+    for (int i = 0; i != 3; ++i) {
+        pool.refresh();
+        REQUIRE(pool.diagnostics().size() == 1);
+        CHECK(pool.diagnostics()[0].reason == DiagnosticReason::unreadable);
+    }
+    CHECK(peer.fake->connections() == before);
+    peer.fake->heal();
+    pool.refresh();
+    CHECK(names(pool) == std::vector<std::string>{"a"});
+}
+
 TEST_CASE("rbd, simulated: a namespace that was deleted is no empty one", "[rbd]")
 {
     const auto peer = RbdPeer::simulated();
@@ -313,6 +362,30 @@ TEST_CASE("rbd, simulated: monitors and options as the definition has them", "[r
     auto linked = pool.create_volume_from(raw_volume("b", 0), volume, CreateFlags::linked);
     CHECK(linked.definition().backing[0].path == "rbd/space/a");
     CHECK(stage.requests.front().usage == SecretUsage::ceph);
+}
+
+TEST_CASE("rbd, simulated: a name server that does not answer is waited for once", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto def = stage.definition();
+    def.source.hosts = {{.name = "a.dead-server.test"},
+                        {.name = "b.dead-server.test"},
+                        {.name = "fd00::1", .port = 3300},
+                        {.name = "[v2:192.0.2.1:3300,v1:192.0.2.1:6789]"},
+                        {.name = "v2:192.0.2.2:3300"}};
+    auto pool = stage.context->define_pool(def);
+    const auto before = peer.fake->connections();
+    waits = 0;
+    is_without_ipv6 = true; // which keeps nobody from writing such an address down
+    const auto code = error_code([&] { pool.start(); });
+    is_without_ipv6 = false;
+    CHECK(code == ErrorCode{});
+    CHECK(waits == peer.fake->connections() - before);
+    const auto& options = peer.fake->options();
+    CHECK(std::find(options.begin(), options.end(),
+                    "mon_host=[fd00::1]:3300,[v2:192.0.2.1:3300,v1:192.0.2.1:6789],"
+                    "[v2:192.0.2.2:3300]") != options.end());
 }
 
 TEST_CASE("rbd, simulated: who makes a volume need not open it, and nobody reads what was once",
