@@ -183,13 +183,16 @@ int remove_snapshot(const RbdLibrary& library, RbdHandle image, const std::strin
     return library.rbd_snap_remove2(image, snapshot.c_str(), 0, RbdJob::report, &nobody);
 }
 
-/** The pool of the headers. */
+/** The pool of the headers; false where that cannot be asked: it is the caller's failure that is to
+ * be told. */
 bool is_full(const StepRun& run, const RbdStepPool& pool)
-{
+try {
     auto def = pool_from_json(run.argument("pool"));
     def.config_options.clear(); // which may name a pool for data
     const auto sizes = rbd_pool_sizes(*pool, def);
     return sizes.capacity != 0 && sizes.available == 0;
+} catch (const Error&) {
+    return false;
 }
 
 int clone(const StepRun& run, const RbdStepPool& pool, const SourcePool& source,
@@ -206,6 +209,7 @@ int clone(const StepRun& run, const RbdStepPool& pool, const SourcePool& source,
 
 void apply_clone(StepRun& run)
 {
+    run.remember("snapshot", "none");
     const RbdStepPool pool(run);
     const auto& library = pool.library();
     const SourcePool source_pool(run, pool);
@@ -229,7 +233,8 @@ void apply_clone(StepRun& run)
 void undo_clone(StepRun& run)
 {
     undo_begin(run);
-    if (run.evidence("snapshot").empty()) // the clone is of one that was there, or nothing was made
+    // An older journal has no evidence, and the snapshot may be there.
+    if (!run.argument("snapshot").empty() || run.evidence("snapshot") == "none")
         return;
     const RbdStepPool pool(run);
     try {

@@ -324,4 +324,48 @@ TEST_CASE("rbd, real: flattening loses nothing of an image with stripes", "[.][c
     CHECK((content(linked) == whole));
 }
 
+TEST_CASE("rbd, simulated: a failed clone is told and undone", "[rbd]")
+{
+    const auto peer = RbdPeer::simulated();
+    RbdStage stage(peer);
+    auto golden = stage.pool().create_volume(raw_volume("golden", 12 * mib));
+    const auto failed = [&] {
+        return error_code([&] {
+            stage.context->find_pool("ceph").create_volume_from(raw_volume("new", 0), golden,
+                                                                CreateFlags::linked);
+        });
+    };
+    SECTION("also where it cannot be asked whether the pool is full")
+    {
+        peer.fake->fail("rbd_clone3", -ENOENT);
+        peer.fake->fail("rados_mon_command", -EIO);
+        CHECK(failed() == ErrorCode::not_found);
+        CHECK(peer.fake->calls("rados_mon_command") > 0);
+    }
+    SECTION("by a journal that says nothing of a snapshot, as older ones do not")
+    {
+        peer.fake->fail("rbd_clone3", -EIO);
+        peer.fake->fail("rbd_snap_remove2", -ETIMEDOUT, 1, 2);
+        CHECK(failed() == ErrorCode::io);
+        CHECK(peer.fake->find("rbd", "golden")->snapshots.size() == 1);
+        int notes = 0;
+        for (const auto& file :
+             std::filesystem::directory_iterator(stage.scratch.directory / "root/var/journal")) {
+            std::ifstream old(file.path());
+            std::string text;
+            for (std::string line; std::getline(old, line);)
+                if (line.find(R"("key":"snapshot")") == line.npos)
+                    text += line + '\n';
+                else
+                    ++notes;
+            std::ofstream(file.path()) << text;
+        }
+        CHECK(notes > 0);
+        peer.fake->heal();
+        CHECK(stage.context->recover().size() == 1);
+    }
+    CHECK(peer.fake->find("rbd", "golden")->snapshots.empty());
+    CHECK(peer.fake->image_count() == 1);
+}
+
 } // namespace
