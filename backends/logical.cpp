@@ -77,8 +77,9 @@ std::vector<const LvmLv*> dependents_of(const LvmGroup& group, const LvmLv& lv)
         before = origins.size();
         for (const auto& other : group.lvs)
             if (!is_unfinished(other) && origins.contains(other.origin) &&
-                // Thin snapshots and copies of a thin volume do not need it.
-                (other.is_classic_snapshot() || lv.is_external_origin()) &&
+                // Thin snapshots and copies of a thin volume, in its pool, do not need it.
+                (other.is_classic_snapshot() ||
+                 (lv.is_external_origin() && (other.origin != lv.name || other.pool != lv.pool))) &&
                 origins.insert(other.name).second)
                 result.push_back(&other);
     }
@@ -197,12 +198,13 @@ public:
 private:
     /** What has no device node has no content to be read or written. */
     void require_usable(const VolumeDef& volume) const;
-    /** A snapshot that gets full is lost, and what it had of its own stays where it was. */
+    /** A snapshot that gets full is lost, and what it had of its own stays where it was. Full it is
+     * of less than what is written to it: there are a header, and 16 bytes for each of 4096. */
     static void require_own_space(const VolumeDef& volume)
     {
         const auto& provisioning = volume.target.provisioning;
         if (provisioning && provisioning->kind == ProvisioningKind::snapshot &&
-            volume.allocation.value_or(0) < volume.physical)
+            volume.allocation.value_or(0) <= volume.physical + volume.physical / 256)
             throw Error(ErrorCode::not_supported,
                         "'" + volume.target.path + "' is a snapshot with " +
                             std::to_string(volume.allocation.value_or(0)) +

@@ -6,6 +6,7 @@
 #include "lvm_commands.hpp"
 #include "lvm_report.hpp"
 
+#include <array>
 #include <fstream>
 #include <set>
 
@@ -403,11 +404,33 @@ TEST_CASE("logical: a thin volume takes its classic snapshots along, and no thin
     lvm.report = report;
     Change change("test");
     // Its own space is not enough to be written over.
-    VolumeDef snapshot{.name = "snap", .capacity = 8 * mib, .allocation = 4 * mib};
+    VolumeDef snapshot{.name = "snap", .capacity = 8 * mib, .allocation = 8 * mib};
     snapshot.physical = 8 * mib;
     snapshot.target.provisioning = Provisioning{.kind = ProvisioningKind::snapshot};
     CHECK_THROWS_WITH(stage->wipe_volume(snapshot, WipeAlgorithm::zero, change),
-                      Catch::Contains("a snapshot with 4194304 bytes of its own"));
+                      Catch::Contains("a snapshot with 8388608 bytes of its own"));
+    snapshot.allocation = 12 * mib;
+    CHECK_THROWS_WITH(stage->wipe_volume(snapshot, WipeAlgorithm::zero, change),
+                      Catch::Contains("cannot open")); // there is no such device
+}
+
+TEST_CASE("logical: a thin volume takes what is based on it from outside of its pool along")
+{
+    auto report = with(report_of("all-kinds"), "thin", "lv_role",
+                       "public,origin,thinorigin,multithinorigin,extthinorigin");
+    for (const auto& [lv, origin, pool] : {std::array{"linear", "thin", "other"},
+                                           {"striped", "linear", "other"},
+                                           {"segments", "striped", "pool"}})
+        report = with(with(report, lv, "origin", origin), lv, "pool_lv", pool);
+    ToldGroup lvm(report);
+    LogicalStage stage(lvm);
+    std::string lost;
+    for (const auto& blocker : stage->blockers("thin"))
+        lost += blocker.message;
+    for (const auto* lv : {"linear", "striped", "segments"})
+        CHECK_THAT(lost, Catch::Contains(std::string("'") + lv + "'"));
+    for (const auto* lv : {"thinsnap", "skipped"}) // of the same pool
+        CHECK_THAT(lost, !Catch::Contains(std::string("'") + lv + "'"));
 }
 
 TEST_CASE("logical: a group starts without unused pools and what lies on missing devices")
