@@ -83,14 +83,14 @@ bool is_unanswered(const Step& step)
 
 void undo_steps(std::vector<Step>& steps, std::size_t count, const Host& host,
                 std::string& problems, const std::function<bool(const std::exception&)>& ends = {},
-                const std::function<void(std::size_t)>& undone = {})
+                const std::function<void(std::size_t)>& undone = {}, Recorder* recorder = nullptr)
 {
     for (auto index = count; index-- > 0;) {
         auto& step = steps[index];
         if (!step.action->undo)
             continue;
         try {
-            StepRun run(step.arguments, step.evidence, nullptr, index, host);
+            StepRun run(step.arguments, step.evidence, recorder, index, host);
             step.action->undo(run);
             if (undone)
                 undone(index);
@@ -232,7 +232,7 @@ void Change::run_step(std::size_t index, JournalRecorder& recorder, const Change
 void Change::give_up(std::size_t failed, JournalRecorder& recorder, const Host& host,
                      std::string& problems)
 {
-    undo_steps(steps_, failed + 1, host, problems);
+    undo_steps(steps_, failed + 1, host, problems, {}, {}, &recorder);
     if (problems.empty())
         recorder.close_undone();
 }

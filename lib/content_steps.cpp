@@ -15,7 +15,6 @@
 #include <cerrno>
 #include <chrono>
 #include <fcntl.h>
-#include <optional>
 #include <unistd.h>
 
 namespace storage::inline v1 {
@@ -88,11 +87,12 @@ void apply_change_snapshots(StepRun& run)
     try {
         run.work(-1, run.argument("path"));
     } catch (const Error& error) {
-        const bool is_cut_off = error.code() == ErrorCode::cancelled ||
-                                error.code() == ErrorCode::timed_out ||
-                                error.detail().find("killed by signal") != std::string::npos;
-        const bool is_full = error.code() == ErrorCode::no_space || error.code() == ErrorCode::io;
-        run.remember("end", is_cut_off ? "cut off" : is_full ? "full" : "clean");
+        const auto code = error.code();
+        const bool is_killed = error.detail().find("killed by signal") != std::string::npos;
+        run.remember("end", code == ErrorCode::cancelled || code == ErrorCode::timed_out ? "cut off"
+                            : is_killed                                                  ? "killed"
+                            : code == ErrorCode::no_space || code == ErrorCode::io       ? "full"
+                                                                                         : "clean");
         throw;
     } catch (...) { // such as the program's own for a secret
         run.remember("end", "clean");
@@ -100,29 +100,22 @@ void apply_change_snapshots(StepRun& run)
     }
 }
 
-/** What qemu-img was changing, to be set right; nothing where it is not to be opened any more. */
-std::optional<QemuImage> cut_off_image(StepRun& run)
+/** Whether it is there, and still what qemu-img was changing; of what it refers to nothing is
+ * opened. */
+bool can_be_set_right(const StepRun& run)
 {
-    const auto& path = run.argument("path");
     try {
         const auto info = inspect_descriptor(open_same(run, O_RDONLY).get());
-        if (info.format != ImageFormat::qcow2 || info.data_file)
-            return std::nullopt;
-        QemuImage image{.path = path, .format = "qcow2"};
-        if (const auto& volume = run.argument("encrypted_volume"); !volume.empty())
-            image.secret = run.host().secret({.usage = SecretUsage::volume,
-                                              .reference = {.usage = path},
-                                              .pool_name = run.argument("pool"),
-                                              .volume_name = volume});
-        return image;
+        return info.format == ImageFormat::qcow2 && !info.data_file;
     } catch (const Error& error) {
-        if (error.os_error() != ENOENT)
-            run.host().log(LogLevel::warning,
-                           "'" + path +
-                               "': qemu-img was ended while it changed its snapshots; "
-                               "'qemu-img check -r all' sets it right: " +
-                               error.what());
-        return std::nullopt;
+        if (error.os_error() == ENOENT)
+            return false;
+        if (error.os_error() != 0)
+            throw;
+        run.host().log(LogLevel::warning, // another file by now
+                       std::string(error.what()) +
+                           "; qemu-img was ended while it changed snapshots of the one before");
+        return false;
     }
 }
 
@@ -134,20 +127,22 @@ void undo_change_snapshots(StepRun& run)
     const auto end = run.evidence("end");
     if (run.evidence("begun").empty() || end == "clean")
         return;
-    const auto image = cut_off_image(run);
-    if (!image)
+    if (!can_be_set_right(run))
         return;
+    QemuImage image{.path = run.argument("path"), .format = "qcow2"};
+    if (const auto& volume = run.argument("encrypted_volume"); !volume.empty())
+        image.secret = run.host().secret({.usage = SecretUsage::volume,
+                                          .reference = {.usage = image.path},
+                                          .pool_name = run.argument("pool"),
+                                          .volume_name = volume});
     // Whoever cancelled does not wait until a large image is read: that is left to a recovery.
     const bool at_once = end == "cut off";
     if (at_once)
         run.remember("end", "to be set right");
     try {
-        qemu_img_repair(run.host().runner, *image, at_once ? 200ms : 0ms);
+        qemu_img_repair(run.host().runner, image, at_once ? 200ms : 0ms);
     } catch (const Error& error) {
-        const bool is_locked = std::string_view(error.what()).find(" lock") != std::string::npos;
-        const bool is_damaged = error.code() == ErrorCode::command_failed && !is_locked &&
-                                error.detail().find("killed by signal") == std::string::npos;
-        if (!is_damaged && end != "full") // else it was so before, or is not mended by waiting
+        if (end != "full") // somebody may have it open: a recovery tries again
             throw Error(ErrorCode::unavailable, error.what(), "end what uses the image",
                         error.detail());
         run.host().log(LogLevel::warning, error.what());

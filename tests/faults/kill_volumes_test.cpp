@@ -5,6 +5,8 @@
 #include "killing.hpp"
 #include "mounts.hpp"
 
+#include <thread>
+
 using namespace storage;
 
 namespace {
@@ -461,7 +463,8 @@ TEST_CASE("qemu-img killed while it changes snapshots: the image is set right", 
     scratch.directory.write(
         "bin/qemu-img",
         "#!/bin/sh\n[ $1 = snapshot ] || {\n[ ! -e '" + scratch.directory / "fails" +
-            "' ] || kill -9 $$\n"
+            "' ] || kill -9 $$\n[ ! -e '" + scratch.directory / "slow" +
+            "' ] || sleep 1\n"
             "PATH=${PATH#*:}\nexec qemu-img \"$@\"\n}\n"
             "file='" +
             scratch.target("pool/a") +
@@ -483,13 +486,17 @@ TEST_CASE("qemu-img killed while it changes snapshots: the image is set right", 
         REQUIRE(succeeds("qemu-io -f qcow2 -c 'write 0 64k' " + volume.path() + " >/dev/null"));
         volume.create_snapshot("state");
     }
-    const auto revert = [&] {
+    const auto with_that_program = [&] {
         const std::string path = std::getenv("PATH");
         ::setenv("PATH", (scratch.directory / "bin:" + path).c_str(), 1);
         Context context(scratch.options());
         ::setenv("PATH", path.c_str(), 1);
+        return context;
+    };
+    const auto revert = [&](Job* job = nullptr) {
+        auto context = with_that_program();
         return error_code(
-            [&] { context.find_pool("pool").find_volume("a").revert_snapshot("state"); });
+            [&] { context.find_pool("pool").find_volume("a").revert_snapshot("state", job); });
     };
     CHECK(revert() == ErrorCode::command_failed);
     CHECK(scratch.directory.exists("damaged"));
@@ -503,8 +510,24 @@ TEST_CASE("qemu-img killed while it changes snapshots: the image is set right", 
     Context(scratch.options()).recover();
     CHECK(is_healthy(scratch.target("pool/a")));
 
+    // Who cancels does not wait for it; a recovery takes the time that it needs.
     std::filesystem::remove(scratch.directory / "damaged");
     scratch.directory.write("waits", "");
+    scratch.directory.write("slow", "");
+    Job job;
+    std::thread canceller([&] {
+        await_file(scratch.directory / "damaged");
+        job.cancel();
+    });
+    const auto cancelled = revert(&job);
+    canceller.join();
+    CHECK(cancelled == ErrorCode::cancelled);
+    CHECK_FALSE(is_healthy(scratch.target("pool/a")));
+    with_that_program().recover();
+    CHECK(is_healthy(scratch.target("pool/a")));
+    std::filesystem::remove(scratch.directory / "slow");
+
+    std::filesystem::remove(scratch.directory / "damaged");
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     const auto child = ::fork();
     if (child == 0) {
