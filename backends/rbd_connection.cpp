@@ -198,13 +198,12 @@ void RbdConnection::require_namespace()
 std::string RbdConnection::resolvable_monitors(const PoolDef& def) const
 {
     std::string result;
-    std::string problem;
-    // Without hints a host would need IPv6 to take its addresses.
-    struct addrinfo hints {};
-    for (const auto& host : def.source.hosts) {
+    const auto resolve = [&](const SourceHost& host, int flags) {
         std::string name = host.name;
         if (name.starts_with('[') && name.ends_with(']'))
             name = name.substr(1, name.size() - 2);
+        struct addrinfo hints {}; // by default a host would need IPv6 to take its addresses
+        hints.ai_flags = flags;
         struct addrinfo* found = nullptr;
         const auto code =
             has_addresses(name) ? 0 : ::getaddrinfo(name.c_str(), nullptr, &hints, &found);
@@ -212,10 +211,20 @@ std::string RbdConnection::resolvable_monitors(const PoolDef& def) const
             ::freeaddrinfo(found);
         if (code == 0)
             result += (result.empty() ? "" : ",") + monitor_text(host);
-        else if (problem.empty())
-            problem = "monitor " + shown(name) + " cannot be resolved: " + ::gai_strerror(code);
-        if (code == EAI_AGAIN) // no name server answers: that is waited for once
-            hints.ai_flags = AI_NUMERICHOST;
+        return code;
+    };
+    std::vector<const SourceHost*> names;
+    for (const auto& host : def.source.hosts)
+        if (resolve(host, AI_NUMERICHOST) != 0)
+            names.push_back(&host);
+    std::string problem;
+    for (const auto* host : names) {
+        const auto code = resolve(*host, 0);
+        if (code != 0 && problem.empty())
+            problem =
+                "monitor " + shown(host->name) + " cannot be resolved: " + ::gai_strerror(code);
+        if (code == EAI_AGAIN && !result.empty()) // who waited for a name server need not again
+            break;
     }
     if (result.empty())
         throw Error(ErrorCode::connection,
