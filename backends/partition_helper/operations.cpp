@@ -416,8 +416,12 @@ Json label(const Request& request)
     disk.clear_ends();
     try {
         disk.write();
-    } catch (const Refusal&) {
-        put_back();
+    } catch (const Refusal& why) {
+        try {
+            put_back();
+        } catch (const Refusal& also) {
+            throw Refusal("io", std::string(why.what()) + "; " + also.what());
+        }
         throw;
     }
     // libparted writes some tables that it does not read: pc98 with sectors of 4096 bytes, or sun
