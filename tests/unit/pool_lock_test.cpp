@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <optional>
 #include <sys/resource.h>
@@ -38,19 +39,24 @@ bool is_free_after_death(Work&& work)
 {
     const TemporaryDirectory directory;
     const LockDirectory locks(directory / "lock");
-    int ready[2], over[2];
-    REQUIRE(::pipe(ready) == 0);
-    REQUIRE(::pipe(over) == 0);
+    int born[2], ready[2], over[2];
+    for (auto* ends : {born, ready, over})
+        REQUIRE(::pipe(ends) == 0);
     const auto process = ::fork();
     if (process == 0) {
         ::alarm(20); // else it would wait for ever
         const auto forks = [&] {
-            if (::fork() != 0)
+            char byte{};
+            if (::fork() != 0) { // the locks are the parent's alone when it has returned there
+                if (::read(born[0], &byte, 1) != 1)
+                    ::_exit(1);
                 return;
+            }
             ::alarm(20);
             ::close(ready[1]);
             ::close(over[1]);
-            char byte{};
+            if (::write(born[1], "y", 1) != 1)
+                ::_exit(1);
             ::_exit(static_cast<int>(::read(over[0], &byte, 1))); // when the other end is closed
         };
         const auto dies = [&] { ::_exit(::write(ready[1], "y", 1) == 1 ? 0 : 1); };
@@ -63,7 +69,7 @@ bool is_free_after_death(Work&& work)
     CHECK(::waitpid(process, nullptr, 0) == process);
     const bool is_free =
         code_of([&] { locks.lock_pool(uuid, pool, "pool-start", nullptr); }) == ErrorCode{};
-    for (const int fd : {ready[0], over[0], over[1]})
+    for (const int fd : {born[0], born[1], ready[0], over[0], over[1]})
         ::close(fd);
     return is_free;
 }
@@ -312,12 +318,13 @@ TEST_CASE("no fork() waits for a lock's file to be closed", "[lock]")
     }
 
     std::atomic<bool> is_closed{};
+    const int number = socket.get();
     std::optional<LockDescriptor> lock(std::move(socket));
     std::thread closing([&] {
         lock.reset();
         is_closed = true;
     });
-    while (!LockDescriptors().list().empty())
+    while (::fcntl(number, F_GETFD) != -1) // it goes before the waiting begins
         std::this_thread::yield();
     const auto child = ::fork();
     if (child == 0)
