@@ -23,12 +23,12 @@ void enter_child()
 {
     if (held && !held->empty()) {
         ::close(held->front()); // so that there is a number left for what takes their place
-        const int nothing = ::eventfd(0, EFD_CLOEXEC);
+        UniqueFd nothing(::eventfd(0, EFD_CLOEXEC));
         for (const int fd : *held)
-            if (fd != nothing && ::dup3(nothing, fd, O_CLOEXEC) < 0)
+            if (fd != nothing.get() && ::dup3(nothing.get(), fd, O_CLOEXEC) < 0)
                 ::close(fd);
-        if (std::find(held->begin(), held->end(), nothing) == held->end())
-            ::close(nothing);
+        if (std::find(held->begin(), held->end(), nothing.get()) != held->end()) [[maybe_unused]]
+            const int taken = nothing.release();
         held->clear();
     }
     mutex.unlock();
