@@ -129,8 +129,7 @@ Json ask(CommandRunner& runner, const std::string& program, Json request, Job* j
     command.limit = time_limit;
     // Half a table is worse than a few more seconds. Not for ever: a disk may hang.
     command.dies_with_us = false;
-    if (request.at("operation") != "read" && !request.contains("plan"))
-        command.end_patience = std::chrono::seconds(10);
+    command.end_patience = std::chrono::seconds(10);
     const auto result = runner.run(command, job);
     const auto answer = Json::parse(result.output, nullptr, false);
     if (!answer.is_object())
