@@ -157,4 +157,21 @@ void check_options(const NewVolume& volume)
                     "name it by uuid or usage");
 }
 
+std::string size_text(std::uint64_t bytes)
+{
+    return std::to_string(bytes) + " bytes";
+}
+
+std::string copy_text(const NewVolume& volume, bool convert)
+{
+    if (!volume.source)
+        return {};
+    const auto& path = volume.source->volume.target.path;
+    if (convert)
+        return ", converted from '" + path + "'";
+    return has(volume.flags, CreateFlags::reflink)
+               ? ", sharing the blocks of '" + path + "'"
+               : ", a copy of '" + path + "' (shared blocks where possible)";
+}
+
 } // namespace storage::inline v1

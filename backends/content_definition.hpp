@@ -31,4 +31,23 @@ std::uint64_t backing_capacity(const NewVolume& volume);
  */
 void require_place_for_backing_format(const NewVolume& volume);
 
+/** For the options of either way to make an image. */
+template <typename Options>
+void add_backing(const NewVolume& volume, Options& options)
+{
+    if (volume.def.backing.empty())
+        return;
+    require_place_for_backing_format(volume);
+    options.backing_path = volume.def.backing.front().path;
+    options.backing_format = backing_format(volume.def);
+    const auto below = backing_capacity(volume);
+    if (options.capacity == 0)
+        options.capacity = below;
+}
+
+// In words, for summaries and errors.
+std::string size_text(std::uint64_t bytes);
+/** "" where nothing is copied. @param convert  into something else than its bytes */
+std::string copy_text(const NewVolume& volume, bool convert);
+
 } // namespace storage::inline v1

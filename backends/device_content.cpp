@@ -6,6 +6,7 @@
 #include "job_impl.hpp"
 #include "luks_format.hpp"
 #include "owner_access.hpp"
+#include "tool_content.hpp"
 #include "transfer.hpp"
 #include "volume_file.hpp"
 

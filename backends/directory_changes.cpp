@@ -10,6 +10,7 @@
 #include "owner_access.hpp"
 #include "qemu_img.hpp"
 #include "step_parts.hpp"
+#include "tool_content.hpp"
 #include "volume_access.hpp"
 #include "volume_content.hpp"
 #include "volume_file.hpp"
@@ -117,14 +118,18 @@ void DirectoryChanges::create_uploaded(const VolumeDef& def, const UploadSource&
     list_resumable_upload(directory_, def.name, std::move(content), attributes, change);
 }
 
+void DirectoryChanges::add(Change& change, Step step) const
+{
+    change.add(within(std::move(step), directory_.place));
+}
+
 void DirectoryChanges::discard_upload(const std::string& name, Change& change) const
 {
     if (!partial_upload(name))
         throw Error(ErrorCode::not_found,
                     "no unfinished upload of '" + name + "' in '" + directory_.path + "'",
                     "it is complete, was discarded, or had nothing to keep: begin a new one");
-    change.add(
-        within(discard_step(directory_.path, name, upload_identity(name)), directory_.place));
+    add(change, discard_step(directory_.path, name, upload_identity(name)));
 }
 
 void DirectoryChanges::remove(std::string_view name, Change& change) const
@@ -137,9 +142,8 @@ void DirectoryChanges::remove(std::string_view name, Change& change) const
                     "remove it by hand if it is not wanted");
     if (S_ISDIR(info.st_mode))
         require_empty_directory(path, "delete its content first");
-    change.add(within(remove_volume_step(directory_.path, std::string(name), file_identity(path),
-                                         S_ISDIR(info.st_mode)),
-                      directory_.place));
+    add(change, remove_volume_step(directory_.path, std::string(name), file_identity(path),
+                                   S_ISDIR(info.st_mode)));
 }
 
 void DirectoryChanges::rename(std::string_view name, const std::string& new_name,
@@ -147,9 +151,8 @@ void DirectoryChanges::rename(std::string_view name, const std::string& new_name
 {
     look_at(path_of(name));
     require_new(path_of(new_name));
-    change.add(within(rename_volume_step(directory_.path, std::string(name), new_name,
-                                         file_identity(path_of(name))),
-                      directory_.place));
+    add(change, rename_volume_step(directory_.path, std::string(name), new_name,
+                                   file_identity(path_of(name))));
 }
 
 void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, ResizeFlags flags,
@@ -166,7 +169,7 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
     if (allocate && capacity > volume.capacity)
         require_free_space(path, capacity - volume.capacity, path);
     if (is_plain(volume)) {
-        change.add(within(resize_file_step(path, capacity, allocate), directory_.place));
+        add(change, resize_file_step(path, capacity, allocate));
         return;
     }
     constexpr std::uint64_t sector = 512;
@@ -177,9 +180,8 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
                     "give a capacity above 0, or delete the volume");
     if (format == "raw") { // LUKS: the data reach up to the end of the file
         const auto header = luks_header_size(volume);
-        change.add(
-            within(resize_file_step(path, header + std::min(rounded, INT64_MAX - header), allocate),
-                   directory_.place));
+        add(change,
+            resize_file_step(path, header + std::min(rounded, INT64_MAX - header), allocate));
         return;
     }
     if (format != "qcow2" && format != "qed") // of those that qemu-img 7.2 writes
@@ -203,7 +205,7 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
                 return true;
             });
         step.record.destructive = false;
-        change.add(within(std::move(step), directory_.place));
+        add(change, std::move(step));
         return;
     }
     if (allocate && format != "qcow2")
@@ -246,7 +248,7 @@ void DirectoryChanges::resize(const VolumeDef& volume, std::uint64_t capacity, R
             return true;
         });
     step.record.destructive = shrink;
-    change.add(within(std::move(step), directory_.place));
+    add(change, std::move(step));
 }
 
 void DirectoryChanges::flatten(const VolumeDef& volume, Change& change) const
@@ -263,14 +265,13 @@ void DirectoryChanges::flatten(const VolumeDef& volume, Change& change) const
                     "'" + path + "': snapshot '" + kept.front().name +
                         "' would lose what it has of '" + below + "'",
                     "delete its snapshots first");
-    change.add(within(
+    add(change,
         run_tool_step(path, words(qemu_img_flatten_command(qemu_image(volume))),
                       "copy into '" + path + "' what it has of '" + below + "', and forget that",
                       [volume, pool = pool_name_, &host = host_](const FileWork& work) {
                           qemu_img_flatten(host.runner, qemu_image(volume, pool, host), work.job);
                           return true;
-                      }),
-        directory_.place));
+                      }));
 }
 
 std::optional<std::uint64_t> DirectoryChanges::partial_upload(const std::string& name) const
@@ -354,15 +355,13 @@ void DirectoryChanges::create_snapshot(const VolumeDef& volume, const std::strin
 {
     auto step = snapshot_step(volume, SnapshotAction::create, "make", name, pool_name_, host_);
     require_countable_snapshot(volume.target.path);
-    change.add(within(std::move(step), directory_.place));
+    add(change, std::move(step));
 }
 
 void DirectoryChanges::delete_snapshot(const VolumeDef& volume, const std::string& name,
                                        Change& change) const
 {
-    change.add(
-        within(snapshot_step(volume, SnapshotAction::remove, "delete", name, pool_name_, host_),
-               directory_.place));
+    add(change, snapshot_step(volume, SnapshotAction::remove, "delete", name, pool_name_, host_));
 }
 
 void DirectoryChanges::revert_snapshot(const VolumeDef& volume, const std::string& name,
@@ -372,9 +371,8 @@ void DirectoryChanges::revert_snapshot(const VolumeDef& volume, const std::strin
     const auto all = snapshots(volume.target.path);
     const auto meant =
         std::find_if(all.begin(), all.end(), [&](const auto& s) { return s.name == name; });
-    change.add(within(snapshot_step(volume, SnapshotAction::apply, "go back to", name, pool_name_,
-                                    host_, meant == all.end() ? std::string() : meant->id),
-                      directory_.place));
+    add(change, snapshot_step(volume, SnapshotAction::apply, "go back to", name, pool_name_, host_,
+                              meant == all.end() ? std::string() : meant->id));
 }
 
 } // namespace storage::inline v1

@@ -35,6 +35,7 @@ public:
     std::string upload_identity(const std::string& name) const;
 
 private:
+    void add(Change& change, Step step) const;
     std::string path_of(std::string_view name) const
     {
         return directory_.path + '/' + std::string(name);

@@ -3,7 +3,6 @@
 #pragma once
 
 #include "backend.hpp"
-#include "qemu_img.hpp"
 #include "volume_steps.hpp"
 
 namespace storage::inline v1 {
@@ -40,13 +39,5 @@ Secret secret_of(const Encryption& encryption, const std::string& pool_name,
 /** By how much an encrypted raw volume is longer than its capacity. @throws Error not_supported
  * the header does not leave the size to the file */
 std::uint64_t luks_header_size(const VolumeDef& volume);
-
-/** An existing volume, or a new one at target.path, as qemu-img is to be told of it; asks for its
- * secret. */
-QemuImage qemu_image(const VolumeDef& volume, const std::string& pool_name, const Host& host);
-/** The same with an empty secret, for the record of a step: it is not asked for. */
-QemuImage qemu_image(const VolumeDef& volume);
-/** A new volume's definition, as if it were where it is made. */
-VolumeDef made_at(VolumeDef def, const std::string& path);
 
 } // namespace storage::inline v1

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "volume_upload.hpp"
 
+#include "content_definition.hpp"
 #include "file_io.hpp"
 #include "image/extents.hpp"
 #include "image_formats.hpp"
@@ -21,11 +22,6 @@ std::string in_lower_case(std::string text)
         if (c >= 'A' && c <= 'F')
             c = static_cast<char>(c + 32);
     return text;
-}
-
-std::string size_text(std::uint64_t bytes)
-{
-    return std::to_string(bytes) + " bytes";
 }
 
 void check_digest(const FileWork& work, const VolumeDef& def, const TransferOptions& options)
