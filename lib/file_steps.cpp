@@ -278,11 +278,11 @@ void undo_set_attributes(StepRun& run)
     struct stat info {};
     if (::fstat(directory.get(), &info) != 0 || info.st_dev != device || info.st_ino != inode)
         return;
-    if (info.st_uid != owner || info.st_gid != group)
+    // Nothing where nothing was changed: who may not do the one may not do the other.
+    const bool is_given_away = info.st_uid != owner || info.st_gid != group;
+    if (is_given_away)
         set_owner(directory.get(), owner, group, path);
-    // Also because a new owner takes the set-id bits away. Who may not change it has changed
-    // nothing.
-    if ((info.st_mode & 07777) != mode || info.st_uid != owner || info.st_gid != group)
+    if (is_given_away || (info.st_mode & 07777) != mode) // chown(2) takes the set-id bits away
         set_mode(directory.get(), mode, path);
 }
 

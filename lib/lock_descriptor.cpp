@@ -27,8 +27,8 @@ void enter_child()
         for (const int fd : *held)
             if (fd != nothing.get() && ::dup3(nothing.get(), fd, O_CLOEXEC) < 0)
                 ::close(fd);
-        if (std::find(held->begin(), held->end(), nothing.get()) != held->end()) [[maybe_unused]]
-            const int taken = nothing.release();
+        if (std::find(held->begin(), held->end(), nothing.get()) != held->end())
+            nothing.release(); // it stays, in the place of one of them
         held->clear();
     }
     mutex.unlock();
