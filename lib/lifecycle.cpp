@@ -254,7 +254,8 @@ PoolPointer create_pool(Context::Impl& context, const PoolDef& given, BuildMode 
         context.refuse_conflicts(def, identities);
     }
     if (const auto present = context.find(def.name); present && present->files()->started)
-        throw Error(ErrorCode::invalid_state, "pool '" + def.name + "' is already active");
+        throw Error(ErrorCode::invalid_state, "pool '" + def.name + "' is already active",
+                    "use it as it is, or stop it first");
     const auto record = run_start(context, def, {build}, job);
     context.reload_pool(def.name, {.started = record});
     auto pool = context.find(def.name);
@@ -318,7 +319,8 @@ void start_pool(const PoolPointer& pool, BuildMode build, const std::string& exp
     context.require_writable("starting " + access.title());
     const auto refuse_active = [&] {
         if (is_accessible(*pool, *access.files, context.host))
-            throw Error(ErrorCode::invalid_state, access.title() + " is already active");
+            throw Error(ErrorCode::invalid_state, access.title() + " is already active",
+                        "use it as it is, or stop it first");
     };
     refuse_active();
     if (is_dry_run(job)) {

@@ -268,7 +268,8 @@ private:
                 if (n < 0 && (errno == EINTR || would_block(errno)))
                     continue;
                 if (n < 0)
-                    throw system_error(errno, what_ + ": cannot read the source");
+                    throw system_error(errno, what_ + ": cannot read the source",
+                                       "give a file, device, pipe or socket that can be read");
                 more = n > 0;
                 waiting_ += static_cast<std::size_t>(n);
             }
@@ -339,7 +340,8 @@ private:
             if (n < 0 && errno == EINTR)
                 continue;
             if (n < 0)
-                throw system_error(errno, what_ + ": cannot read the source");
+                throw system_error(errno, what_ + ": cannot read the source",
+                                   "give a file, device, pipe or socket that can be read");
             if (n == 0)
                 throw became_shorter();
             take(Bytes(buffer_).first(static_cast<std::size_t>(n)));
