@@ -24,6 +24,13 @@ VolumeDef qcow2(const std::string& name, std::uint64_t capacity = 4 * mib)
     return def;
 }
 
+ContextOptions with_secret(Scratch& scratch)
+{
+    auto options = scratch.options();
+    options.secrets = [](const SecretRequest&) { return std::optional(Secret("the pass phrase")); };
+    return options;
+}
+
 bool have_tools()
 {
     if (succeeds("command -v qemu-img && command -v qemu-io"))
@@ -255,9 +262,7 @@ TEST_CASE("an encrypted qcow2 volume shrinks to a part of a cluster", "[content]
         return;
     const CheapPassphrases cheap;
     Scratch scratch;
-    auto options = scratch.options();
-    options.secrets = [](const SecretRequest&) { return std::optional(Secret("the pass phrase")); };
-    Context context(options);
+    Context context(with_secret(scratch));
     auto pool = scratch.running_pool(context);
     scratch.directory.write("pool/plain", std::string(2 * mib, 'x'));
     auto def = qcow2("v");
@@ -346,12 +351,10 @@ TEST_CASE("a snapshot of an encrypted volume whose secret is missing leaves noth
         return;
     const CheapPassphrases cheap;
     Scratch scratch;
-    auto options = scratch.options();
-    options.secrets = [](const SecretRequest&) { return std::optional(Secret("the pass phrase")); };
-    Context with_secret(options);
+    Context owner(with_secret(scratch));
     auto def = qcow2("v");
     def.target.encryption = Encryption{.format = "luks", .secrets = {{.usage = "key"}}};
-    scratch.running_pool(with_secret).create_volume(def);
+    scratch.running_pool(owner).create_volume(def);
     Context without(scratch.options());
     auto volume = without.find_pool("pool").find_volume("v");
     CHECK(error_code([&] { volume.create_snapshot("s"); }) == ErrorCode::not_found);

@@ -165,6 +165,8 @@ TEST_CASE("who may write above a pool's directory cannot have another one change
             REQUIRE(is_whole(".basin-upload-new"));
         }
     }
+    CHECK(stage.done > 0);
+    CHECK(stage.refused > 0); // else nobody was in the way
     CHECK(directory.count("victim") == 2);
     CHECK(read.find(secret_content.substr(0, 100)) == read.npos);
     std::cout << "# " << stage.done << " calls done, " << stage.refused << " refused\n";
